@@ -1,0 +1,1 @@
+//! Spans, contexts and the recorder of Throughline

@@ -1,0 +1,1 @@
+//! The Throughline pipeline: drain, batch, retry and OTLP transport

@@ -1,0 +1,1 @@
+//! Capture, picture and receive Throughline traces in tests

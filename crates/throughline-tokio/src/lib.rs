@@ -1,0 +1,1 @@
+//! Tokio tasks and threads that keep their Throughline context

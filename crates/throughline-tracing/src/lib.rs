@@ -1,0 +1,1 @@
+//! tracing spans, events and log lines in Throughline traces

@@ -1,0 +1,1 @@
+//! OTLP protobuf encoding primitives, evaluable at compile time

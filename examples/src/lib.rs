@@ -1,0 +1,1 @@
+//! Stories told with Throughline; each is a binary.
