@@ -1,1 +1,15 @@
-//! Tracing for async Rust: one attribute, correlated logs, OTLP out, at the price of two clock reads
+//! Tracing for async Rust: one attribute, correlated logs, OTLP out, at the price of two clock reads.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use throughline_core as core;
+pub use throughline_core::{Context, FutureExt, Span, current};
+#[cfg(feature = "export")]
+pub use throughline_export as export;
+#[cfg(feature = "tokio")]
+pub use throughline_tokio as task;
+#[cfg(feature = "tracing")]
+pub use throughline_tracing as tracing;
+
+#[doc(hidden)]
+pub mod __private;

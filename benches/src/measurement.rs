@@ -1,0 +1,96 @@
+//! One scenario's figures, and how those of several rounds become one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{Pace, PathName, Sampling, Scenario, Shape};
+
+/// What a worker measured in its own process.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// CPU time of the recording thread per span, median over bursts, in nanoseconds.
+    pub(crate) app_ns: f64,
+    /// CPU time of the process per span including export, in nanoseconds.
+    pub(crate) cpu_ns: f64,
+    /// Allocator calls on the recording thread per span, median over bursts.
+    pub(crate) allocations: f64,
+    /// Spans that the application recorded, warm-up included.
+    pub(crate) offered: u64,
+}
+
+/// What the receiver decoded for one worker.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Received {
+    /// Spans decoded.
+    pub(crate) spans: u64,
+    /// Bytes of all request bodies.
+    pub(crate) bytes: u64,
+    /// Requests answered.
+    pub(crate) requests: u64,
+    /// Spans without a parent.
+    pub(crate) roots: u64,
+    /// Attributes among the ones that the paths agreed on.
+    pub(crate) attributes: u64,
+}
+
+/// One object of the JSON output, and one line of a table.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) path: PathName,
+    pub(crate) shape: Shape,
+    pub(crate) attributes: usize,
+    pub(crate) threads: usize,
+    pub(crate) sampling: Sampling,
+    pub(crate) pace: Pace,
+    pub(crate) app_ns: f64,
+    pub(crate) cpu_ns: f64,
+    pub(crate) allocations: f64,
+    pub(crate) bytes: f64,
+    pub(crate) offered: u64,
+    pub(crate) received: u64,
+}
+
+impl Row {
+    /// The medians over the rounds of one scenario; offered and received are the rounds' sums.
+    pub(crate) fn new(scenario: Scenario, rounds: &[(Measured, Received)]) -> Self {
+        let figure = |of: fn(&(Measured, Received)) -> f64| {
+            rounded(median(rounds.iter().map(of).collect()))
+        };
+        Self {
+            path: scenario.path,
+            shape: scenario.shape,
+            attributes: scenario.attributes,
+            threads: scenario.threads,
+            sampling: scenario.sampling,
+            pace: scenario.pace,
+            app_ns: figure(|(measured, _)| measured.app_ns),
+            cpu_ns: figure(|(measured, _)| measured.cpu_ns),
+            allocations: figure(|(measured, _)| measured.allocations),
+            bytes: figure(|(_, received)| received.bytes as f64 / received.spans.max(1) as f64),
+            offered: rounds.iter().map(|(measured, _)| measured.offered).sum(),
+            received: rounds.iter().map(|(_, received)| received.spans).sum(),
+        }
+    }
+
+    /// Whether two rows differ in nothing but the path.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.shape == other.shape
+            && self.attributes == other.attributes
+            && self.threads == other.threads
+            && self.sampling == other.sampling
+            && self.pace == other.pace
+    }
+}
+
+/// The middle value, or the mean of the two in the middle; zero of no values.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => values[count / 2],
+        count => f64::midpoint(values[count / 2 - 1], values[count / 2]),
+    }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,66 @@
+//! The values that every path records: the same keys, the same values, in the same order.
+
+use std::fmt;
+use std::hint::black_box;
+
+/// The values of one span's attributes: the first 0, 3 or 10 of the table below are recorded.
+///
+/// | key | value |
+/// |---|---|
+/// | `order.channel` | literal string |
+/// | `order.items` | i64 |
+/// | `order.id` | 16 characters, formatted by `Display` |
+/// | `order.currency` | literal string |
+/// | `order.total` | i64 |
+/// | `order.customer` | 16 characters, formatted |
+/// | `order.region` | literal string |
+/// | `order.weight` | i64 |
+/// | `order.shipment` | 16 characters, formatted |
+/// | `order.carrier` | literal string |
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) items: i64,
+    pub(crate) id: Code,
+    pub(crate) total: i64,
+    pub(crate) customer: Code,
+    pub(crate) weight: i64,
+    pub(crate) shipment: Code,
+}
+
+impl Order {
+    /// Values that the compiler cannot know, so that no path formats at compile time.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        let seed = black_box(SEED);
+        Self {
+            items: (seed & 0xff) as i64,
+            id: Code(seed),
+            total: (seed >> 40) as i64,
+            customer: Code(seed ^ 0x5a5a),
+            weight: (seed >> 50) as i64,
+            shipment: Code(seed ^ 0xa5a5),
+        }
+    }
+}
+
+/// An identifier of 16 hexadecimal characters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Code(u64);
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+/// Name of the root span of every trace.
+pub(crate) const ROOT: &str = "order.place";
+/// Name of every other span.
+pub(crate) const CHILD: &str = "order.line";
+
+pub(crate) const CHANNEL: &str = "storefront";
+pub(crate) const CURRENCY: &str = "EUR";
+pub(crate) const REGION: &str = "eu-central";
+pub(crate) const CARRIER: &str = "post";
+
+const SEED: u64 = 0x00c0_ffee_0123_4567;

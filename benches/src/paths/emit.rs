@@ -1,0 +1,181 @@
+//! emit + `emit_otlp` with HTTP and protobuf.
+//!
+//! Attributes are event properties (`evt_props`), not ambient ones: ambient properties would be copied
+//! onto every span below, which no other path does, and cost more. *Unsampled* is the sampler of
+//! `emit_traceparent`, which decides once per trace; emit itself has no notion of it. *Disabled* is a
+//! level filter above the spans' level.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use super::{Path, otlp};
+use crate::order::{CARRIER, CHANNEL, CHILD, CURRENCY, Order, REGION, ROOT};
+use crate::scenario::Sampling;
+
+/// Functions annotated with `#[emit::span]`.
+pub(crate) struct Emit {
+    flush: Box<dyn Fn() -> bool + Sync>,
+}
+
+impl fmt::Debug for Emit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Emit").finish_non_exhaustive()
+    }
+}
+
+impl Path for Emit {
+    fn start(endpoint: &str, sampling: Sampling) -> Self {
+        let otlp = emit_otlp::new()
+            .resource(emit::props! {
+                #[emit::key("service.name")]
+                service_name: otlp::SERVICE_NAME,
+            })
+            .traces(emit_otlp::traces_http_proto(endpoint))
+            .spawn();
+        let flush: Box<dyn Fn() -> bool + Sync> = match sampling {
+            Sampling::Sampled => {
+                let running = emit::setup().emit_to(otlp).init();
+                Box::new(move || running.blocking_flush(FLUSH_TIMEOUT))
+            }
+            Sampling::Unsampled => {
+                let running = emit_traceparent::setup_with_sampler(|_| false)
+                    .emit_to(otlp)
+                    .init();
+                Box::new(move || running.blocking_flush(FLUSH_TIMEOUT))
+            }
+            Sampling::Disabled => {
+                let running = emit::setup()
+                    .emit_when(emit::level::min_filter(emit::Level::Error))
+                    .emit_to(otlp)
+                    .init();
+                Box::new(move || running.blocking_flush(FLUSH_TIMEOUT))
+            }
+        };
+        Self { flush }
+    }
+
+    #[inline]
+    fn root<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
+        match A {
+            0 => plain::root(order, body),
+            3 => three::root(order, body),
+            _ => ten::root(order, body),
+        }
+    }
+
+    #[inline]
+    fn child<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
+        match A {
+            0 => plain::child(order, body),
+            3 => three::child(order, body),
+            _ => ten::child(order, body),
+        }
+    }
+
+    fn root_future<const A: usize, F>(&self, order: Order, body: F) -> impl Future<Output = ()>
+    where
+        F: Future<Output = ()>,
+    {
+        // One of three futures; the constant decides, so the other two states are never entered.
+        async move {
+            match A {
+                0 => plain::root_future(order, body).await,
+                3 => three::root_future(order, body).await,
+                _ => ten::root_future(order, body).await,
+            }
+        }
+    }
+
+    fn child_future<const A: usize, F>(&self, order: Order, body: F) -> impl Future<Output = ()>
+    where
+        F: Future<Output = ()>,
+    {
+        async move {
+            match A {
+                0 => plain::child_future(order, body).await,
+                3 => three::child_future(order, body).await,
+                _ => ten::child_future(order, body).await,
+            }
+        }
+    }
+
+    fn context_future<F>(&self, body: F) -> Option<impl Future<Output = ()>>
+    where
+        F: Future<Output = ()>,
+    {
+        Some(emit::Frame::current(emit::ctxt()).in_future(body))
+    }
+
+    fn flush(&self) {
+        // A flush that fails shows as spans that the receiver did not get.
+        (self.flush)();
+    }
+}
+
+/// The four functions of one number of attributes.
+macro_rules! spans {
+    ($module:ident, |$order:ident| $props:expr) => {
+        mod $module {
+            use super::{CARRIER, CHANNEL, CHILD, CURRENCY, Future, Order, REGION, ROOT};
+
+            #[emit::span(name: ROOT, evt_props: $props, "order.place")]
+            pub(super) fn root($order: &Order, body: impl FnOnce()) {
+                body();
+            }
+
+            #[emit::span(name: CHILD, evt_props: $props, "order.line")]
+            pub(super) fn child($order: &Order, body: impl FnOnce()) {
+                body();
+            }
+
+            #[emit::span(name: ROOT, evt_props: $props, "order.place")]
+            pub(super) async fn root_future($order: Order, body: impl Future<Output = ()>) {
+                body.await;
+            }
+
+            #[emit::span(name: CHILD, evt_props: $props, "order.line")]
+            pub(super) async fn child_future($order: Order, body: impl Future<Output = ()>) {
+                body.await;
+            }
+        }
+    };
+}
+
+spans!(plain, |_order| emit::Empty);
+spans!(three, |order| emit::props! {
+    #[emit::key("order.channel")]
+    channel: CHANNEL,
+    #[emit::key("order.items")]
+    items: order.items,
+    #[emit::key("order.id")]
+    #[emit::as_display]
+    id: order.id,
+});
+spans!(ten, |order| emit::props! {
+    #[emit::key("order.channel")]
+    channel: CHANNEL,
+    #[emit::key("order.items")]
+    items: order.items,
+    #[emit::key("order.id")]
+    #[emit::as_display]
+    id: order.id,
+    #[emit::key("order.currency")]
+    currency: CURRENCY,
+    #[emit::key("order.total")]
+    total: order.total,
+    #[emit::key("order.customer")]
+    #[emit::as_display]
+    customer: order.customer,
+    #[emit::key("order.region")]
+    region: REGION,
+    #[emit::key("order.weight")]
+    weight: order.weight,
+    #[emit::key("order.shipment")]
+    #[emit::as_display]
+    shipment: order.shipment,
+    #[emit::key("order.carrier")]
+    carrier: CARRIER,
+});
+
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);

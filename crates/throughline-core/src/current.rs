@@ -1,0 +1,80 @@
+//! The handle of whatever span is current, for code that was not given one.
+
+use std::error::Error;
+use std::marker::PhantomData;
+
+use throughline_wire::AsKey;
+
+use crate::context::Context;
+use crate::kind::{SpanKind, Status};
+use crate::live::{EventFields, LiveSpan};
+use crate::local::{self, Live, Token};
+use crate::span::{self, editing};
+use crate::span_context::SpanContext;
+use crate::value::AttributeValue;
+
+/// The span that is current on this thread; every method does nothing where there is none, where it is not sampled,
+/// and where it runs in another thread or process.
+///
+/// ```
+/// throughline_core::current().set_attribute("order.id", 42);
+/// ```
+pub const fn current() -> CurrentSpan {
+    CurrentSpan { not_send: PhantomData }
+}
+
+/// What [`current`] returns.
+#[derive(Clone, Copy, Debug)]
+pub struct CurrentSpan {
+    not_send: PhantomData<*const ()>,
+}
+
+impl CurrentSpan {
+    editing!(&Self);
+
+    /// The context of the span.
+    pub fn context(&self) -> Context {
+        Context::current()
+    }
+
+    /// Edits the span, if it is recording here.
+    ///
+    /// What `edit` itself records on the current span, by formatting a value that logs for instance, is left out.
+    pub fn edit<R>(&self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
+        let (context, (token, live)) =
+            local::with(|local| local.take_current().map(|taken| (local.current(), taken))).flatten()?;
+        match live {
+            Live::Owned(live) => {
+                let mut taken = Taken { context, token, live: Some(live) };
+                taken.live.as_deref_mut().map(edit)
+            }
+            Live::Shared(span) => span.edit(edit),
+            Live::None => None,
+        }
+    }
+}
+
+/// Gives the span back to its frame, also when the edit unwinds.
+struct Taken {
+    context: Context,
+    token: Token,
+    live: Option<Box<LiveSpan>>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let Some(live) = self.live.take() else {
+            return;
+        };
+        let mut slot = Some(live);
+        local::with(|local| {
+            if let Some(live) = slot.take() {
+                slot = local.give_back(self.token, live);
+            }
+        });
+        // The edit itself left the span: it ends here, since nobody else holds it.
+        if let Some(live) = slot {
+            span::Span::from_parts(self.context.clone(), Some(live)).end();
+        }
+    }
+}

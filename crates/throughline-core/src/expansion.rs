@@ -1,0 +1,79 @@
+//! What the expansions of the attribute macros call. Not public API: it changes with the macros.
+
+use std::fmt;
+use std::future::Future;
+
+use crate::future::{InSpan, Inspect, NoInspection};
+use crate::kind::Status;
+use crate::span::Span;
+use crate::value;
+
+/// A static callsite with the location of its expansion, everything encoded at compile time.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __callsite {
+    (name: $name:expr, function: $function:literal, kind: $kind:ident, level: $level:ident, target: $target:expr $(,)?) => {
+        $crate::Callsite::new($crate::CallsiteSpec {
+            name: $name,
+            kind: $crate::SpanKind::$kind,
+            level: $crate::Level::$level,
+            target: $target,
+            scope_name: ::core::env!("CARGO_PKG_NAME"),
+            scope_version: ::core::env!("CARGO_PKG_VERSION"),
+            static_fields: $crate::__wire::static_fields![
+                "code.function.name" = ::core::concat!(::core::module_path!(), "::", $function),
+                "code.file.path" = ::core::file!(),
+                "code.line.number" = (::core::line!() as i64),
+            ],
+        })
+    };
+}
+
+/// Runs a future in a span that was started for it just now.
+#[inline]
+pub fn in_span<F: Future>(span: Span, future: F) -> InSpan<F> {
+    InSpan::fresh(span, future, NoInspection)
+}
+
+/// Like [`in_span`], with a look at the output.
+#[inline]
+pub fn in_span_inspect<F: Future, I: FnMut(&F::Output, &mut Span)>(span: Span, future: F, inspect: I) -> InSpan<F, I>
+where
+    I: Inspect<F::Output>,
+{
+    InSpan::fresh(span, future, inspect)
+}
+
+/// `err`: records an error by its `Display` form.
+pub fn inspect_err_display<T, E: fmt::Display>(result: &Result<T, E>, span: &mut Span) {
+    if let Err(error) = result {
+        inspect_err(std::any::type_name::<E>(), format_args!("{error}"), span);
+    }
+}
+
+/// `err(Debug)`: records an error by its `Debug` form.
+pub fn inspect_err_debug<T, E: fmt::Debug>(result: &Result<T, E>, span: &mut Span) {
+    if let Err(error) = result {
+        inspect_err(std::any::type_name::<E>(), format_args!("{error:?}"), span);
+    }
+}
+
+/// `ret`: records the returned value by its `Debug` form.
+pub fn inspect_ret_debug<T: fmt::Debug>(output: &T, span: &mut Span) {
+    span.set_attribute(const { crate::__wire::key!("return") }, value::debug(output));
+}
+
+/// `ret(Display)`: records the returned value by its `Display` form.
+pub fn inspect_ret_display<T: fmt::Display>(output: &T, span: &mut Span) {
+    span.set_attribute(const { crate::__wire::key!("return") }, value::display(output));
+}
+
+#[cold]
+fn inspect_err(kind: &str, message: fmt::Arguments<'_>, span: &mut Span) {
+    span.edit(|span| {
+        let message = message.to_string();
+        span.set_attribute(const { crate::__wire::key!("error.type") }, kind);
+        span.add_exception(kind, message.as_str());
+        span.set_status(Status::Error, &message);
+    });
+}

@@ -1,0 +1,248 @@
+//! Futures and streams that carry a span or a context through every poll.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+use crate::clock::{self, Ticks};
+use crate::context::Context;
+use crate::kind::Outcome;
+use crate::live::LiveSpan;
+use crate::local::Token;
+use crate::span::Span;
+
+/// Wraps futures and streams.
+pub trait FutureExt: Sized {
+    /// Makes `span` current whenever this is polled, and ends it when this is done.
+    ///
+    /// The span ends with the poll that is ready (for a stream, the one that returns `None`). Dropped earlier, it ends
+    /// cancelled; unwound, panicked. The wrapped value is dropped while the span is current.
+    fn in_span(self, span: Span) -> InSpan<Self> {
+        InSpan::new(span, self, NoInspection)
+    }
+
+    /// Makes `context` current whenever this is polled.
+    fn with_context(self, context: Context) -> WithContext<Self> {
+        WithContext { inner: Some(self), context }
+    }
+
+    /// Makes the context that is current now current whenever this is polled, wherever that is.
+    fn in_current_context(self) -> WithContext<Self> {
+        self.with_context(Context::current())
+    }
+}
+
+impl<T> FutureExt for T {}
+
+/// Looks at what a future returned before its span ends.
+pub trait Inspect<T> {
+    /// Records `output` on `span`.
+    fn inspect(&mut self, output: &T, span: &mut Span);
+}
+
+/// Records nothing of the output.
+#[derive(Clone, Copy, Debug)]
+pub struct NoInspection;
+
+impl<T> Inspect<T> for NoInspection {
+    #[inline]
+    fn inspect(&mut self, _output: &T, _span: &mut Span) {}
+}
+
+impl<T, F: FnMut(&T, &mut Span)> Inspect<T> for F {
+    #[inline]
+    fn inspect(&mut self, output: &T, span: &mut Span) {
+        self(output, span);
+    }
+}
+
+pin_project! {
+    /// What [`FutureExt::in_span`] returns.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InSpan<F, I = NoInspection> {
+        // Emptied by the destructor, so that the wrapped value is dropped while the span is current.
+        #[pin]
+        inner: Option<F>,
+        span: Span,
+        fresh: bool,
+        inspect: I,
+    }
+
+    impl<F, I> PinnedDrop for InSpan<F, I> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let unwound = this.span.live().is_some_and(LiveSpan::was_unwound);
+            let token = this.span.push_unless_disabled();
+            let mut entered = Entered { span: this.span, token };
+            this.inner.set(None);
+            entered.leave();
+            if entered.span.is_recording() {
+                let outcome = if unwound { Outcome::Panicked } else { Outcome::Cancelled };
+                entered.span.finish(outcome, clock::now());
+            }
+        }
+    }
+}
+
+impl<F, I> InSpan<F, I> {
+    /// Wraps `inner`; `inspect` sees the output before the span ends.
+    pub fn new(span: Span, inner: F, inspect: I) -> Self {
+        Self { inner: Some(inner), span, fresh: false, inspect }
+    }
+
+    /// Like [`new`](Self::new) for a span that was started just now, within the poll that polls this for the first
+    /// time: the start of the span is taken for the start of that poll, which saves a clock read.
+    #[inline]
+    pub fn fresh(span: Span, inner: F, inspect: I) -> Self {
+        Self { inner: Some(inner), span, fresh: true, inspect }
+    }
+}
+
+/// A span on the thread's stack that returns to its place, also when the code in between unwinds.
+struct Entered<'a> {
+    span: &'a mut Span,
+    token: Option<Token>,
+}
+
+impl Entered<'_> {
+    #[inline]
+    fn leave(&mut self) {
+        if let Some(token) = self.token.take() {
+            self.span.pop(token);
+        }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if self.token.is_some() {
+            // Only unwinding skips `leave`.
+            self.leave();
+            self.span.edit(LiveSpan::mark_unwound);
+        }
+    }
+}
+
+/// Runs one poll with the span current. Returns when the poll ended, if polls are timed.
+#[inline]
+fn poll_in_span<R>(span: &mut Span, fresh: &mut bool, poll: impl FnOnce() -> R) -> (R, Option<Ticks>) {
+    let began = match span.live() {
+        Some(live) if live.counts_polls() => Some(if *fresh { live.start() } else { clock::now() }),
+        _ => None,
+    };
+    *fresh = false;
+    let token = span.push();
+    let mut entered = Entered { span, token };
+    let result = poll();
+    entered.leave();
+    let left = began.map(|began| {
+        let left = clock::now();
+        entered.span.edit(|live| live.add_poll(began, left));
+        left
+    });
+    (result, left)
+}
+
+impl<F: Future, I: Inspect<F::Output>> Future for InSpan<F, I> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Pending;
+        };
+        if this.span.is_disabled() {
+            return inner.poll(cx);
+        }
+        let (result, left) = poll_in_span(this.span, this.fresh, || inner.poll(cx));
+        if let Poll::Ready(output) = &result {
+            if this.span.is_recording() {
+                this.inspect.inspect(output, this.span);
+                this.span.finish(Outcome::Completed, left.unwrap_or_else(clock::now));
+            }
+        }
+        result
+    }
+}
+
+impl<S: Stream, I> Stream for InSpan<S, I> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        if this.span.is_disabled() {
+            return inner.poll_next(cx);
+        }
+        let (result, left) = poll_in_span(this.span, this.fresh, || inner.poll_next(cx));
+        if let Poll::Ready(None) = &result {
+            this.span.finish(Outcome::Completed, left.unwrap_or_else(clock::now));
+        }
+        result
+    }
+}
+
+impl<F, I> fmt::Debug for InSpan<F, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InSpan").field("span", &self.span).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// What [`FutureExt::with_context`] returns.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct WithContext<F> {
+        // Emptied by the destructor, so that the wrapped value is dropped in the context.
+        #[pin]
+        inner: Option<F>,
+        context: Context,
+    }
+
+    impl<F> PinnedDrop for WithContext<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _guard = this.context.attach();
+            this.inner.set(None);
+        }
+    }
+}
+
+impl<F: Future> Future for WithContext<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let _guard = this.context.attach();
+        inner.poll(cx)
+    }
+}
+
+impl<S: Stream> Stream for WithContext<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        let _guard = this.context.attach();
+        inner.poll_next(cx)
+    }
+}
+
+impl<F> fmt::Debug for WithContext<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithContext").field("context", &self.context).finish_non_exhaustive()
+    }
+}

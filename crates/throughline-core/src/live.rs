@@ -1,0 +1,385 @@
+//! A span while it is open: numbers, and one append-only buffer of finished OTLP fields.
+//!
+//! Everything a user records goes straight into the buffer in its final form, in the order it comes. Nothing here
+//! knows threads or recorders.
+
+use std::error::Error;
+use std::fmt;
+
+use throughline_wire::{self as wire, AsKey, AttributeField};
+
+use crate::callsite::Callsite;
+use crate::clock::{self, Ticks};
+use crate::id::SpanId;
+use crate::kind::{Outcome, SpanKind, Status};
+use crate::limits::SpanLimits;
+use crate::record::{Header, Marks};
+use crate::span_context::SpanContext;
+use crate::value::{self, AttributeValue};
+
+/// An open span, as it is edited through [`Span::edit`](crate::Span::edit), [`SharedSpan::edit`](crate::SharedSpan)
+/// and [`CurrentSpan`](crate::CurrentSpan).
+pub struct LiveSpan {
+    callsite: &'static Callsite,
+    parent: SpanId,
+    start: Ticks,
+    generation: u32,
+    kind: SpanKind,
+    status: Status,
+    outcome: Outcome,
+    marks: Marks,
+    poll_statistics: bool,
+    /// Whether the thread was unwinding when the span started: then an unwinding end says nothing about the span.
+    began_in_panic: bool,
+    /// Whether a poll of the span unwound.
+    unwound: bool,
+    polls: u32,
+    busy: u64,
+    longest_poll: u64,
+    last_exit: Ticks,
+    attributes: u32,
+    events: u32,
+    links: u32,
+    dropped: Dropped,
+    limits: SpanLimits,
+    body: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Dropped {
+    attributes: u32,
+    events: u32,
+    links: u32,
+}
+
+impl LiveSpan {
+    /// Sets an attribute, replacing an earlier value of the same key.
+    pub fn set_attribute(&mut self, key: impl AsKey, value: impl AttributeValue) {
+        if wire::remove_attribute(&mut self.body, key.name()) {
+            self.attributes -= 1;
+        }
+        self.attribute(&key, value);
+    }
+
+    /// Adds an attribute whose key the span does not have yet; cheaper than [`set_attribute`](Self::set_attribute).
+    #[inline]
+    pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
+        if self.attributes >= self.limits.attribute_count || key.name().is_empty() {
+            self.dropped.attributes += 1;
+            return;
+        }
+        let before = self.body.len();
+        let limits = self.limits.values();
+        wire::put_attribute(&mut self.body, AttributeField::Span, key, limits, |writer| value.write(writer));
+        self.attributes += u32::from(self.body.len() != before);
+    }
+
+    /// Adds an event that happens now.
+    pub fn add_event(&mut self, name: &str, fill: impl FnOnce(&mut EventFields<'_, '_>)) {
+        if self.events >= self.limits.event_count {
+            self.dropped.events += 1;
+            return;
+        }
+        self.events += 1;
+        self.marks.set(Marks::EVENTS);
+        let (limits, most) = (self.limits.values(), self.limits.event_attribute_count);
+        wire::put_event(&mut self.body, clock::now().get(), name, |writer| {
+            let mut fields = EventFields { writer, limits, most, count: 0, dropped: 0 };
+            fill(&mut fields);
+            let dropped = fields.dropped;
+            if dropped > 0 {
+                writer.dropped_attributes(dropped);
+            }
+        });
+    }
+
+    /// Adds an `exception` event that describes the error, by the
+    /// [conventions for exceptions](https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/). The
+    /// status is not changed.
+    pub fn record_error<E: Error + ?Sized>(&mut self, error: &E) {
+        self.add_exception(std::any::type_name::<E>(), value::display(&DisplayError(error)));
+    }
+
+    pub(crate) fn add_exception(&mut self, kind: &str, message: impl AttributeValue) {
+        self.add_event("exception", |event| {
+            event.attribute(const { &wire::key!("exception.type") }, kind);
+            event.attribute(const { &wire::key!("exception.message") }, message);
+        });
+    }
+
+    /// Sets the status. [`Status::Ok`] is final, [`Status::Unset`] is ignored; the message belongs to errors only.
+    pub fn set_status(&mut self, status: Status, message: &str) {
+        if status == Status::Unset || self.status == Status::Ok {
+            return;
+        }
+        if self.status != Status::Unset {
+            wire::remove_fields(&mut self.body, STATUS);
+        }
+        self.status = status;
+        let message = if status == Status::Error { message } else { "" };
+        wire::put_status(&mut self.body, u32::from(status.to_otlp()), message);
+    }
+
+    /// Links another span.
+    pub fn add_link(&mut self, to: SpanContext) {
+        if self.links >= self.limits.link_count {
+            self.dropped.links += 1;
+            return;
+        }
+        self.links += 1;
+        let flags = u32::from(to.trace_flags().to_u8()) | LINK_HAS_IS_REMOTE | if to.is_remote() { LINK_IS_REMOTE } else { 0 };
+        wire::put_link(&mut self.body, to.trace_id().to_bytes(), to.span_id().to_bytes(), "", flags, |_| ());
+    }
+
+    /// Replaces the name.
+    pub fn update_name(&mut self, name: &str) {
+        if self.marks.has(Marks::RENAMED) {
+            wire::remove_fields(&mut self.body, NAME);
+        }
+        self.marks.set(Marks::RENAMED);
+        wire::put_name(&mut self.body, name);
+    }
+
+    /// Replaces the kind.
+    pub const fn set_kind(&mut self, kind: SpanKind) {
+        self.kind = kind;
+    }
+
+    /// The status so far.
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        callsite: &'static Callsite,
+        parent: SpanContext,
+        limits: SpanLimits,
+        generation: u32,
+        poll_statistics: bool,
+        start: Ticks,
+    ) {
+        self.callsite = callsite;
+        self.parent = if parent.is_valid() { parent.span_id() } else { SpanId::INVALID };
+        self.start = start;
+        self.generation = generation;
+        self.kind = callsite.kind();
+        self.status = Status::Unset;
+        self.outcome = Outcome::Completed;
+        self.marks = Marks::default();
+        if parent.is_remote() {
+            self.marks.set(Marks::REMOTE_PARENT);
+        }
+        self.poll_statistics = poll_statistics;
+        self.began_in_panic = std::thread::panicking();
+        self.unwound = false;
+        self.polls = 0;
+        self.busy = 0;
+        self.longest_poll = 0;
+        self.last_exit = start;
+        self.attributes = 0;
+        self.events = 0;
+        self.links = 0;
+        self.dropped = Dropped::default();
+        self.limits = limits;
+    }
+
+    pub(crate) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) const fn start(&self) -> Ticks {
+        self.start
+    }
+
+    pub(crate) const fn last_exit(&self) -> Ticks {
+        self.last_exit
+    }
+
+    pub(crate) const fn polls(&self) -> u32 {
+        self.polls
+    }
+
+    pub(crate) const fn counts_polls(&self) -> bool {
+        self.poll_statistics
+    }
+
+    /// Whether the thread started to unwind since the span began.
+    pub(crate) fn is_unwinding(&self) -> bool {
+        std::thread::panicking() && !self.began_in_panic
+    }
+
+    pub(crate) const fn was_unwound(&self) -> bool {
+        self.unwound
+    }
+
+    pub(crate) const fn mark_unwound(&mut self) {
+        self.unwound = true;
+    }
+
+    /// Adds one poll, or one stay inside an entered span.
+    #[inline]
+    pub(crate) fn add_poll(&mut self, entered: Ticks, left: Ticks) {
+        let busy = left.since(entered);
+        self.polls = self.polls.saturating_add(1);
+        self.busy = self.busy.saturating_add(busy);
+        self.longest_poll = self.longest_poll.max(busy);
+        self.last_exit = left;
+    }
+
+    /// Settles how the span ended. An end that is not the normal course becomes visible in status and attributes,
+    /// unless the user has set those.
+    #[inline]
+    pub(crate) fn finish(&mut self, outcome: Outcome) {
+        self.outcome = match outcome {
+            Outcome::Completed if self.status == Status::Error => Outcome::Error,
+            other => other,
+        };
+        if matches!(outcome, Outcome::Cancelled | Outcome::Panicked) {
+            self.explain(outcome);
+        }
+        if self.dropped != Dropped::default() {
+            let Dropped { attributes, events, links } = self.dropped;
+            wire::put_dropped_counts(&mut self.body, attributes, events, links);
+        }
+    }
+
+    #[cold]
+    fn explain(&mut self, outcome: Outcome) {
+        self.set_attribute(const { wire::key!("span.outcome") }, outcome.name());
+        if self.status == Status::Unset {
+            let (kind, message) = match outcome {
+                Outcome::Panicked => ("panic", "panicked"),
+                _ => ("cancelled", "dropped before it was ready"),
+            };
+            self.set_attribute(const { wire::key!("error.type") }, kind);
+            self.set_status(Status::Error, message);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn header(&self, context: SpanContext, end: Ticks) -> Header {
+        Header {
+            context,
+            parent: self.parent,
+            start: self.start,
+            end,
+            busy: self.busy,
+            longest_poll: self.longest_poll,
+            polls: self.polls,
+            callsite: self.callsite.number(),
+            kind: self.kind,
+            status: self.status,
+            outcome: self.outcome,
+            marks: self.marks,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Empties the buffer for the next span; one that grew large is given back.
+    #[inline]
+    pub(crate) fn recycle(&mut self) {
+        self.body.clear();
+        if self.body.capacity() > KEPT_CAPACITY {
+            self.body = Vec::new();
+        }
+    }
+}
+
+impl Default for LiveSpan {
+    fn default() -> Self {
+        Self {
+            callsite: &NOWHERE,
+            parent: SpanId::INVALID,
+            start: Ticks::default(),
+            generation: 0,
+            kind: SpanKind::Internal,
+            status: Status::Unset,
+            outcome: Outcome::Completed,
+            marks: Marks::default(),
+            poll_statistics: false,
+            began_in_panic: false,
+            unwound: false,
+            polls: 0,
+            busy: 0,
+            longest_poll: 0,
+            last_exit: Ticks::default(),
+            attributes: 0,
+            events: 0,
+            links: 0,
+            dropped: Dropped::default(),
+            limits: SpanLimits::DEFAULT,
+            body: Vec::with_capacity(FIRST_CAPACITY),
+        }
+    }
+}
+
+impl fmt::Debug for LiveSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSpan").field("callsite", &self.callsite).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// The attributes of an event that is being added.
+pub struct EventFields<'w, 'b> {
+    writer: &'w mut wire::EventWriter<'b>,
+    limits: wire::Limits,
+    most: u32,
+    count: u32,
+    dropped: u32,
+}
+
+impl EventFields<'_, '_> {
+    /// Adds an attribute to the event.
+    pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
+        if self.count >= self.most || key.name().is_empty() {
+            self.dropped += 1;
+            return;
+        }
+        self.count += 1;
+        self.writer.attribute(key, self.limits, |writer| value.write(writer));
+    }
+}
+
+impl fmt::Debug for EventFields<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventFields").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+/// Lets an unsized error be formatted through `dyn Display`.
+struct DisplayError<'a, E: ?Sized>(&'a E);
+
+impl<E: Error + ?Sized> fmt::Display for DisplayError<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)
+    }
+}
+
+static NOWHERE: Callsite = Callsite::new(crate::callsite::CallsiteSpec {
+    name: "",
+    kind: SpanKind::Internal,
+    level: crate::kind::Level::Trace,
+    target: "",
+    scope_name: "",
+    scope_version: "",
+    static_fields: &[],
+});
+
+/// Number of the field `Span.name`.
+const NAME: u32 = 5;
+/// Number of the field `Span.status`.
+const STATUS: u32 = 15;
+/// `SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK`, which links use as spans do.
+const LINK_HAS_IS_REMOTE: u32 = 0x100;
+/// `SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`, which links use as spans do.
+const LINK_IS_REMOTE: u32 = 0x200;
+/// What a new buffer can hold before it grows.
+const FIRST_CAPACITY: usize = 512;
+/// The largest buffer that is kept for the next span.
+const KEPT_CAPACITY: usize = 64 << 10;

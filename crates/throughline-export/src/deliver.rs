@@ -1,0 +1,293 @@
+//! Delivers one batch after another: attempts, waits and their interruption.
+//!
+//! Owns the exporter and the clock side of retrying. It must not know where
+//! batches come from, nor count them. What can interrupt it is one watched
+//! [`Urgency`]:
+//!
+//! 1. a nudge (somebody flushes) ends a backoff, but not a wait that the other
+//!    side asked for;
+//! 2. a shutdown ends a backoff too, and its deadline ends everything.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
+use crate::retry::{Backoff, Circumstances, Decision, asked_wait, decide, throttle};
+
+/// What the rest of the process wants from the export thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Urgency {
+    /// Grows with each flush.
+    pub(crate) nudges: u64,
+    /// When a shutdown must be over.
+    pub(crate) closing: Option<Instant>,
+}
+
+/// The bounds of one batch; `None` means none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// Of one attempt.
+    pub(crate) attempt: Option<Duration>,
+    /// Of all attempts and the waits between them.
+    pub(crate) total: Option<Duration>,
+}
+
+pub(crate) struct Delivery {
+    exporter: Box<dyn SpanExporter>,
+    timeouts: Timeouts,
+    urgency: watch::Receiver<Urgency>,
+    /// Set by a throttling answer; holds for later batches too.
+    not_before: Option<Instant>,
+    chance: fastrand::Rng,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        exporter: Box<dyn SpanExporter>,
+        timeouts: Timeouts,
+        urgency: watch::Receiver<Urgency>,
+    ) -> Self {
+        Self {
+            exporter,
+            timeouts,
+            urgency,
+            not_before: None,
+            chance: fastrand::Rng::new(),
+        }
+    }
+
+    /// Sends a batch until it is accepted, refused, or out of time. `failed` hears
+    /// of each failed attempt and whether another one follows.
+    pub(crate) async fn send(
+        &mut self,
+        batch: &Batch,
+        mut failed: impl FnMut(&ExportError, bool),
+    ) -> Result<Receipt, ExportError> {
+        if !self.wait_out_throttle().await {
+            return Err(still_throttled());
+        }
+        let deadline = self.timeouts.total.and_then(after);
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.attempt(batch, deadline).await {
+                Ok(receipt) => return Ok(receipt),
+                Err(error) => error,
+            };
+            let chance = self.chance.f64();
+            let closing = self.urgency.borrow().closing;
+            let now = Circumstances {
+                remaining: earlier(deadline, closing)
+                    .map(|end| end.saturating_duration_since(Instant::now())),
+                closing: closing.is_some(),
+                chance,
+            };
+            self.not_before =
+                asked_wait(&error).and_then(|asked| after(throttle(asked, chance)));
+            let decision = decide(&error, &mut backoff, now);
+            failed(&error, decision != Decision::GiveUp);
+            match decision {
+                Decision::GiveUp => return Err(error),
+                Decision::Wait(_) if self.not_before.is_some() => {
+                    if !self.wait_out_throttle().await {
+                        return Err(still_throttled());
+                    }
+                }
+                Decision::Wait(wait) => self.back_off(wait).await,
+            }
+        }
+    }
+
+    /// Lets the exporter pass on what it holds back itself.
+    pub(crate) async fn flush(&mut self) -> Result<Receipt, ExportError> {
+        let deadline = self.timeouts.total.and_then(after);
+        let Self {
+            exporter, urgency, ..
+        } = self;
+        bounded(|| exporter.flush(), deadline, urgency).await
+    }
+
+    async fn attempt(
+        &mut self,
+        batch: &Batch,
+        deadline: Option<Instant>,
+    ) -> Result<Receipt, ExportError> {
+        let deadline = earlier(deadline, self.timeouts.attempt.and_then(after));
+        let batch = batch.clone();
+        let Self {
+            exporter, urgency, ..
+        } = self;
+        bounded(|| exporter.export(batch), deadline, urgency).await
+    }
+
+    /// A wait of our own choice, which any urgency ends.
+    async fn back_off(&mut self, wait: Duration) {
+        let until = after(wait);
+        // What was urgent before this wait began has had its attempt.
+        let urgency = *self.urgency.borrow_and_update();
+        if urgency.closing.is_some() {
+            // The wait was chosen to fit the deadline.
+            return sleep_until_or_forever(until).await;
+        }
+        tokio::select! {
+            () = sleep_until_or_forever(until) => {}
+            () = changed(&mut self.urgency) => {}
+        }
+    }
+
+    /// A wait that the other side asked for. It is false if a shutdown will be over
+    /// before the wait is.
+    async fn wait_out_throttle(&mut self) -> bool {
+        let Some(until) = self.not_before else {
+            return true;
+        };
+        while Instant::now() < until {
+            let closing = self.urgency.borrow_and_update().closing;
+            if closing.is_some_and(|deadline| deadline < until) {
+                return false;
+            }
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = changed(&mut self.urgency) => {}
+            }
+        }
+        self.not_before = None;
+        true
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        // The exporter is foreign code, and this is our thread's way out.
+        let exporter = mem::replace(&mut self.exporter, Box::new(Gone));
+        quietly(|| drop(exporter));
+    }
+}
+
+/// Stands where an exporter was taken out.
+struct Gone;
+
+impl SpanExporter for Gone {
+    fn export(&mut self, _: Batch) -> ExportFuture<'_> {
+        Box::pin(std::future::ready(Err(ExportError::permanent(
+            "shutdown",
+            "the exporter is gone",
+        ))))
+    }
+}
+
+/// Runs a call of the exporter until it ends, panics, or is out of time.
+async fn bounded<'a>(
+    call: impl FnOnce() -> ExportFuture<'a>,
+    deadline: Option<Instant>,
+    urgency: &mut watch::Receiver<Urgency>,
+) -> Result<Receipt, ExportError> {
+    let future = match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(future) => CatchUnwind(Some(future)),
+        Err(payload) => return Err(panicked(payload)),
+    };
+    let started = Instant::now();
+    tokio::select! {
+        biased;
+        result = future => result,
+        () = sleep_until_or_forever(deadline) => Err(ExportError::transient(
+            "timeout",
+            format!("no answer within {} ms", started.elapsed().as_millis()),
+        )),
+        () = closed(urgency) => Err(ExportError::permanent(
+            "shutdown",
+            "the deadline of the shutdown passed",
+        )),
+    }
+}
+
+/// Turns a panic of the exporter's future into an error, also while it is dropped.
+struct CatchUnwind<'a>(Option<ExportFuture<'a>>);
+
+impl Future for CatchUnwind<'_> {
+    type Output = Result<Receipt, ExportError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll,
+            Err(payload) => Poll::Ready(Err(panicked(payload))),
+        }
+    }
+}
+
+impl Drop for CatchUnwind<'_> {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        quietly(|| drop(future));
+    }
+}
+
+fn still_throttled() -> ExportError {
+    ExportError::permanent(
+        "shutdown",
+        "the other side asked for a longer wait than the shutdown has left",
+    )
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> ExportError {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    // A payload may panic while it is dropped, which would end the thread.
+    mem::forget(payload);
+    ExportError::permanent("panic", format!("the exporter panicked: {text}"))
+}
+
+fn quietly(action: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
+        mem::forget(payload);
+    }
+}
+
+/// Ends when the deadline of a shutdown passes.
+async fn closed(urgency: &mut watch::Receiver<Urgency>) {
+    loop {
+        let closing = urgency.borrow_and_update().closing;
+        match closing {
+            Some(deadline) => return sleep_until(deadline).await,
+            None => changed(urgency).await,
+        }
+    }
+}
+
+/// Ends when the urgency changes. Without anybody left to change it, never.
+async fn changed(urgency: &mut watch::Receiver<Urgency>) {
+    if urgency.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn sleep_until_or_forever(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The instant after a wait; `None` if it is too far away to be told.
+pub(crate) fn after(wait: Duration) -> Option<Instant> {
+    Instant::now().checked_add(wait)
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,155 @@
+//! Where OTLP requests go: checks a URL and makes the traces address of it.
+//!
+//! Owns the rules for base and exact URLs. A URL with user information is
+//! refused, so that an endpoint can be printed anywhere without a secret in it.
+//! It must not know where the text came from.
+
+use std::fmt;
+
+use http::Uri;
+use http::uri::{PathAndQuery, Scheme};
+
+/// The base URL when nothing else is said: a collector on this machine.
+pub(crate) const DEFAULT_BASE: &str = "http://localhost:4318";
+
+/// The path of the traces signal under a base URL.
+const TRACES_PATH: &str = "v1/traces";
+
+/// The complete address of the traces signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint(Uri);
+
+impl Endpoint {
+    /// The traces address under a base URL.
+    pub(crate) fn under_base(base: &str) -> Result<Self, EndpointError> {
+        let Self(uri) = Self::exact(base)?;
+        let path = uri.path().trim_end_matches('/');
+        let query = uri.query().map(|query| format!("?{query}"));
+        Self::with_path(
+            &uri,
+            &format!("{path}/{TRACES_PATH}{}", query.unwrap_or_default()),
+        )
+    }
+
+    /// A URL that is used as it is, except that a missing path becomes `/`.
+    pub(crate) fn exact(url: &str) -> Result<Self, EndpointError> {
+        let uri: Uri = url.parse().map_err(|_| EndpointError::NotUrl)?;
+        match uri.scheme_str() {
+            Some("http" | "https") => {}
+            Some(_) => return Err(EndpointError::OtherScheme),
+            None => return Err(EndpointError::NoScheme),
+        }
+        let authority = uri.authority().ok_or(EndpointError::NotUrl)?;
+        if authority.as_str().contains('@') {
+            return Err(EndpointError::UserInformation);
+        }
+        if authority.host().is_empty() {
+            return Err(EndpointError::NotUrl);
+        }
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        Self::with_path(&uri, path)
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.0
+    }
+
+    fn with_path(uri: &Uri, path: &str) -> Result<Self, EndpointError> {
+        let mut parts = uri.clone().into_parts();
+        let path = path.parse().map_err(|_| EndpointError::NotUrl)?;
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts)
+            .map(Self)
+            .map_err(|_| EndpointError::NotUrl)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a text is no endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndpointError {
+    NotUrl,
+    NoScheme,
+    OtherScheme,
+    UserInformation,
+}
+
+impl EndpointError {
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::NotUrl => "not a url such as http://localhost:4318",
+            Self::NoScheme => "without a scheme (write http://host:port)",
+            Self::OtherScheme => "of another scheme than http or https",
+            Self::UserInformation => {
+                "a url with user information (set an authorization header instead)"
+            }
+        }
+    }
+
+    /// Whether the text may hold a password, so must not be repeated.
+    pub(crate) fn is_secret(self) -> bool {
+        self == Self::UserInformation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_gets_the_path_of_the_signal() {
+        for (base, expected) in [
+            ("http://localhost:4318", "http://localhost:4318/v1/traces"),
+            ("http://localhost:4318/", "http://localhost:4318/v1/traces"),
+            ("http://h/base", "http://h/base/v1/traces"),
+            ("http://h/base//", "http://h/base/v1/traces"),
+            ("http://h/b?token=1", "http://h/b/v1/traces?token=1"),
+            ("https://h", "https://h/v1/traces"),
+            ("HTTP://[::1]:4318", "http://[::1]:4318/v1/traces"),
+        ] {
+            assert_eq!(
+                Endpoint::under_base(base).unwrap().to_string(),
+                expected,
+                "{base}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_exact_url_is_used_as_it_is() {
+        for (url, expected) in [
+            ("http://h:1", "http://h:1/"),
+            ("http://h:1/", "http://h:1/"),
+            ("http://h:1/my/traces", "http://h:1/my/traces"),
+            ("http://h:1/v1/traces?a=b", "http://h:1/v1/traces?a=b"),
+        ] {
+            assert_eq!(Endpoint::exact(url).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for (text, expected) in [
+            ("localhost:4318", EndpointError::NoScheme),
+            ("/v1/traces", EndpointError::NoScheme),
+            ("ftp://h/", EndpointError::OtherScheme),
+            ("http://", EndpointError::NotUrl),
+            ("http://:4318", EndpointError::NotUrl),
+            ("http://a b", EndpointError::NotUrl),
+            ("http://h:99999999", EndpointError::NotUrl),
+            ("http://user:secret@h/", EndpointError::UserInformation),
+        ] {
+            assert_eq!(Endpoint::exact(text), Err(expected), "{text}");
+            assert_eq!(Endpoint::under_base(text), Err(expected), "{text}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The options of a pipeline, each of which may be unset, and the table of
+//! environment variables that set them.
+//!
+//! Owns which variable means what and the defaults. The builder fills one
+//! [`Settings`] by hand, the environment fills another, and [`Settings::over`]
+//! lays the first over the second.
+
+use std::time::Duration;
+
+use throughline_core::{Sampler, SpanLimits};
+
+use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
+use crate::env::Env;
+use crate::headers::Headers;
+use crate::resource;
+
+/// How long the oldest span of an unfinished batch waits.
+pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
+/// How long one batch may take with all its retries.
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one request may take.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+/// The size at which a batch is sent.
+pub(crate) const MAX_BATCH_BYTES: usize = 512 * 1024;
+/// What recorded spans may occupy in all, in thread buffers and in batches.
+pub(crate) const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Which built-in exporter to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExporterKind {
+    Otlp,
+    Console,
+    None,
+}
+
+/// Options as they were given; `None` and empty mean "not said here".
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) disabled: Option<bool>,
+    pub(crate) exporter: Option<ExporterKind>,
+    pub(crate) service_name: Option<String>,
+    pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) headers: Headers,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) sampler: Option<Sampler>,
+    pub(crate) limits: Option<SpanLimits>,
+    pub(crate) schedule_delay: Option<Duration>,
+    pub(crate) export_timeout: Option<Duration>,
+    pub(crate) max_queue_spans: Option<u64>,
+    pub(crate) max_batch_spans: Option<u64>,
+    pub(crate) max_batch_bytes: Option<usize>,
+    pub(crate) max_memory_bytes: Option<usize>,
+}
+
+impl Settings {
+    /// Reads every variable that the pipeline knows. The second part of the result
+    /// has one warning per bad value.
+    pub(crate) fn from_env(lookup: crate::env::Lookup<'_>) -> (Self, Vec<String>) {
+        let mut env = Env::new(lookup);
+        let settings = Self::read(&mut env);
+        (settings, env.into_warnings())
+    }
+
+    fn read(env: &mut Env<'_>) -> Self {
+        warn_about_unsupported(env);
+        let max_queue_spans = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MAX_COUNT, "no limit");
+        Self {
+            disabled: env.boolean("OTEL_SDK_DISABLED"),
+            exporter: env.choice(
+                "OTEL_TRACES_EXPORTER",
+                &[
+                    ("otlp", ExporterKind::Otlp),
+                    ("console", ExporterKind::Console),
+                    ("none", ExporterKind::None),
+                ],
+                "otlp",
+            ),
+            attributes: resource::attributes_from_env(env),
+            service_name: env.text("OTEL_SERVICE_NAME"),
+            endpoint: endpoint(env),
+            headers: Headers::from_env(env, "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+                .or_else(|| Headers::from_env(env, "OTEL_EXPORTER_OTLP_HEADERS"))
+                .unwrap_or_default(),
+            timeout: env
+                .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
+                .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            sampler: sampler(env),
+            limits: limits(env),
+            schedule_delay: env.millis("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY),
+            export_timeout: env.millis("OTEL_BSP_EXPORT_TIMEOUT", EXPORT_TIMEOUT),
+            max_queue_spans,
+            max_batch_spans: batch_spans(env, max_queue_spans),
+            max_batch_bytes: None,
+            max_memory_bytes: None,
+        }
+    }
+
+    /// Lays these settings over weaker ones.
+    pub(crate) fn over(self, weaker: Self) -> Self {
+        let mut attributes = weaker.attributes;
+        attributes.extend(self.attributes);
+        let mut headers = weaker.headers;
+        headers.extend(self.headers);
+        Self {
+            disabled: self.disabled.or(weaker.disabled),
+            exporter: self.exporter.or(weaker.exporter),
+            service_name: self.service_name.or(weaker.service_name),
+            attributes,
+            endpoint: self.endpoint.or(weaker.endpoint),
+            headers,
+            timeout: self.timeout.or(weaker.timeout),
+            sampler: self.sampler.or(weaker.sampler),
+            limits: self.limits.or(weaker.limits),
+            schedule_delay: self.schedule_delay.or(weaker.schedule_delay),
+            export_timeout: self.export_timeout.or(weaker.export_timeout),
+            max_queue_spans: self.max_queue_spans.or(weaker.max_queue_spans),
+            max_batch_spans: self.max_batch_spans.or(weaker.max_batch_spans),
+            max_batch_bytes: self.max_batch_bytes.or(weaker.max_batch_bytes),
+            max_memory_bytes: self.max_memory_bytes.or(weaker.max_memory_bytes),
+        }
+    }
+}
+
+/// The largest count that a variable may give: what the specification asks every
+/// implementation to take at least.
+const MAX_COUNT: u64 = i32::MAX as u64;
+
+fn endpoint(env: &mut Env<'_>) -> Option<Endpoint> {
+    type Parse = fn(&str) -> Result<Endpoint, EndpointError>;
+    let variables: [(&str, Parse); 2] = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint::exact),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint::under_base),
+    ];
+    for (name, parse) in variables {
+        let Some(url) = env.text(name) else { continue };
+        match parse(&url) {
+            Ok(endpoint) => return Some(endpoint),
+            Err(error) if error.is_secret() => env.bad_secret(
+                name,
+                &format!("the value is {}", error.what()),
+                &format!("using the default {DEFAULT_BASE}"),
+            ),
+            Err(error) => env.bad(name, &url, error.what(), DEFAULT_BASE),
+        }
+    }
+    None
+}
+
+#[derive(Clone, Copy)]
+enum SamplerName {
+    On,
+    Off,
+    Ratio,
+    ParentOn,
+    ParentOff,
+    ParentRatio,
+}
+
+fn sampler(env: &mut Env<'_>) -> Option<Sampler> {
+    use SamplerName::{Off, On, ParentOff, ParentOn, ParentRatio, Ratio};
+    let name = env.choice(
+        "OTEL_TRACES_SAMPLER",
+        &[
+            ("always_on", On),
+            ("always_off", Off),
+            ("traceidratio", Ratio),
+            ("parentbased_always_on", ParentOn),
+            ("parentbased_always_off", ParentOff),
+            ("parentbased_traceidratio", ParentRatio),
+        ],
+        "parentbased_always_on",
+    )?;
+    let mut ratio = || {
+        let ratio = env.ratio("OTEL_TRACES_SAMPLER_ARG", 1.0).unwrap_or(1.0);
+        Sampler::trace_id_ratio(ratio)
+    };
+    Some(match name {
+        On => Sampler::always_on(),
+        Off => Sampler::always_off(),
+        Ratio => ratio(),
+        ParentOn => Sampler::parent_based(Sampler::always_on()),
+        ParentOff => Sampler::parent_based(Sampler::always_off()),
+        ParentRatio => Sampler::parent_based(ratio()),
+    })
+}
+
+fn limits(env: &mut Env<'_>) -> Option<SpanLimits> {
+    let mut read = |name, default: u32| {
+        let default: String = if default == u32::MAX {
+            "no limit".to_owned()
+        } else {
+            default.to_string()
+        };
+        env.number(name, 0..=MAX_COUNT, default)
+            .and_then(|limit| u32::try_from(limit).ok())
+    };
+    let usual = SpanLimits::DEFAULT;
+    let length = read(
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        usual.attribute_value_length,
+    )
+    .or_else(|| {
+        read(
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+            usual.attribute_value_length,
+        )
+    });
+    let count = read("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", usual.attribute_count)
+        .or_else(|| read("OTEL_ATTRIBUTE_COUNT_LIMIT", usual.attribute_count));
+    let events = read("OTEL_SPAN_EVENT_COUNT_LIMIT", usual.event_count);
+    let links = read("OTEL_SPAN_LINK_COUNT_LIMIT", usual.link_count);
+    let of_event = read(
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        usual.event_attribute_count,
+    );
+    let of_link = read(
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        usual.link_attribute_count,
+    );
+
+    let said = [length, count, events, links, of_event, of_link];
+    said.iter().any(Option::is_some).then(|| {
+        let mut limits = usual;
+        limits.attribute_value_length = length.unwrap_or(usual.attribute_value_length);
+        limits.attribute_count = count.unwrap_or(usual.attribute_count);
+        limits.event_count = events.unwrap_or(usual.event_count);
+        limits.link_count = links.unwrap_or(usual.link_count);
+        limits.event_attribute_count = of_event.unwrap_or(usual.event_attribute_count);
+        limits.link_attribute_count = of_link.unwrap_or(usual.link_attribute_count);
+        limits
+    })
+}
+
+/// The batch size, which must not exceed the queue size.
+fn batch_spans(env: &mut Env<'_>, queue_spans: Option<u64>) -> Option<u64> {
+    const NAME: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+    let batch = env.number(NAME, 1..=MAX_COUNT, "no limit by count")?;
+    match queue_spans {
+        Some(queue) if queue < batch => {
+            env.bad(
+                NAME,
+                &batch.to_string(),
+                "more than OTEL_BSP_MAX_QUEUE_SIZE",
+                format_args!("of that size, {queue}"),
+            );
+            Some(queue)
+        }
+        _ => Some(batch),
+    }
+}
+
+/// Speaks up about values that ask for what this version does not do.
+fn warn_about_unsupported(env: &mut Env<'_>) {
+    for name in [
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+    ] {
+        if env
+            .choice(name, &[("http/protobuf", ())], "http/protobuf")
+            .is_some()
+        {
+            break;
+        }
+    }
+    for name in [
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+    ] {
+        if env.choice(name, &[("none", ())], "none").is_some() {
+            break;
+        }
+    }
+    if let Some(path) = env.text("OTEL_CONFIG_FILE") {
+        env.bad(
+            "OTEL_CONFIG_FILE",
+            &path,
+            "not supported",
+            "of the other variables",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

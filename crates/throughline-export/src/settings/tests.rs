@@ -1,0 +1,282 @@
+//! The table of variables: each one valid, empty, invalid and out of range.
+
+use super::*;
+
+fn read(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
+    let lookup = |name: &str| {
+        variables
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned())
+    };
+    Settings::from_env(&lookup)
+}
+
+/// One row: a variable, a value, what it sets (`None` for nothing) and whether it
+/// is worth a warning.
+type Row = (
+    &'static str,
+    &'static str,
+    Option<fn(&mut Settings)>,
+    Option<&'static str>,
+);
+
+const fn good(name: &'static str, value: &'static str, set: fn(&mut Settings)) -> Row {
+    (name, value, Some(set), None)
+}
+
+const fn bad(name: &'static str, value: &'static str, default: &'static str) -> Row {
+    (name, value, None, Some(default))
+}
+
+const fn unset(name: &'static str) -> Row {
+    (name, "", None, None)
+}
+
+fn millis(number: u64) -> Option<Duration> {
+    Some(Duration::from_millis(number))
+}
+
+fn limited(set: fn(&mut SpanLimits)) -> Option<SpanLimits> {
+    let mut limits = SpanLimits::DEFAULT;
+    set(&mut limits);
+    Some(limits)
+}
+
+const TABLE: &[Row] = &[
+    good("OTEL_SDK_DISABLED", "True", |s| s.disabled = Some(true)),
+    good("OTEL_SDK_DISABLED", "false", |s| s.disabled = Some(false)),
+    ("OTEL_SDK_DISABLED", "1", Some(|s| s.disabled = Some(false)), Some("false")),
+    unset("OTEL_SDK_DISABLED"),
+    good("OTEL_TRACES_EXPORTER", "otlp", |s| s.exporter = Some(ExporterKind::Otlp)),
+    good("OTEL_TRACES_EXPORTER", "Console", |s| s.exporter = Some(ExporterKind::Console)),
+    good("OTEL_TRACES_EXPORTER", "none", |s| s.exporter = Some(ExporterKind::None)),
+    bad("OTEL_TRACES_EXPORTER", "zipkin", "otlp"),
+    unset("OTEL_TRACES_EXPORTER"),
+    good("OTEL_SERVICE_NAME", " cart ", |s| s.service_name = Some("cart".into())),
+    unset("OTEL_SERVICE_NAME"),
+    good("OTEL_RESOURCE_ATTRIBUTES", "a=b%20c", |s| {
+        s.attributes = vec![("a".into(), "b c".into())];
+    }),
+    bad("OTEL_RESOURCE_ATTRIBUTES", "a=b,c", "of no such attributes"),
+    unset("OTEL_RESOURCE_ATTRIBUTES"),
+    good("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1/x", |s| {
+        s.endpoint = Endpoint::exact("http://h:1/x/v1/traces").ok();
+    }),
+    bad("OTEL_EXPORTER_OTLP_ENDPOINT", "h:1", "http://localhost:4318"),
+    bad("OTEL_EXPORTER_OTLP_ENDPOINT", "unix:///s", "http://localhost:4318"),
+    unset("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    good("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://h:1", |s| {
+        s.endpoint = Endpoint::exact("http://h:1/").ok();
+    }),
+    bad("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "?", "http://localhost:4318"),
+    unset("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+    good("OTEL_EXPORTER_OTLP_HEADERS", "a=b", |s| s.headers.set("a", "b").unwrap()),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a", None, Some("leaving that header out")),
+    unset("OTEL_EXPORTER_OTLP_HEADERS"),
+    good("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b", |s| s.headers.set("a", "b").unwrap()),
+    ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a b=c", None, Some("leaving that header out")),
+    unset("OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+    good("OTEL_EXPORTER_OTLP_TIMEOUT", "250", |s| s.timeout = millis(250)),
+    good("OTEL_EXPORTER_OTLP_TIMEOUT", "0", |s| s.timeout = millis(0)),
+    bad("OTEL_EXPORTER_OTLP_TIMEOUT", "-1", "10000"),
+    bad("OTEL_EXPORTER_OTLP_TIMEOUT", "99999999999", "10000"),
+    unset("OTEL_EXPORTER_OTLP_TIMEOUT"),
+    good("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "250", |s| s.timeout = millis(250)),
+    bad("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1s", "10000"),
+    unset("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
+    good("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", |_| {}),
+    bad("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+    bad("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "http/protobuf"),
+    unset("OTEL_EXPORTER_OTLP_PROTOCOL"),
+    bad("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "http/protobuf"),
+    good("OTEL_EXPORTER_OTLP_COMPRESSION", "none", |_| {}),
+    bad("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "none"),
+    bad("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip", "none"),
+    good("OTEL_TRACES_SAMPLER", "ALWAYS_OFF", |s| s.sampler = Some(Sampler::always_off())),
+    good("OTEL_TRACES_SAMPLER", "always_on", |s| s.sampler = Some(Sampler::always_on())),
+    good("OTEL_TRACES_SAMPLER", "traceidratio", |s| {
+        s.sampler = Some(Sampler::trace_id_ratio(1.0));
+    }),
+    good("OTEL_TRACES_SAMPLER", "parentbased_always_on", |s| {
+        s.sampler = Some(Sampler::parent_based(Sampler::always_on()));
+    }),
+    good("OTEL_TRACES_SAMPLER", "parentbased_always_off", |s| {
+        s.sampler = Some(Sampler::parent_based(Sampler::always_off()));
+    }),
+    bad("OTEL_TRACES_SAMPLER", "jaeger_remote", "parentbased_always_on"),
+    unset("OTEL_TRACES_SAMPLER"),
+    good("OTEL_BSP_SCHEDULE_DELAY", "100", |s| s.schedule_delay = millis(100)),
+    bad("OTEL_BSP_SCHEDULE_DELAY", "soon", "5000"),
+    unset("OTEL_BSP_SCHEDULE_DELAY"),
+    good("OTEL_BSP_EXPORT_TIMEOUT", "100", |s| s.export_timeout = millis(100)),
+    bad("OTEL_BSP_EXPORT_TIMEOUT", "-5", "30000"),
+    unset("OTEL_BSP_EXPORT_TIMEOUT"),
+    good("OTEL_BSP_MAX_QUEUE_SIZE", "10", |s| s.max_queue_spans = Some(10)),
+    bad("OTEL_BSP_MAX_QUEUE_SIZE", "0", "no limit"),
+    bad("OTEL_BSP_MAX_QUEUE_SIZE", "2147483648", "no limit"),
+    unset("OTEL_BSP_MAX_QUEUE_SIZE"),
+    good("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10", |s| s.max_batch_spans = Some(10)),
+    bad("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0", "no limit by count"),
+    unset("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+    good("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7", |s| {
+        s.limits = limited(|l| l.attribute_value_length = 7);
+    }),
+    bad("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "no limit"),
+    good("OTEL_ATTRIBUTE_COUNT_LIMIT", "7", |s| {
+        s.limits = limited(|l| l.attribute_count = 7);
+    }),
+    bad("OTEL_ATTRIBUTE_COUNT_LIMIT", "many", "128"),
+    good("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0", |s| {
+        s.limits = limited(|l| l.attribute_value_length = 0);
+    }),
+    bad("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1.5", "no limit"),
+    good("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "7", |s| {
+        s.limits = limited(|l| l.attribute_count = 7);
+    }),
+    bad("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "4294967296", "128"),
+    good("OTEL_SPAN_EVENT_COUNT_LIMIT", "7", |s| s.limits = limited(|l| l.event_count = 7)),
+    bad("OTEL_SPAN_EVENT_COUNT_LIMIT", "x", "128"),
+    good("OTEL_SPAN_LINK_COUNT_LIMIT", "7", |s| s.limits = limited(|l| l.link_count = 7)),
+    bad("OTEL_SPAN_LINK_COUNT_LIMIT", "x", "128"),
+    good("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "7", |s| {
+        s.limits = limited(|l| l.event_attribute_count = 7);
+    }),
+    bad("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "x", "128"),
+    good("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "7", |s| {
+        s.limits = limited(|l| l.link_attribute_count = 7);
+    }),
+    bad("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "x", "128"),
+    bad("OTEL_CONFIG_FILE", "otel.yaml", "of the other variables"),
+];
+
+#[test]
+fn every_variable_valid_empty_invalid_and_out_of_range() {
+    for (name, value, set, default) in TABLE {
+        let (settings, warnings) = read(&[(name, value)]);
+        let mut expected = Settings::default();
+        if let Some(set) = set {
+            set(&mut expected);
+        }
+        assert_eq!(settings, expected, "{name}={value}");
+        match default {
+            None => assert!(warnings.is_empty(), "{name}={value}: {warnings:?}"),
+            Some(default) => {
+                assert_eq!(warnings.len(), 1, "{name}={value}: {warnings:?}");
+                let warning = &warnings[0];
+                assert!(warning.starts_with(name), "{warning}");
+                assert!(warning.ends_with(default), "{warning}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_variable_of_the_signal_wins_over_the_general_one() {
+    let (settings, warnings) = read(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1/in"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "general=1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "traces=1"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "1"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2"),
+    ]);
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(settings.endpoint.unwrap().to_string(), "http://traces:1/in");
+    assert_eq!(format!("{:?}", settings.headers), r#"{"traces"}"#);
+    assert_eq!(settings.timeout, millis(2));
+    assert_eq!(settings.limits.unwrap().attribute_count, 2);
+}
+
+#[test]
+fn a_bad_variable_of_the_signal_falls_back_to_the_general_one() {
+    let (settings, warnings) = read(&[
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "never"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nowhere"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1"),
+    ]);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(settings.timeout, millis(1));
+    assert_eq!(settings.endpoint.unwrap().to_string(), "http://h:1/v1/traces");
+}
+
+#[test]
+fn the_ratio_of_a_sampler() {
+    for (name, arg, expected, warnings) in [
+        ("traceidratio", "0.25", Sampler::trace_id_ratio(0.25), 0),
+        ("traceidratio", "2", Sampler::trace_id_ratio(1.0), 1),
+        ("traceidratio", "-0.1", Sampler::trace_id_ratio(1.0), 1),
+        ("traceidratio", "half", Sampler::trace_id_ratio(1.0), 1),
+        (
+            "parentbased_traceidratio",
+            "0.5",
+            Sampler::parent_based(Sampler::trace_id_ratio(0.5)),
+            0,
+        ),
+        // A sampler without an argument does not look at it.
+        ("always_on", "half", Sampler::always_on(), 0),
+    ] {
+        let (settings, warned) = read(&[
+            ("OTEL_TRACES_SAMPLER", name),
+            ("OTEL_TRACES_SAMPLER_ARG", arg),
+        ]);
+        assert_eq!(settings.sampler, Some(expected), "{name} {arg}");
+        assert_eq!(warned.len(), warnings, "{name} {arg}");
+    }
+}
+
+#[test]
+fn a_batch_is_no_larger_than_the_queue() {
+    let (settings, warnings) = read(&[
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512"),
+    ]);
+    assert_eq!(settings.max_batch_spans, Some(100));
+    assert_eq!(
+        warnings,
+        [
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=\"512\" is more than OTEL_BSP_MAX_QUEUE_SIZE; using \
+             the default of that size, 100"
+        ]
+    );
+}
+
+#[test]
+fn a_password_in_an_endpoint_is_not_repeated() {
+    let (settings, warnings) = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:c4nary@h:1")]);
+    assert_eq!(settings.endpoint, None);
+    assert_eq!(
+        warnings,
+        [
+            "OTEL_EXPORTER_OTLP_ENDPOINT: the value is a url with user information (set an \
+             authorization header instead); using the default http://localhost:4318"
+        ]
+    );
+}
+
+#[test]
+fn the_builder_wins_over_the_environment() {
+    let (weaker, _) = read(&[
+        ("OTEL_SERVICE_NAME", "env"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=env,b=env"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "h=env,i=env"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "1"),
+    ]);
+    let mut stronger = Settings {
+        service_name: Some("code".into()),
+        attributes: vec![("a".into(), "code".into())],
+        ..Settings::default()
+    };
+    stronger.headers.set("h", "code").unwrap();
+    let both = stronger.over(weaker);
+    assert_eq!(both.service_name.as_deref(), Some("code"));
+    assert_eq!(both.attributes.last().unwrap().1, "code");
+    assert_eq!(both.headers.as_map()["h"], "code");
+    assert_eq!(both.headers.as_map()["i"], "env");
+    assert_eq!(both.schedule_delay, millis(1));
+}

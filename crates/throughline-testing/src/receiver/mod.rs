@@ -1,0 +1,277 @@
+//! An OTLP collector for tests: real HTTP, in this process.
+//!
+//! Owns the thread it serves on and what it received. It must not know who sends. Who may touch what:
+//!
+//! 1. `state` holds everything received and the script; the server thread writes it, any thread reads it.
+//! 2. `changed` is signalled after each request that arrived and each that was accepted, with `state` unlocked.
+//! 3. The runtime belongs to the server thread; dropping the receiver only asks it to stop, and waits.
+
+mod response;
+mod server;
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+pub use self::response::Response;
+use crate::span::ReceivedSpan;
+use crate::trace::Trace;
+
+/// An in-process OTLP receiver: HTTP/1.1 on a free port of 127.0.0.1, protobuf bodies on `/v1/traces`.
+///
+/// It runs on a thread and a runtime of its own, decodes with `opentelemetry-proto`, and answers as the OTLP
+/// specification says; requests it cannot take are answered with a 4xx status and kept with the reason. It stops
+/// when dropped, and waits at most [two seconds](Self::STOP_DEADLINE) for that.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+/// use throughline_testing::OtlpReceiver;
+///
+/// let receiver = OtlpReceiver::start()?;
+/// // An empty request: no spans, but valid.
+/// let mut connection = std::net::TcpStream::connect(receiver.addr())?;
+/// connection.write_all(
+///     b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+///       Content-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n",
+/// )?;
+/// let mut answer = String::new();
+/// connection.read_to_string(&mut answer)?;
+///
+/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+/// assert!(receiver.wait_for_requests(1, Duration::from_secs(5)));
+/// assert!(receiver.spans().is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct OtlpReceiver {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    /// Dropping it stops the server.
+    stop: Option<oneshot::Sender<()>>,
+    /// Disconnected once the server thread has let go of all its sockets.
+    stopped: mpsc::Receiver<()>,
+}
+
+/// One HTTP request as it arrived, whatever the answer was.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReceivedRequest {
+    /// When its last byte was read.
+    pub received_at: Instant,
+    /// The method.
+    pub method: String,
+    /// The path, with the query if there was one.
+    pub path: String,
+    /// The headers, names in lower case, in the order they were sent; values that are not UTF-8 are lossy.
+    pub headers: Vec<(String, String)>,
+    /// How many spans the body holds; zero when it could not be decoded.
+    pub spans: usize,
+    /// Why it is not a valid export request; `None` if it is one.
+    pub rejection: Option<String>,
+    body: Bytes,
+}
+
+impl OtlpReceiver {
+    /// How long dropping a receiver waits for its thread.
+    pub const STOP_DEADLINE: Duration = Duration::from_secs(2);
+
+    /// Starts on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// If no socket, thread or runtime can be made.
+    pub fn start() -> io::Result<Self> {
+        Self::start_at(("127.0.0.1", 0))
+    }
+
+    /// Starts at a given address: to come back where an earlier receiver stopped.
+    ///
+    /// # Errors
+    ///
+    /// If the address is taken or invalid, or if no thread or runtime can be made.
+    pub fn start_at(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stop_requested) = oneshot::channel();
+        let (running, stopped) = mpsc::channel();
+        let server = server::serve(listener, Arc::clone(&shared), stop_requested);
+        thread::Builder::new()
+            .name("otlp-receiver".to_owned())
+            .spawn(move || {
+                // What this process traces must not include the receiver of the traces.
+                let _suppressed = throughline_core::suppress();
+                runtime.block_on(server);
+                // Closes all connections.
+                drop(runtime);
+                drop(running);
+            })?;
+        Ok(Self {
+            addr,
+            shared,
+            stop: Some(stop),
+            stopped,
+        })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The value for `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: `http://127.0.0.1:PORT/v1/traces`.
+    #[must_use]
+    pub fn traces_endpoint(&self) -> String {
+        format!("http://{}{}", self.addr, server::TRACES_PATH)
+    }
+
+    /// A copy of all spans accepted so far, in the order they arrived.
+    ///
+    /// A span is accepted just before the answer that says so is sent: spans of requests that a
+    /// [script](Self::respond_with) answered with an error are not here.
+    #[must_use]
+    pub fn spans(&self) -> Vec<ReceivedSpan> {
+        self.shared.lock().spans.clone()
+    }
+
+    /// How many spans were accepted so far.
+    #[must_use]
+    pub fn span_count(&self) -> usize {
+        self.shared.lock().spans.len()
+    }
+
+    /// One trace, by its id: a `TraceId`, or text of 32 hexadecimal digits. Empty if nothing of it was accepted.
+    #[must_use]
+    pub fn trace(&self, trace_id: impl Display) -> Trace {
+        match trace_id.to_string().parse() {
+            Ok(trace_id) => Trace::of(trace_id, &self.shared.lock().spans),
+            Err(_) => Trace::default(),
+        }
+    }
+
+    /// All traces, ordered by the start of their first spans.
+    #[must_use]
+    pub fn traces(&self) -> Vec<Trace> {
+        Trace::group(&self.shared.lock().spans)
+    }
+
+    /// All requests so far, in the order they arrived, accepted or not.
+    #[must_use]
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// Forgets the spans and requests received so far; the script stays.
+    pub fn clear(&self) {
+        let mut state = self.shared.lock();
+        state.spans.clear();
+        state.requests.clear();
+    }
+
+    /// Adds answers to the script. Each request takes the next one; when there is none left, the receiver answers
+    /// for itself.
+    pub fn respond_with(&self, responses: impl IntoIterator<Item = Response>) {
+        self.shared.lock().script.extend(responses);
+    }
+
+    /// Waits until at least `count` spans were accepted; `false` if that did not happen in time.
+    #[must_use = "false means that the spans did not arrive"]
+    pub fn wait_for_spans(&self, count: usize, timeout: Duration) -> bool {
+        self.wait(timeout, |state| state.spans.len() >= count)
+    }
+
+    /// Waits until at least `count` requests arrived, accepted or not; `false` if that did not happen in time.
+    #[must_use = "false means that the requests did not arrive"]
+    pub fn wait_for_requests(&self, count: usize, timeout: Duration) -> bool {
+        self.wait(timeout, |state| state.requests.len() >= count)
+    }
+
+    /// Waits until the accepted spans satisfy a condition; `false` if that did not happen in time.
+    ///
+    /// The condition is asked after each change, while the receiver is locked: it must not call the receiver.
+    #[must_use = "false means that the condition was not met"]
+    pub fn wait_until(
+        &self,
+        timeout: Duration,
+        mut condition: impl FnMut(&[ReceivedSpan]) -> bool,
+    ) -> bool {
+        self.wait(timeout, |state| condition(&state.spans))
+    }
+
+    fn wait(&self, timeout: Duration, mut condition: impl FnMut(&State) -> bool) -> bool {
+        let (_state, result) = self
+            .shared
+            .changed
+            .wait_timeout_while(self.shared.lock(), timeout, |state| !condition(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        !result.timed_out()
+    }
+}
+
+impl Drop for OtlpReceiver {
+    fn drop(&mut self) {
+        self.stop.take();
+        // Nothing is ever sent: this returns when the thread is done, or at the deadline.
+        let _ = self.stopped.recv_timeout(Self::STOP_DEADLINE);
+    }
+}
+
+impl ReceivedRequest {
+    /// The body, as it was sent.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The first header of that name; names are not case-sensitive.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// What the server thread and the handle have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    spans: Vec<ReceivedSpan>,
+    requests: Vec<ReceivedRequest>,
+    script: VecDeque<Response>,
+}
+
+impl Shared {
+    /// A panic elsewhere cannot leave the lists half changed, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! The runtimes that `#[throughline::main]` and `#[throughline::test]` run on.
+
+use std::future::Future;
+use std::io;
+
+/// Which Tokio runtime to build: the arguments of `#[throughline::main]` and `#[throughline::test]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "macro expansions write it as a literal")]
+pub struct Runtime {
+    /// Whether tasks run on several threads.
+    pub multi_thread: bool,
+    /// How many threads; Tokio's default if not given.
+    pub worker_threads: Option<usize>,
+}
+
+impl Runtime {
+    /// Builds the runtime and runs `future` on it.
+    ///
+    /// # Errors
+    ///
+    /// The system refused the runtime its threads or its I/O driver.
+    pub fn block_on<F: Future>(self, future: F) -> io::Result<F::Output> {
+        let mut builder = if self.multi_thread {
+            tokio::runtime::Builder::new_multi_thread()
+        } else {
+            tokio::runtime::Builder::new_current_thread()
+        };
+        if let Some(threads) = self.worker_threads.filter(|threads| *threads > 0) {
+            builder.worker_threads(threads);
+        }
+        Ok(builder.enable_all().build()?.block_on(future))
+    }
+}

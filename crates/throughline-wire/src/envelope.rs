@@ -1,0 +1,202 @@
+//! Owns what is put around finished span bodies: the span's head, its scope, the request. Does
+//! not know what a body or a resource contains.
+//!
+//! All lengths are known here, so everything is written once, front to back.
+
+use alloc::vec::Vec;
+
+use crate::span::NAME_TAG;
+use crate::varint::{
+    fixed64_tag, len_field_len, len_field_len_unless_empty, len_tag, put_len_field_unless_empty,
+    put_prefix, put_tag_and_len, varint_tag,
+};
+
+/// What a span has beside its body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpanHead<'a> {
+    /// The trace's id.
+    pub trace_id: [u8; 16],
+    /// The span's id.
+    pub span_id: [u8; 8],
+    /// The parent's id; zero for a span without a parent.
+    pub parent_span_id: [u8; 8],
+    /// The bits of `opentelemetry.proto.trace.v1.SpanFlags`.
+    pub flags: u32,
+    /// The number of `opentelemetry.proto.trace.v1.Span.SpanKind`, 0 to 5.
+    pub kind: u8,
+    /// When the span started, in nanoseconds since the Unix epoch.
+    pub start_unix_nano: u64,
+    /// When the span ended, in nanoseconds since the Unix epoch.
+    pub end_unix_nano: u64,
+    /// The span's name; none if `body` has it.
+    pub name: Option<&'a str>,
+    /// Fields of the span that were encoded at compile time.
+    pub static_fields: &'a [u8],
+    /// Fields of the span that were encoded while it ran.
+    pub body: &'a [u8],
+}
+
+/// Appends a span as field `ScopeSpans.spans`.
+///
+/// Reserves once and copies each part once.
+pub fn put_span(out: &mut Vec<u8>, head: &SpanHead<'_>) {
+    let (fixed, fixed_len) = fixed_fields(head);
+    let name = head.name.unwrap_or_default();
+    let message = fixed_len
+        + len_field_len_unless_empty(name.len())
+        + head.static_fields.len()
+        + head.body.len();
+    // Slack for the bytes that `put_prefix` writes and cuts off again.
+    out.reserve(len_field_len(message) + FIXED_MAX);
+    put_tag_and_len(out, SPANS_TAG, message);
+    put_prefix(out, fixed, fixed_len);
+    put_len_field_unless_empty(out, NAME_TAG, name.as_bytes());
+    out.extend_from_slice(head.static_fields);
+    out.extend_from_slice(head.body);
+}
+
+/// An instrumentation scope: who made the spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope<'a> {
+    /// The name of the instrumented library or module.
+    pub name: &'a str,
+    /// Its version; may be empty.
+    pub version: &'a str,
+    /// The schema of the telemetry that it emits; may be empty.
+    pub schema_url: &'a str,
+}
+
+/// Appends the fields that a scope gives to `ScopeSpans`: the `InstrumentationScope` and the
+/// schema URL. [`put_request`] takes what this writes.
+pub fn put_scope(out: &mut Vec<u8>, scope: &Scope<'_>) {
+    let message = len_field_len_unless_empty(scope.name.len())
+        + len_field_len_unless_empty(scope.version.len());
+    if message != 0 {
+        put_tag_and_len(out, SCOPE_TAG, message);
+        put_len_field_unless_empty(out, SCOPE_NAME_TAG, scope.name.as_bytes());
+        put_len_field_unless_empty(out, SCOPE_VERSION_TAG, scope.version.as_bytes());
+    }
+    put_len_field_unless_empty(out, SCHEMA_URL_TAG, scope.schema_url.as_bytes());
+}
+
+/// Appends one `ResourceSpans` to an `ExportTraceServiceRequest`; on an empty buffer that makes
+/// a whole request.
+///
+/// `resource` is the body of the `Resource` message. Each item of `scopes` is what [`put_scope`]
+/// wrote for a scope, and that scope's spans as [`put_span`] wrote them, one after another. A
+/// scope without spans is left out; without any span nothing is written.
+///
+/// ```
+/// use throughline_wire::{Scope, SpanHead, put_request, put_scope, put_span};
+///
+/// let (mut scope, mut spans, mut request) = (Vec::new(), Vec::new(), Vec::new());
+/// put_scope(&mut scope, &Scope { name: "shop", ..Scope::default() });
+/// put_span(&mut spans, &SpanHead { name: Some("place_order"), ..SpanHead::default() });
+/// put_request(&mut request, &[], "", [(&scope[..], &spans[..])].into_iter());
+/// assert!(request.ends_with(&spans));
+/// ```
+pub fn put_request<'a>(
+    out: &mut Vec<u8>,
+    resource: &[u8],
+    resource_schema_url: &str,
+    scopes: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+) {
+    let scopes = scopes.filter(|(_, spans)| !spans.is_empty());
+    let scopes_len: usize = scopes
+        .clone()
+        .map(|(scope, spans)| len_field_len(scope.len() + spans.len()))
+        .sum();
+    if scopes_len == 0 {
+        return;
+    }
+    let message = len_field_len_unless_empty(resource.len())
+        + scopes_len
+        + len_field_len_unless_empty(resource_schema_url.len());
+    out.reserve(len_field_len(message));
+    put_tag_and_len(out, RESOURCE_SPANS_TAG, message);
+    put_len_field_unless_empty(out, RESOURCE_TAG, resource);
+    put_len_field_unless_empty(out, SCHEMA_URL_TAG, resource_schema_url.as_bytes());
+    for (scope, spans) in scopes {
+        put_tag_and_len(out, SCOPE_SPANS_TAG, scope.len() + spans.len());
+        out.extend_from_slice(scope);
+        out.extend_from_slice(spans);
+    }
+}
+
+/// The fields of a head that have a bounded length, and how many bytes of the array they take.
+fn fixed_fields(head: &SpanHead<'_>) -> ([u8; FIXED_MAX], usize) {
+    let mut fields = Fixed {
+        bytes: [0; FIXED_MAX],
+        len: 0,
+    };
+    fields.push([TRACE_ID_TAG, 16]);
+    fields.push(head.trace_id);
+    fields.push([SPAN_ID_TAG, 8]);
+    fields.push(head.span_id);
+    if head.parent_span_id != [0; 8] {
+        fields.push([PARENT_SPAN_ID_TAG, 8]);
+        fields.push(head.parent_span_id);
+    }
+    if head.kind != 0 {
+        // A varint of one byte; there are six kinds.
+        fields.push([KIND_TAG, head.kind & 0x7F]);
+    }
+    if head.start_unix_nano != 0 {
+        fields.push([START_TAG]);
+        fields.push(head.start_unix_nano.to_le_bytes());
+    }
+    if head.end_unix_nano != 0 {
+        fields.push([END_TAG]);
+        fields.push(head.end_unix_nano.to_le_bytes());
+    }
+    if head.flags != 0 {
+        fields.push(FLAGS_TAG);
+        fields.push(head.flags.to_le_bytes());
+    }
+    (fields.bytes, fields.len)
+}
+
+struct Fixed {
+    bytes: [u8; FIXED_MAX],
+    len: usize,
+}
+
+impl Fixed {
+    #[inline]
+    fn push<const N: usize>(&mut self, part: [u8; N]) {
+        if let Some(slots) = self.bytes.get_mut(self.len..self.len + N) {
+            slots.copy_from_slice(&part);
+            self.len += N;
+        }
+    }
+}
+
+/// All of `fixed_fields`: two ids with 16 and 8 bytes, the parent, the kind, two times, flags.
+const FIXED_MAX: usize = 18 + 10 + 10 + 2 + 9 + 9 + 6;
+
+/// `ExportTraceServiceRequest.resource_spans`.
+const RESOURCE_SPANS_TAG: u8 = len_tag(1);
+
+/// `ResourceSpans.resource`.
+const RESOURCE_TAG: u8 = len_tag(1);
+/// `ResourceSpans.scope_spans`.
+const SCOPE_SPANS_TAG: u8 = len_tag(2);
+/// `ResourceSpans.schema_url` and `ScopeSpans.schema_url`.
+const SCHEMA_URL_TAG: u8 = len_tag(3);
+
+/// `ScopeSpans.scope`.
+const SCOPE_TAG: u8 = len_tag(1);
+/// `ScopeSpans.spans`.
+const SPANS_TAG: u8 = len_tag(2);
+
+const SCOPE_NAME_TAG: u8 = len_tag(1);
+const SCOPE_VERSION_TAG: u8 = len_tag(2);
+
+const TRACE_ID_TAG: u8 = len_tag(1);
+const SPAN_ID_TAG: u8 = len_tag(2);
+const PARENT_SPAN_ID_TAG: u8 = len_tag(4);
+const KIND_TAG: u8 = varint_tag(6);
+const START_TAG: u8 = fixed64_tag(7);
+const END_TAG: u8 = fixed64_tag(8);
+/// `Span.flags`: field 16, 32 bits, the only tag of two bytes.
+const FLAGS_TAG: [u8; 2] = [0x85, 0x01];

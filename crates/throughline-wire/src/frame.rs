@@ -1,0 +1,122 @@
+//! Owns fields whose length becomes known only after they are written. Knows no message.
+//!
+//! Each unfinished length takes one byte. When the frame is closed and every length fits its
+//! byte, which is the usual case, the bytes are filled in and nothing moves; else the content is
+//! moved up once by all the missing bytes together. A frame that is dropped unclosed, because a
+//! closure of the caller panicked, takes back all that was written since it was opened.
+
+use alloc::vec::Vec;
+
+use crate::key::KeyRef;
+use crate::value::VALUE_TAG;
+use crate::varint::{varint_len, write_varint};
+
+/// One to three nested fields that end together: `KeyValue`, its `AnyValue`, and the string,
+/// array or map in that.
+pub(crate) struct Frame<'a> {
+    pub(crate) buf: &'a mut Vec<u8>,
+    /// Where the outermost field's tag stands; [`CLOSED`] once there is nothing to take back.
+    start: usize,
+    /// Where the one-byte lengths stand, outermost first; the first `depth` count.
+    marks: [usize; 3],
+    depth: usize,
+}
+
+impl<'a> Frame<'a> {
+    /// Opens one field.
+    #[inline]
+    pub(crate) fn open(buf: &'a mut Vec<u8>, tag: u8) -> Self {
+        let start = buf.len();
+        buf.extend_from_slice(&[tag, 0]);
+        Self {
+            buf,
+            start,
+            marks: [start + 1, 0, 0],
+            depth: 1,
+        }
+    }
+
+    /// Opens an `AnyValue` with field `inner` in it, as field `tag`; behind a key, as
+    /// `KeyValue.value` of a `KeyValue` that is field `tag`.
+    #[inline]
+    pub(crate) fn open_value(
+        buf: &'a mut Vec<u8>,
+        tag: u8,
+        key: Option<KeyRef<'_>>,
+        inner: u8,
+    ) -> Self {
+        let start = buf.len();
+        let Some(key) = key else {
+            buf.extend_from_slice(&[tag, 0, inner, 0]);
+            return Self {
+                buf,
+                start,
+                marks: [start + 1, start + 3, 0],
+                depth: 2,
+            };
+        };
+        buf.reserve(key.encoded_len() + 6 + USUAL_CONTENT);
+        buf.extend_from_slice(&[tag, 0]);
+        key.put(buf);
+        let value = buf.len();
+        buf.extend_from_slice(&[VALUE_TAG, 0, inner, 0]);
+        Self {
+            buf,
+            start,
+            marks: [start + 1, value + 1, value + 3],
+            depth: 3,
+        }
+    }
+
+    /// Fills in the lengths.
+    #[inline]
+    pub(crate) fn close(mut self) {
+        let end = self.buf.len();
+        self.start = CLOSED;
+        // The outermost field is the longest.
+        if end - self.marks[0] <= 0x80 {
+            for &mark in &self.marks[..self.depth] {
+                self.buf[mark] = (end - mark - 1) as u8;
+            }
+        } else {
+            self.close_long(end);
+        }
+    }
+
+    #[cold]
+    fn close_long(&mut self, end: usize) {
+        let marks = &self.marks[..self.depth];
+        let mut lens = [0; 3];
+        let mut shift = 0;
+        for (len, mark) in lens.iter_mut().zip(marks).rev() {
+            // An inner length that grows makes the outer fields longer.
+            *len = end + shift - (mark + 1);
+            shift += varint_len(*len as u64) - 1;
+        }
+        self.buf.resize(end + shift, 0);
+        let mut content_end = end;
+        for (&len, &mark) in lens.iter().zip(marks).rev() {
+            let content = mark + 1;
+            self.buf.copy_within(content..content_end, content + shift);
+            let width = varint_len(len as u64);
+            let at = content + shift - width;
+            write_varint(&mut self.buf[at..at + width], len as u64);
+            shift -= width - 1;
+            content_end = mark;
+        }
+    }
+}
+
+impl Drop for Frame<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.buf.truncate(self.start);
+    }
+}
+
+/// Longer than any buffer, so that truncating to it does nothing.
+const CLOSED: usize = usize::MAX;
+
+/// Room for the content of a usual value, so that writing it piece by piece grows the buffer at
+/// most once.
+const USUAL_CONTENT: usize = 64;

@@ -1,0 +1,193 @@
+//! Owns attribute keys: encoded at compile time ([`Key`]) or taken as a string at run time
+//! ([`AsKey`]). Does not know what stands around a key.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::varint::{ConstWriter, len_field_len, len_tag, put_tag_and_len};
+
+/// An attribute key as the bytes of `KeyValue.key`, made at compile time by [`key!`](crate::key!).
+///
+/// Writing it is one copy from constant memory.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    name: &'static str,
+    encoded: &'static [u8],
+}
+
+impl Key {
+    /// The key's text.
+    #[inline]
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The encoded field: tag `0x0A`, length, text.
+    #[inline]
+    #[must_use]
+    pub const fn encoded(&self) -> &'static [u8] {
+        self.encoded
+    }
+
+    /// For the expansion of [`key!`](crate::key!) only: nothing else makes `encoded` fit `name`.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn __new(name: &'static str, encoded: &'static [u8]) -> Self {
+        assert!(encoded.len() == encoded_key_len(name));
+        Self { name, encoded }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.name).finish()
+    }
+}
+
+/// What can stand as an attribute's key: a [`Key`], or a string that is encoded on the spot.
+pub trait AsKey {
+    /// The key, in whichever of the two forms it has.
+    fn as_key(&self) -> KeyRef<'_>;
+
+    /// Appends the encoded field `KeyValue.key`.
+    #[inline]
+    fn put_key(&self, buf: &mut Vec<u8>) {
+        self.as_key().put(buf);
+    }
+
+    /// The key's text.
+    #[inline]
+    fn name(&self) -> &str {
+        self.as_key().name()
+    }
+
+    /// The number of bytes that [`put_key`](Self::put_key) appends.
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        self.as_key().encoded_len()
+    }
+}
+
+/// A borrowed key in one of its two forms.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum KeyRef<'a> {
+    /// Encoded already.
+    Encoded(&'a Key),
+    /// To be encoded.
+    Name(&'a str),
+}
+
+impl<'a> KeyRef<'a> {
+    #[inline]
+    pub(crate) fn put(self, buf: &mut Vec<u8>) {
+        match self {
+            Self::Encoded(key) => buf.extend_from_slice(key.encoded),
+            Self::Name(name) => {
+                put_tag_and_len(buf, KEY_TAG, name.len());
+                buf.extend_from_slice(name.as_bytes());
+            }
+        }
+    }
+
+    #[inline]
+    fn name(self) -> &'a str {
+        match self {
+            Self::Encoded(key) => key.name,
+            Self::Name(name) => name,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn encoded_len(self) -> usize {
+        match self {
+            Self::Encoded(key) => key.encoded.len(),
+            Self::Name(name) => encoded_key_len(name),
+        }
+    }
+}
+
+impl AsKey for Key {
+    #[inline]
+    fn as_key(&self) -> KeyRef<'_> {
+        KeyRef::Encoded(self)
+    }
+}
+
+impl AsKey for str {
+    #[inline]
+    fn as_key(&self) -> KeyRef<'_> {
+        KeyRef::Name(self)
+    }
+}
+
+impl AsKey for String {
+    #[inline]
+    fn as_key(&self) -> KeyRef<'_> {
+        KeyRef::Name(self)
+    }
+}
+
+impl AsKey for Cow<'_, str> {
+    #[inline]
+    fn as_key(&self) -> KeyRef<'_> {
+        KeyRef::Name(self)
+    }
+}
+
+impl<T: AsKey + ?Sized> AsKey for &T {
+    #[inline]
+    fn as_key(&self) -> KeyRef<'_> {
+        (**self).as_key()
+    }
+}
+
+/// Encodes an attribute key at compile time and yields a [`Key`].
+///
+/// Takes any constant `&str` expression and works in constants, statics and functions alike.
+/// The names that it needs are absolute, so it can be used through a re-export of this crate.
+///
+/// ```
+/// use throughline_wire::{Key, key};
+///
+/// const PREFIX: &str = "order.id";
+/// const ORDER_ID: Key = key!(PREFIX);
+/// assert_eq!(ORDER_ID.name(), "order.id");
+/// assert_eq!(ORDER_ID.encoded(), b"\x0A\x08order.id");
+/// ```
+#[macro_export]
+macro_rules! key {
+    ($name:expr $(,)?) => {{
+        const __THROUGHLINE_KEY_NAME: &$crate::__macro::core::primitive::str = $name;
+        const __THROUGHLINE_KEY_BYTES: &[$crate::__macro::core::primitive::u8] =
+            &$crate::__macro::encode_key::<
+                { $crate::__macro::encoded_key_len(__THROUGHLINE_KEY_NAME) },
+            >(__THROUGHLINE_KEY_NAME);
+        const __THROUGHLINE_KEY: $crate::Key =
+            $crate::Key::__new(__THROUGHLINE_KEY_NAME, __THROUGHLINE_KEY_BYTES);
+        __THROUGHLINE_KEY
+    }};
+}
+
+/// The length of the field `KeyValue.key` for a key of this name.
+#[doc(hidden)]
+#[inline]
+#[must_use]
+pub const fn encoded_key_len(name: &str) -> usize {
+    len_field_len(name.len())
+}
+
+/// The field `KeyValue.key` as an array of [`encoded_key_len`] bytes.
+#[doc(hidden)]
+#[must_use]
+pub const fn encode_key<const N: usize>(name: &str) -> [u8; N] {
+    let mut writer = ConstWriter::new();
+    writer.len_field(KEY_TAG, name.as_bytes());
+    writer.finish()
+}
+
+/// `KeyValue.key`.
+pub(crate) const KEY_TAG: u8 = len_tag(1);

@@ -1,0 +1,312 @@
+//! Owns attributes: `KeyValue` and `AnyValue` with their limits. Does not know how many
+//! attributes there may be, or whether a key was there before.
+
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use crate::container::{ArrayWriter, MapWriter, Room};
+use crate::frame::Frame;
+use crate::key::{AsKey, KeyRef};
+use crate::text::{self, BoundedText};
+use crate::varint::{
+    fixed64_tag, len_field_len, len_tag, put_prefix, put_tag_and_len, varint_tag, write_varint,
+};
+
+/// Appends one attribute: `field` of the enclosing message, with `key` and the value that `f`
+/// writes.
+///
+/// An `f` that writes no value leaves the buffer as it was. Scalars and strings are written with
+/// exact lengths in one go; formatted values, arrays and maps move if they are 128 bytes or
+/// longer.
+///
+/// ```
+/// use throughline_wire::{AttributeField, Limits, put_attribute};
+///
+/// let mut body = Vec::new();
+/// put_attribute(&mut body, AttributeField::Span, &"paid", Limits::default(), |v| v.bool(true));
+/// assert_eq!(body, b"\x4A\x0A\x0A\x04paid\x12\x02\x10\x01");
+/// ```
+#[inline]
+pub fn put_attribute(
+    buf: &mut Vec<u8>,
+    field: AttributeField,
+    key: &impl AsKey,
+    limits: Limits,
+    f: impl FnOnce(ValueWriter<'_>),
+) {
+    f(ValueWriter {
+        buf,
+        tag: field.tag(),
+        key: Some(key.as_key()),
+        room: Room::new(limits),
+    });
+}
+
+/// Appends one attribute to the body of a `Resource` message. The specification exempts
+/// resources from limits: pass [`Limits::default`].
+#[inline]
+pub fn put_resource_attribute(
+    buf: &mut Vec<u8>,
+    key: &str,
+    limits: Limits,
+    f: impl FnOnce(ValueWriter<'_>),
+) {
+    f(ValueWriter {
+        buf,
+        tag: RESOURCE_ATTRIBUTE_TAG,
+        key: Some(KeyRef::Name(key)),
+        room: Room::new(limits),
+    });
+}
+
+/// The number of the repeated field `attributes` in the message that the attribute belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttributeField {
+    /// `Span.attributes`.
+    Span = 9,
+    /// `Span.Event.attributes`.
+    Event = 3,
+    /// `Span.Link.attributes`.
+    Link = 4,
+}
+
+impl AttributeField {
+    pub(crate) const fn tag(self) -> u8 {
+        len_tag(self as u8)
+    }
+}
+
+/// Limits on one attribute's value. What goes beyond them is cut quietly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// The most characters (Unicode scalar values) that a string may have, also one inside an
+    /// array or map; for a byte array, the most bytes. `u32::MAX` is no limit.
+    pub value_chars: u32,
+    /// The most levels of arrays and maps; the attribute's own value is level one. An array or
+    /// map beyond that is written empty, and its closure is not called.
+    ///
+    /// Whatever is allowed here, a value stops nesting where the request around it would reach
+    /// 100 nested messages: protobuf decoders reject a whole request that goes deeper. That is
+    /// 46 levels of arrays, which take two messages each, or 31 levels of maps, which take three.
+    pub depth: u8,
+}
+
+impl Default for Limits {
+    /// No limit on characters, 64 levels: the defaults of the OpenTelemetry specification.
+    fn default() -> Self {
+        Self {
+            value_chars: u32::MAX,
+            depth: 64,
+        }
+    }
+}
+
+/// Writes exactly one value: an attribute's, an array's element or a map's entry.
+///
+/// It carries what stands before the value, so that a scalar is written together with its key
+/// and all lengths at once. Dropping it without a call writes nothing, not even the key.
+#[derive(Debug)]
+#[must_use = "a value writer that is dropped writes nothing"]
+pub struct ValueWriter<'a> {
+    pub(crate) buf: &'a mut Vec<u8>,
+    /// The field that holds the `KeyValue`, or the `AnyValue` when there is no key.
+    pub(crate) tag: u8,
+    pub(crate) key: Option<KeyRef<'a>>,
+    pub(crate) room: Room,
+}
+
+impl<'a> ValueWriter<'a> {
+    /// Writes a truth value.
+    #[inline]
+    pub fn bool(self, value: bool) {
+        self.put_scalar([0, 2, BOOL_TAG, u8::from(value)], 4);
+    }
+
+    /// Writes an integer.
+    #[inline]
+    pub fn i64(self, value: i64) {
+        let mut value_field = [0; 16];
+        value_field[2] = INT_TAG;
+        let len = write_varint(&mut value_field[3..13], value as u64);
+        value_field[1] = 1 + len as u8;
+        self.put_scalar(value_field, 3 + len);
+    }
+
+    /// Writes an integer; one above `i64::MAX`, which OTLP cannot hold, as a string of its
+    /// decimal digits.
+    #[inline]
+    pub fn u64(self, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.i64(value),
+            Err(_) => self.display(&value),
+        }
+    }
+
+    /// Writes a floating-point number, bit for bit.
+    #[inline]
+    pub fn f64(self, value: f64) {
+        let [a, b, c, d, e, f, g, h] = value.to_bits().to_le_bytes();
+        self.put_scalar([0, 9, DOUBLE_TAG, a, b, c, d, e, f, g, h], 11);
+    }
+
+    /// Writes a string.
+    #[inline]
+    pub fn str(self, value: &str) {
+        let value = text::cut(value, self.room.value_chars);
+        self.put_len_value(STRING_TAG, value.as_bytes());
+    }
+
+    /// Writes a byte array.
+    #[inline]
+    pub fn bytes(self, value: &[u8]) {
+        let limit = self.room.value_chars;
+        let value = match value.split_at_checked(limit as usize) {
+            Some((head, _)) if limit != u32::MAX => head,
+            _ => value,
+        };
+        self.put_len_value(BYTES_TAG, value);
+    }
+
+    /// Formats `value` straight into the buffer, as a string. Formatting that fails keeps what
+    /// it wrote before.
+    ///
+    /// # Panics
+    ///
+    /// If `value` does; the attribute is taken back then.
+    #[inline]
+    pub fn display(self, value: &dyn fmt::Display) {
+        self.put_formatted(format_args!("{value}"));
+    }
+
+    /// As [`display`](Self::display), with the `Debug` form.
+    ///
+    /// # Panics
+    ///
+    /// If `value` does; the attribute is taken back then.
+    #[inline]
+    pub fn debug(self, value: &dyn fmt::Debug) {
+        self.put_formatted(format_args!("{value:?}"));
+    }
+
+    /// Writes the empty value, OTLP's null.
+    #[inline]
+    pub fn empty(self) {
+        self.put_scalar([0, 0], 2);
+    }
+
+    /// Writes an array of the elements that `f` writes.
+    ///
+    /// ```
+    /// # use throughline_wire::{AttributeField, Limits, put_attribute};
+    /// # let mut body = Vec::new();
+    /// put_attribute(&mut body, AttributeField::Span, &"sizes", Limits::default(), |v| {
+    ///     v.array(|elements| {
+    ///         for size in [3, 5, 8] {
+    ///             elements.value(|v| v.i64(size));
+    ///         }
+    ///     });
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `f` does; the array is taken back then.
+    #[inline]
+    pub fn array(self, f: impl FnOnce(&mut ArrayWriter<'_>)) {
+        let Some(room) = self.room.inside_array() else {
+            return self.put_scalar([0, 2, ARRAY_TAG, 0], 4);
+        };
+        let frame = Frame::open_value(self.buf, self.tag, self.key, ARRAY_TAG);
+        f(&mut ArrayWriter {
+            buf: frame.buf,
+            room,
+        });
+        frame.close();
+    }
+
+    /// Writes a map of the entries that `f` writes. OTLP wants its keys unique; that is the
+    /// caller's part.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does; the map is taken back then.
+    #[inline]
+    pub fn map(self, f: impl FnOnce(&mut MapWriter<'_>)) {
+        let Some(room) = self.room.inside_map() else {
+            return self.put_scalar([0, 2, MAP_TAG, 0], 4);
+        };
+        let frame = Frame::open_value(self.buf, self.tag, self.key, MAP_TAG);
+        f(&mut MapWriter {
+            buf: frame.buf,
+            room,
+        });
+        frame.close();
+    }
+
+    /// Writes the first `len` bytes of `value_field`, which is the field that holds the
+    /// `AnyValue`, complete but for its tag.
+    #[inline]
+    fn put_scalar<const N: usize>(self, mut value_field: [u8; N], len: usize) {
+        if let Some(key) = self.key {
+            let message = key.encoded_len() + len;
+            // Slack for the bytes that `put_prefix` writes and cuts off again.
+            self.buf.reserve(len_field_len(message) + N - len);
+            put_tag_and_len(self.buf, self.tag, message);
+            key.put(self.buf);
+            value_field[0] = VALUE_TAG;
+        } else {
+            value_field[0] = self.tag;
+        }
+        put_prefix(self.buf, value_field, len);
+    }
+
+    /// Writes an `AnyValue` whose only field is length-delimited.
+    #[inline]
+    fn put_len_value(self, tag: u8, content: &[u8]) {
+        let value = len_field_len(content.len());
+        let mut value_tag = self.tag;
+        if let Some(key) = self.key {
+            let message = key.encoded_len() + len_field_len(value);
+            self.buf.reserve(len_field_len(message));
+            put_tag_and_len(self.buf, self.tag, message);
+            key.put(self.buf);
+            value_tag = VALUE_TAG;
+        }
+        if value < 0x80 {
+            let head = [value_tag, value as u8, tag, content.len() as u8];
+            self.buf.extend_from_slice(&head);
+        } else {
+            put_tag_and_len(self.buf, value_tag, value);
+            put_tag_and_len(self.buf, tag, content.len());
+        }
+        self.buf.extend_from_slice(content);
+    }
+
+    fn put_formatted(self, value: fmt::Arguments<'_>) {
+        let frame = Frame::open_value(self.buf, self.tag, self.key, STRING_TAG);
+        let mut text = BoundedText::new(frame.buf, self.room.value_chars);
+        // An error means that the value ends here: at the limit, or because the implementation
+        // gave up. Both leave valid text.
+        let _ = text.write_fmt(value);
+        frame.close();
+    }
+}
+
+/// `KeyValue.value`.
+pub(crate) const VALUE_TAG: u8 = len_tag(2);
+/// `AnyValue.string_value`.
+pub(crate) const STRING_TAG: u8 = len_tag(1);
+/// `AnyValue.bool_value`.
+pub(crate) const BOOL_TAG: u8 = varint_tag(2);
+/// `AnyValue.int_value`.
+pub(crate) const INT_TAG: u8 = varint_tag(3);
+/// `AnyValue.double_value`.
+const DOUBLE_TAG: u8 = fixed64_tag(4);
+/// `AnyValue.array_value`.
+const ARRAY_TAG: u8 = len_tag(5);
+/// `AnyValue.kvlist_value`.
+const MAP_TAG: u8 = len_tag(6);
+/// `AnyValue.bytes_value`.
+const BYTES_TAG: u8 = len_tag(7);
+/// `Resource.attributes`.
+const RESOURCE_ATTRIBUTE_TAG: u8 = len_tag(1);

@@ -1,0 +1,10 @@
+//! What macro expansions name. Not public API: it changes with the macros.
+
+pub use throughline_core::__callsite as callsite;
+pub use throughline_core::__wire as wire;
+pub use throughline_core::expansion::{
+    in_span, in_span_inspect, inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display,
+};
+pub use throughline_core::{Callsite, Context, Level, Parent, Span, SpanContext, SpanGuard, SpanKind, debug, display};
+#[cfg(feature = "tokio")]
+pub use throughline_tokio::Runtime;

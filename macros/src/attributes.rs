@@ -1,0 +1,118 @@
+//! Span attributes as they are written: `order.id = %id, retries = n, "http.request.header.x-id" = ?header`.
+//!
+//! Shared by `attrs(…)` and `span!`.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::ext::IdentExt;
+use syn::parse::ParseStream;
+use syn::{Error, Expr, ExprReference, LitStr, Result, Token};
+
+use crate::mistakes::Mistakes;
+use crate::vocabulary::Format;
+
+/// One attribute.
+#[derive(Clone)]
+pub(crate) struct Attribute {
+    pub(crate) key: String,
+    span: Span,
+    /// `None` for a value that is recorded as what it is.
+    format: Option<Format>,
+    value: Expr,
+}
+
+impl Attribute {
+    /// Reads one entry and adds it, unless its key is there already.
+    pub(crate) fn parse_into(input: ParseStream<'_>, list: &mut Vec<Self>) -> Result<()> {
+        let (key, span) = parse_key(input)?;
+        let duplicate = list.iter().any(|other| other.key == key);
+        parse_equals(input, &key, span)?;
+        let format = if input.parse::<Option<Token![%]>>()?.is_some() {
+            Some(Format::Display)
+        } else if input.parse::<Option<Token![?]>>()?.is_some() {
+            Some(Format::Debug)
+        } else {
+            None
+        };
+        let value = input.parse::<Expr>()?;
+        if duplicate {
+            return Err(Error::new(span, format!("duplicate attribute `{key}`")));
+        }
+        list.push(Self { key, span, format, value });
+        Ok(())
+    }
+
+    /// Whether the value needs a receiver.
+    pub(crate) fn mentions_self(&self) -> bool {
+        let value = &self.value;
+        crate::tokens::contains_ident(quote::quote!(#value), "self")
+    }
+
+    /// The statement that records it on `span`, a local variable.
+    pub(crate) fn record(&self, private: &TokenStream, span: &Ident) -> TokenStream {
+        let key = LitStr::new(&self.key, crate::tokens::generated_at(self.span));
+        let at = crate::tokens::generated_at(crate::tokens::first_span(&self.value));
+        // Borrowed, since the body still wants the value; the printer adds parentheses where precedence asks for them.
+        let value = ExprReference {
+            attrs: Vec::new(),
+            and_token: Token![&](at),
+            mutability: None,
+            expr: Box::new(self.value.clone()),
+        };
+        let value = match self.format {
+            None => quote_spanned!(at=> #value),
+            Some(Format::Display) => quote_spanned!(at=> #private::display(#value)),
+            Some(Format::Debug) => quote_spanned!(at=> #private::debug(#value)),
+        };
+        quote_spanned!(at=> #span.attribute(const { &#private::wire::key!(#key) }, #value);)
+    }
+}
+
+/// Reads the inside of `attrs(…)`.
+pub(crate) fn parse_list(input: ParseStream<'_>, mistakes: &mut Mistakes) -> Vec<Attribute> {
+    let mut list = Vec::new();
+    mistakes.each_entry(input, |input| Attribute::parse_into(input, &mut list));
+    list
+}
+
+fn parse_key(input: ParseStream<'_>) -> Result<(String, Span)> {
+    if let Some(text) = input.parse::<Option<LitStr>>()? {
+        if text.value().is_empty() {
+            return Err(Error::new(text.span(), "an attribute key must not be empty"));
+        }
+        return Ok((text.value(), text.span()));
+    }
+    if input.peek(Token![%]) || input.peek(Token![?]) {
+        return Err(input.error("an attribute has a key: `key = %value`"));
+    }
+    if !input.peek(Ident::peek_any) {
+        return Err(input.error("expected an attribute, as in `order.id = %id` or `\"order.id\" = %id`"));
+    }
+    let first = input.call(Ident::parse_any)?;
+    let span = first.span();
+    let mut key = first.unraw().to_string();
+    while input.peek(Token![.]) {
+        input.parse::<Token![.]>()?;
+        if !input.peek(Ident::peek_any) {
+            return Err(input.error("a key of other characters is written as a string: `\"order.1st-id\" = …`"));
+        }
+        key.push('.');
+        key.push_str(&input.call(Ident::parse_any)?.unraw().to_string());
+    }
+    Ok((key, span))
+}
+
+fn parse_equals(input: ParseStream<'_>, key: &str, span: Span) -> Result<()> {
+    if input.parse::<Option<Token![=]>>()?.is_some() {
+        return Ok(());
+    }
+    Err(if input.is_empty() || input.peek(Token![,]) {
+        Error::new(span, format!("an attribute has a value: `{key} = {key}`, `{key} = %{key}` or `{key} = ?{key}`"))
+    } else if input.peek(Token![:]) {
+        input.error(format!("an attribute is written with `=`: `{key} = …`"))
+    } else if input.peek(Token![-]) {
+        input.error("a key of other characters is written as a string: `\"order-id\" = …`")
+    } else {
+        input.error("expected `=`")
+    })
+}

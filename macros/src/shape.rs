@@ -1,0 +1,325 @@
+//! What kind of function a signature and the end of a body make: sync, async, or a function that returns a future.
+//!
+//! Purely syntactic, in this order:
+//! 1. `async fn`;
+//! 2. a return type `impl Future`: the returned value is the future;
+//! 3. a body that ends in `Box::pin(…)` or `async { … }.boxed()`, as `#[async_trait]` and people write it: the future in
+//!    there, if the return type says that it is one or it is an `async` block;
+//! 4. a boxed future that is made some other way: nobody can tell where, so it is a mistake;
+//! 5. everything else is sync.
+
+use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{GenericArgument, PathArguments, ReturnType, Signature, Token, Type, TypeInfer, TypeParamBound};
+
+use crate::tokens::contains_ident;
+
+pub(crate) enum Shape {
+    Sync,
+    Async,
+    ImplFuture,
+    Boxed(BoxedTail),
+    /// Rule 4.
+    UnknownBox,
+}
+
+impl Shape {
+    pub(crate) fn of(sig: &Signature, body: &Group) -> Self {
+        if sig.asyncness.is_some() {
+            return Self::Async;
+        }
+        let ReturnType::Type(_, ty) = &sig.output else {
+            return Self::Sync;
+        };
+        if let Type::ImplTrait(ty) = &**ty {
+            return if future_bound(&ty.bounds).is_some() { Self::ImplFuture } else { Self::Sync };
+        }
+        let boxed = boxed_future(ty).is_some();
+        match BoxedTail::find(body.stream(), boxed) {
+            Some(tail) => Self::Boxed(tail),
+            None if boxed => Self::UnknownBox,
+            None => Self::Sync,
+        }
+    }
+}
+
+/// What the work of the function yields, as far as the signature tells: for futures, their output.
+/// `Ok(None)` is the unit type that nobody wrote, `Err` something that is not written in the signature.
+pub(crate) fn output(sig: &Signature) -> Output<'_> {
+    let ReturnType::Type(_, ty) = &sig.output else {
+        return Output::Unit;
+    };
+    if sig.asyncness.is_some() {
+        return Output::Type(ty);
+    }
+    let bounds = match &**ty {
+        Type::ImplTrait(ty) => future_bound(&ty.bounds),
+        ty => boxed_future(ty),
+    };
+    match bounds {
+        None => Output::Type(ty),
+        Some(BoundOutput(Some(output))) => Output::Type(output),
+        Some(BoundOutput(None)) => Output::Unknown,
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Output<'a> {
+    Unit,
+    Type(&'a Type),
+    Unknown,
+}
+
+impl Output<'_> {
+    /// Whether the name of the type says that it is a result.
+    pub(crate) fn is_result(self) -> bool {
+        matches!(self, Self::Type(Type::Path(ty)) if ty.path.segments.last().is_some_and(|last| last.ident.to_string().ends_with("Result")))
+    }
+
+    /// What it is, when it is certainly no result.
+    pub(crate) fn is_no_result(self) -> Option<String> {
+        let ty = match self {
+            Self::Unit => return Some("nothing".to_owned()),
+            Self::Unknown => return None,
+            Self::Type(ty) => ty,
+        };
+        match ty {
+            Type::Never(_) => Some("never".to_owned()),
+            Type::Tuple(tuple) if tuple.elems.is_empty() => Some("nothing".to_owned()),
+            Type::Tuple(_) => Some("a tuple".to_owned()),
+            Type::Array(_) | Type::Slice(_) => Some("an array".to_owned()),
+            Type::Path(path) if path.qself.is_none() => {
+                let last = path.path.segments.last()?.ident.to_string();
+                NO_RESULTS.contains(&last.as_str()).then(|| format!("`{last}`"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there is no value to record.
+    pub(crate) fn is_nothing(self) -> bool {
+        match self {
+            Self::Unit | Self::Type(Type::Never(_)) => true,
+            Self::Type(Type::Tuple(tuple)) => tuple.elems.is_empty(),
+            Self::Type(_) | Self::Unknown => false,
+        }
+    }
+}
+
+const NO_RESULTS: [&str; 20] = [
+    "Option", "String", "Vec", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+    "i128", "isize", "f32", "f64", "str",
+];
+
+/// The type with `_` where nothing can be named: `impl Trait`, at any depth. `None` if nothing of it is left to help
+/// inference.
+pub(crate) fn erase_impl_trait(ty: &Type) -> Option<Type> {
+    if matches!(ty, Type::Never(_)) {
+        return None;
+    }
+    let mut ty = ty.clone();
+    erase(&mut ty);
+    (!matches!(ty, Type::Infer(_))).then_some(ty)
+}
+
+fn erase(ty: &mut Type) {
+    if !contains_ident(ty.to_token_stream(), "impl") {
+        return;
+    }
+    match ty {
+        Type::Array(array) => erase(&mut array.elem),
+        Type::Group(group) => erase(&mut group.elem),
+        Type::Paren(paren) => erase(&mut paren.elem),
+        Type::Ptr(pointer) => erase(&mut pointer.elem),
+        Type::Reference(reference) => erase(&mut reference.elem),
+        Type::Slice(slice) => erase(&mut slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(erase),
+        Type::Path(path) => {
+            for segment in &mut path.path.segments {
+                if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
+                    for argument in &mut arguments.args {
+                        if let GenericArgument::Type(ty) = argument {
+                            erase(ty);
+                        }
+                    }
+                }
+            }
+        }
+        _ => {
+            *ty = Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: Token![_](crate::tokens::generated()) });
+        }
+    }
+}
+
+/// The end of a body that boxes a future: `before Box::pin(future)` or `before future.boxed()`.
+pub(crate) struct BoxedTail {
+    /// The statements before, and whatever precedes the future.
+    before: Vec<TokenTree>,
+    /// `Box::pin`'s argument list; absent when the future is a receiver.
+    argument: Option<Group>,
+    future: TokenStream,
+    after: Vec<TokenTree>,
+}
+
+impl BoxedTail {
+    fn find(body: TokenStream, known_to_be_boxed: bool) -> Option<Self> {
+        let tokens: Vec<TokenTree> = body.into_iter().collect();
+        Self::find_box_pin(&tokens, known_to_be_boxed).or_else(|| Self::find_boxed_method(&tokens))
+    }
+
+    /// The body with another future in the place of this one.
+    pub(crate) fn with_future(&self, wrap: impl FnOnce(&TokenStream) -> TokenStream) -> TokenStream {
+        let Self { before, argument, future, after } = self;
+        let wrapped = wrap(future);
+        let wrapped = match argument {
+            Some(old) => {
+                let mut group = Group::new(Delimiter::Parenthesis, wrapped);
+                group.set_span(old.span());
+                group.into_token_stream()
+            }
+            None => wrapped,
+        };
+        quote!(#(#before)* #wrapped #(#after)*)
+    }
+
+    fn find_box_pin(tokens: &[TokenTree], known_to_be_boxed: bool) -> Option<Self> {
+        let (TokenTree::Group(argument), before) = tokens.split_last()? else {
+            return None;
+        };
+        if argument.delimiter() != Delimiter::Parenthesis || !is_expression_start(before, path_start(before, ["Box", "pin"])?) {
+            return None;
+        }
+        let future = argument.stream();
+        let is_async = matches!(future.clone().into_iter().next(), Some(TokenTree::Ident(word)) if word == "async");
+        (is_async || known_to_be_boxed).then(|| Self {
+            before: before.to_vec(),
+            argument: Some(argument.clone()),
+            future,
+            after: Vec::new(),
+        })
+    }
+
+    fn find_boxed_method(tokens: &[TokenTree]) -> Option<Self> {
+        // async [move] { … } . boxed ()
+        let [before @ .., TokenTree::Group(block), TokenTree::Punct(dot), TokenTree::Ident(method), TokenTree::Group(arguments)] =
+            tokens
+        else {
+            return None;
+        };
+        let is_call = dot.as_char() == '.'
+            && (method == "boxed" || method == "boxed_local")
+            && arguments.delimiter() == Delimiter::Parenthesis
+            && arguments.stream().is_empty();
+        if !is_call || block.delimiter() != Delimiter::Brace {
+            return None;
+        }
+        let start = match before {
+            [.., TokenTree::Ident(first), TokenTree::Ident(second)] if first == "async" && second == "move" => before.len() - 2,
+            [.., TokenTree::Ident(only)] if only == "async" => before.len() - 1,
+            _ => return None,
+        };
+        if !is_expression_start(before, start) {
+            return None;
+        }
+        let future = tokens[start..=before.len()].iter().cloned().collect();
+        Some(Self {
+            before: before[..start].to_vec(),
+            argument: None,
+            future,
+            after: tokens[before.len() + 1..].to_vec(),
+        })
+    }
+}
+
+/// Where a path that ends in these two words starts, when it ends the tokens.
+fn path_start(tokens: &[TokenTree], [first, second]: [&str; 2]) -> Option<usize> {
+    let [rest @ .., TokenTree::Ident(a), TokenTree::Punct(colon), TokenTree::Punct(_), TokenTree::Ident(b)] = tokens else {
+        return None;
+    };
+    if a != first || b != second || colon.as_char() != ':' || colon.spacing() != Spacing::Joint {
+        return None;
+    }
+    // `::std::boxed::` may stand before.
+    let mut start = rest.len();
+    while start >= 2 && is_colon(&tokens[start - 1]) && is_colon(&tokens[start - 2]) {
+        start -= 2;
+        if start >= 1 && matches!(&tokens[start - 1], TokenTree::Ident(word) if word != "return") {
+            start -= 1;
+        }
+    }
+    Some(start)
+}
+
+fn is_colon(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':')
+}
+
+/// Whether a statement or the final expression starts at `start`: at the front, after a `;`, or after a block.
+fn is_expression_start(tokens: &[TokenTree], start: usize) -> bool {
+    match start.checked_sub(1).map(|at| &tokens[at]) {
+        None => true,
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
+        Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
+        Some(TokenTree::Ident(word)) => word == "return",
+        Some(TokenTree::Literal(_)) => false,
+    }
+}
+
+/// The output that a `Future` bound names, if it names one.
+struct BoundOutput<'a>(Option<&'a Type>);
+
+fn future_bound<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<BoundOutput<'a>> {
+    bounds.into_iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else {
+            return None;
+        };
+        let last = bound.path.segments.last()?;
+        if last.ident != "Future" {
+            return None;
+        }
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+            return Some(BoundOutput(None));
+        };
+        Some(BoundOutput(arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(&assoc.ty),
+            _ => None,
+        })))
+    })
+}
+
+/// `Pin<Box<dyn Future<…>>>`, `BoxFuture<…>` and `LocalBoxFuture<…>`.
+fn boxed_future(ty: &Type) -> Option<BoundOutput<'_>> {
+    let Type::Path(path) = ty else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    if last.ident == "BoxFuture" || last.ident == "LocalBoxFuture" {
+        return Some(BoundOutput(only_type_argument(&last.arguments)));
+    }
+    if last.ident != "Pin" {
+        return None;
+    }
+    let Type::Path(inner) = only_type_argument(&last.arguments)? else {
+        return None;
+    };
+    let inner = inner.path.segments.last().filter(|inner| inner.ident == "Box")?;
+    match only_type_argument(&inner.arguments)? {
+        Type::TraitObject(object) => future_bound(&object.bounds),
+        Type::Paren(paren) => match &*paren.elem {
+            Type::TraitObject(object) => future_bound(&object.bounds),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn only_type_argument(arguments: &PathArguments) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = arguments else {
+        return None;
+    };
+    let mut types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    types.next().filter(|_| types.next().is_none())
+}

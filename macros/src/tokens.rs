@@ -1,0 +1,46 @@
+//! Small operations on tokens: spans for generated code, and looking for a word without parsing.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+
+/// The span of generated code: its local variables cannot meet the user's, and lints know that nobody wrote it.
+pub(crate) fn generated() -> Span {
+    Span::mixed_site()
+}
+
+/// Like [`generated`], but shown at `place` in messages.
+pub(crate) fn generated_at(place: Span) -> Span {
+    generated().located_at(place)
+}
+
+/// A local variable of generated code.
+pub(crate) fn local(name: &str) -> Ident {
+    Ident::new(name, generated())
+}
+
+/// Where something begins.
+pub(crate) fn first_span(tokens: impl ToTokens) -> Span {
+    tokens.into_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
+}
+
+/// Whether a word occurs as an identifier, at any depth.
+pub(crate) fn contains_ident(tokens: TokenStream, word: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Group(group) => contains_ident(group.stream(), word),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+/// Whether a variable may be used: as an identifier, or in a format string such as `"{id:?}"`.
+pub(crate) fn may_use(tokens: TokenStream, variable: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == variable,
+        TokenTree::Group(group) => may_use(group.stream(), variable),
+        TokenTree::Literal(literal) => {
+            let text = literal.to_string();
+            text.match_indices('{').any(|(at, _)| text[at + 1..].starts_with(variable))
+        }
+        TokenTree::Punct(_) => false,
+    })
+}
