@@ -3,6 +3,7 @@
 //! Each is taken off exactly once, so the compiler never sees it.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Attribute, Meta, Path};
 
@@ -16,11 +17,12 @@ pub(crate) struct Helpers {
 }
 
 impl Helpers {
-    /// Takes the helpers off a member.
-    pub(crate) fn take(attrs: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> Self {
+    /// Takes the helpers off a member. `krate` is the path that `crate = …` gave.
+    pub(crate) fn take(attrs: &mut Vec<Attribute>, krate: Option<&Path>, mistakes: &mut Mistakes) -> Self {
+        let is = |attr: &Attribute, word| names(attr.path(), word, krate);
         let mut helpers = Self::default();
-        for attr in attrs.extract_if(.., |attr| is_helper(attr)) {
-            let (slot, name) = if names(attr.path(), "skip") {
+        for attr in attrs.extract_if(.., |attr| is(attr, "skip") || is(attr, "traced")) {
+            let (slot, name) = if is(&attr, "skip") {
                 if !matches!(attr.meta, Meta::Path(_)) {
                     mistakes.at(attr.meta.span(), "`#[skip]` takes no arguments");
                 }
@@ -48,12 +50,19 @@ impl Helpers {
     }
 }
 
-fn is_helper(attr: &Attribute) -> bool {
-    names(attr.path(), "skip") || names(attr.path(), "traced")
-}
-
-/// `skip`, or `skip` in some crate: `throughline::skip`, `::throughline::skip`, `crate::skip`. Nobody else's attribute
-/// can be meant, since a tool's or another macro's has another name.
-fn names(path: &Path, word: &str) -> bool {
-    path.segments.len() <= 2 && path.segments.last().is_some_and(|last| last.ident == word && last.arguments.is_none())
+/// `skip`, `throughline::skip`, or `skip` in the crate that `crate = …` names. Others have attributes of that name too:
+/// `rustfmt::skip`.
+fn names(path: &Path, word: &str, krate: Option<&Path>) -> bool {
+    let Some(last) = path.segments.last().filter(|last| last.ident == word && last.arguments.is_none()) else {
+        return false;
+    };
+    let qualifier: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    match qualifier.len() {
+        1 => true,
+        2 if qualifier[0] == "throughline" => true,
+        _ => krate.is_some_and(|krate| {
+            let whole = |path: &Path| path.to_token_stream().to_string();
+            whole(path) == format!("{} :: {}", whole(krate), last.ident)
+        }),
+    }
 }

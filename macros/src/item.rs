@@ -168,7 +168,8 @@ impl Container {
 
 impl ToTokens for Container {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(self.with_members(self.body.stream()));
+        let members = &self.members;
+        tokens.extend(self.with_members(quote!(#(#members)*)));
     }
 }
 

@@ -94,7 +94,7 @@ fn lookup(words: &[(&str, Word)], word: &str) -> Option<Word> {
 }
 
 fn bare_word(input: ParseStream<'_>, key: &str, list: &str, words: &[(&str, Word)]) -> Result<(String, Span)> {
-    if !input.peek(syn::Ident::peek_any) {
+    if !input.peek(Ident::peek_any) {
         return Err(input.error(format!("expected one of {list}")));
     }
     let word = input.call(Ident::parse_any)?;

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use crate::id::{SpanId, TraceFlags, TraceId};
 use crate::local::{self, Live, Token};
 use crate::span_context::SpanContext;
 
@@ -23,14 +24,24 @@ use crate::span_context::SpanContext;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    span: SpanContext,
+    // The fields of a `SpanContext`, laid out so that a context fills 32 bytes.
+    trace_id: TraceId,
+    span_id: SpanId,
     recorder: u32,
+    flags: TraceFlags,
+    remote: bool,
 }
 
 impl Context {
     #[inline]
     pub(crate) const fn new(span: SpanContext, recorder: u32) -> Self {
-        Self { span, recorder }
+        Self {
+            trace_id: span.trace_id(),
+            span_id: span.span_id(),
+            recorder,
+            flags: span.trace_flags(),
+            remote: span.is_remote(),
+        }
     }
 
     /// The context that is current on this thread; an empty one where none is.
@@ -42,7 +53,7 @@ impl Context {
     /// The span's identity; [invalid](SpanContext::is_valid) in an empty context.
     #[inline]
     pub const fn span_context(&self) -> SpanContext {
-        self.span
+        SpanContext::new(self.trace_id, self.span_id, self.flags, self.remote)
     }
 
     /// The number of the recorder, zero for whichever is process-wide.

@@ -6,6 +6,7 @@ use std::future::Future;
 use crate::future::{InSpan, Inspect, NoInspection};
 use crate::kind::Status;
 use crate::span::Span;
+use crate::span_context::SpanContext;
 use crate::value;
 
 /// A static callsite with the location of its expansion, everything encoded at compile time.
@@ -21,9 +22,9 @@ macro_rules! __callsite {
             scope_name: ::core::env!("CARGO_PKG_NAME"),
             scope_version: ::core::env!("CARGO_PKG_VERSION"),
             static_fields: $crate::__wire::static_fields![
-                "code.function.name" = ::core::concat!(::core::module_path!(), "::", $function),
-                "code.file.path" = ::core::file!(),
-                "code.line.number" = (::core::line!() as i64),
+                "code.function.name" = (::core::concat!(::core::module_path!(), "::", $function)),
+                "code.file.path" = (::core::file!()),
+                "code.line.number" = int (::core::line!() as i64),
             ],
         })
     };
@@ -37,11 +38,23 @@ pub fn in_span<F: Future>(span: Span, future: F) -> InSpan<F> {
 
 /// Like [`in_span`], with a look at the output.
 #[inline]
-pub fn in_span_inspect<F: Future, I: FnMut(&F::Output, &mut Span)>(span: Span, future: F, inspect: I) -> InSpan<F, I>
+pub fn in_span_inspect<F, I>(span: Span, future: F, inspect: I) -> InSpan<F, I>
 where
-    I: Inspect<F::Output>,
+    F: Future,
+    I: FnMut(&F::Output, &mut Span) + Inspect<F::Output>,
 {
     InSpan::fresh(span, future, inspect)
+}
+
+/// Runs a closure; it lets expansions catch the `return`s and `?`s of a body without a lint about a called closure.
+#[inline]
+pub fn call<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+/// `links`: links every context of the expression.
+pub fn add_links<C: Into<SpanContext>>(span: &mut Span, links: impl IntoIterator<Item = C>) {
+    links.into_iter().for_each(|link| span.add_link(link));
 }
 
 /// `err`: records an error by its `Display` form.

@@ -160,11 +160,11 @@ impl<F: Future, I: Inspect<F::Output>> Future for InSpan<F, I> {
             return inner.poll(cx);
         }
         let (result, left) = poll_in_span(this.span, this.fresh, || inner.poll(cx));
-        if let Poll::Ready(output) = &result {
-            if this.span.is_recording() {
-                this.inspect.inspect(output, this.span);
-                this.span.finish(Outcome::Completed, left.unwrap_or_else(clock::now));
-            }
+        if let Poll::Ready(output) = &result
+            && this.span.is_recording()
+        {
+            this.inspect.inspect(output, this.span);
+            this.span.finish(Outcome::Completed, left.unwrap_or_else(clock::now));
         }
         result
     }

@@ -14,26 +14,38 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// The text form is 32 lower-case hex digits, as in
 /// [W3C Trace Context level 2 §2.2.2.3](https://www.w3.org/TR/trace-context-2/#trace-id).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct TraceId([u8; 16]);
+pub struct TraceId {
+    high: u64,
+    low: u64,
+}
 
 impl TraceId {
     /// The all-zero identifier, which belongs to no trace.
-    pub const INVALID: Self = Self([0; 16]);
+    pub const INVALID: Self = Self { high: 0, low: 0 };
 
     /// The identifier made of these bytes, most significant first.
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        let number = u128::from_be_bytes(bytes);
+        Self { high: (number >> 64) as u64, low: number as u64 }
     }
 
     /// The bytes of the identifier, most significant first.
+    #[inline]
     pub const fn to_bytes(self) -> [u8; 16] {
-        self.0
+        ((self.high as u128) << 64 | self.low as u128).to_be_bytes()
     }
 
     /// Whether at least one byte is not zero.
     #[inline]
-    pub fn is_valid(self) -> bool {
-        u128::from_ne_bytes(self.0) != 0
+    pub const fn is_valid(self) -> bool {
+        self.high | self.low != 0
+    }
+
+    /// The right-most eight bytes as a number.
+    #[inline]
+    pub(crate) const fn low(self) -> u64 {
+        self.low
     }
 }
 
@@ -42,26 +54,28 @@ impl TraceId {
 /// The text form is 16 lower-case hex digits, as in
 /// [W3C Trace Context level 2 §2.2.2.4](https://www.w3.org/TR/trace-context-2/#parent-id).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct SpanId([u8; 8]);
+pub struct SpanId(u64);
 
 impl SpanId {
     /// The all-zero identifier, which belongs to no span.
-    pub const INVALID: Self = Self([0; 8]);
+    pub const INVALID: Self = Self(0);
 
     /// The identifier made of these bytes, most significant first.
+    #[inline]
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(bytes)
+        Self(u64::from_be_bytes(bytes))
     }
 
     /// The bytes of the identifier, most significant first.
+    #[inline]
     pub const fn to_bytes(self) -> [u8; 8] {
-        self.0
+        self.0.to_be_bytes()
     }
 
     /// Whether at least one byte is not zero.
     #[inline]
-    pub fn is_valid(self) -> bool {
-        u64::from_ne_bytes(self.0) != 0
+    pub const fn is_valid(self) -> bool {
+        self.0 != 0
     }
 }
 
@@ -154,7 +168,7 @@ macro_rules! text_forms {
     ($id:ident, $digits:literal) => {
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt_hex::<$digits>(&self.0, f)
+                fmt_hex::<$digits>(&self.to_bytes(), f)
             }
         }
 
@@ -168,7 +182,7 @@ macro_rules! text_forms {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                decode_hex(text.as_bytes()).map(Self).filter(|id| id.is_valid()).ok_or(ParseIdError(()))
+                decode_hex(text.as_bytes()).map(Self::from_bytes).filter(|id| id.is_valid()).ok_or(ParseIdError(()))
             }
         }
     };
@@ -214,10 +228,12 @@ impl IdGenerator {
     /// A new, valid trace id with all bits random.
     #[inline]
     pub(crate) fn trace_id(&mut self) -> TraceId {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.0.next_u64().to_ne_bytes());
-        bytes[8..].copy_from_slice(&(self.0.next_u64() | 1).to_ne_bytes());
-        TraceId(bytes)
+        loop {
+            let id = TraceId { high: self.0.next_u64(), low: self.0.next_u64() };
+            if id.is_valid() {
+                return id;
+            }
+        }
     }
 
     /// A new, valid span id.
@@ -226,7 +242,7 @@ impl IdGenerator {
         loop {
             let bits = self.0.next_u64();
             if bits != 0 {
-                return SpanId(bits.to_ne_bytes());
+                return SpanId(bits);
             }
         }
     }

@@ -8,6 +8,7 @@
 //!    nothing is current there any more.
 
 use std::cell::RefCell;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use throughline_ring::Writer;
@@ -15,23 +16,25 @@ use throughline_ring::Writer;
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
-use crate::id::IdGenerator;
+use crate::id::{IdGenerator, TraceFlags};
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
 use crate::record::Header;
 use crate::recorder::{self, RecorderState};
 use crate::shared::SharedSpan;
+use crate::span::Span;
 use crate::span_context::SpanContext;
 
 pub(crate) struct Local {
     stack: Vec<Frame>,
     lanes: Vec<Lane>,
+    #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept: spans move them in and out")]
     pool: Vec<Box<LiveSpan>>,
     ids: Option<IdGenerator>,
     /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
     generation: u32,
     suppressed: u32,
-    next_token: u64,
+    last_token: u64,
 }
 
 /// One entry of the stack of current contexts.
@@ -57,17 +60,11 @@ pub(crate) enum Live {
 
 /// Identifies a frame on its thread, so that guards may be dropped in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(u64);
+pub(crate) struct Token(NonZeroU64);
 
 struct Lane {
     recorder: Arc<RecorderState>,
     writer: Writer,
-}
-
-/// What a started span consists of; `live` is empty if it is unsampled.
-pub(crate) struct Started {
-    pub(crate) context: Context,
-    pub(crate) live: Option<Box<LiveSpan>>,
 }
 
 thread_local! {
@@ -101,7 +98,7 @@ impl Local {
             ids: None,
             generation: 0,
             suppressed: 0,
-            next_token: 0,
+            last_token: 0,
         }
     }
 
@@ -118,8 +115,8 @@ impl Local {
     /// Like [`push`](Self::push), with the time to be found by [`remove_shared`](Self::remove_shared).
     #[inline]
     pub(crate) fn push_at(&mut self, context: Context, live: Live, entered: Ticks) -> Token {
-        let token = Token(self.next_token);
-        self.next_token += 1;
+        self.last_token += 1;
+        let token = Token(NonZeroU64::new(self.last_token).unwrap_or(NonZeroU64::MIN));
         self.stack.push(Frame { context, live, token, entered });
         token
     }
@@ -181,63 +178,89 @@ impl Local {
         self.suppressed > 0
     }
 
-    /// Starts a span of an enabled callsite; `None` if nothing records here.
+    /// Starts a span of an enabled callsite; a disabled one if nothing records here.
     #[inline]
-    pub(crate) fn start(&mut self, callsite: &'static Callsite, parent: &Parent) -> Option<Started> {
-        if self.suppressed > 0 {
-            return None;
-        }
-        let (parent, number) = match (parent, self.stack.last()) {
-            (Parent::Current, None) => (SpanContext::INVALID, 0),
-            (Parent::Current, Some(frame)) => (frame.context.span_context(), frame.context.recorder()),
-            (Parent::Root, frame) => (SpanContext::INVALID, frame.map_or(0, |frame| frame.context.recorder())),
-            (Parent::Context(context), frame) => {
-                let inherited = frame.map_or(0, |frame| frame.context.recorder());
-                (context.span_context(), if context.recorder() == 0 { inherited } else { context.recorder() })
-            }
+    pub(crate) fn start(&mut self, callsite: &'static Callsite, parent: &Parent) -> Span {
+        let here = self.stack.last().map(|frame| &frame.context);
+        let inherited = here.map_or(0, Context::recorder);
+        let (parent, number) = match parent {
+            Parent::Current => (here.map_or(SpanContext::INVALID, Context::span_context), inherited),
+            Parent::Root => (SpanContext::INVALID, inherited),
+            Parent::Context(context) if context.recorder() == 0 => (context.span_context(), inherited),
+            Parent::Context(context) => (context.span_context(), context.recorder()),
         };
-        let number = if number == 0 { recorder::global_number() } else { number };
+        self.start_under(callsite, parent, if number == 0 { recorder::global_number() } else { number })
+    }
+
+    /// [`start`](Self::start) under the current context.
+    #[inline]
+    pub(crate) fn start_here(&mut self, callsite: &'static Callsite) -> Span {
+        let (parent, number) = match self.stack.last() {
+            Some(frame) if frame.context.recorder() != 0 => (frame.context.span_context(), frame.context.recorder()),
+            Some(frame) => (frame.context.span_context(), recorder::global_number()),
+            None => (SpanContext::INVALID, recorder::global_number()),
+        };
+        self.start_under(callsite, parent, number)
+    }
+
+    #[inline]
+    fn start_under(&mut self, callsite: &'static Callsite, parent: SpanContext, number: u32) -> Span {
+        if self.suppressed > 0 {
+            return Span::disabled();
+        }
         self.reseed_after_fork();
+        let generation = self.generation;
         let ids = self.ids.get_or_insert_with(IdGenerator::seeded);
-        let (trace_id, inherited) = if parent.is_valid() {
+        let (trace_id, flags) = if parent.is_valid() {
             (parent.trace_id(), parent.trace_flags())
         } else {
-            (ids.trace_id(), crate::id::TraceFlags::RANDOM)
+            (ids.trace_id(), TraceFlags::RANDOM)
         };
         let span_id = ids.span_id();
-        let generation = self.generation;
-        let lane = self.lane(number)?;
+        let Some(lane) = self.lane(number) else {
+            return Span::disabled();
+        };
         let config = &lane.recorder.config;
         let sampled = config.sampler.samples(&parent, trace_id);
-        let context =
-            Context::new(SpanContext::new(trace_id, span_id, inherited.with_sampled(sampled), false), number);
-        lane.writer.tally(if sampled { recorder::STARTED } else { recorder::UNSAMPLED }, 1);
+        let context = Context::new(SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false), number);
         if !sampled {
-            return Some(Started { context, live: None });
+            lane.writer.tally(recorder::UNSAMPLED, 1);
+            return Span::from_parts(context, None);
         }
+        lane.writer.tally(recorder::STARTED, 1);
         let (limits, poll_statistics) = (config.limits, config.poll_statistics);
         let mut live = self.pool.pop().unwrap_or_default();
         live.begin(callsite, parent, limits, generation, poll_statistics, clock::now());
-        Some(Started { context, live: Some(live) })
+        Span::from_parts(context, Some(live))
+    }
+
+    /// Leaves the frame and ends its span, if it is one that is open here.
+    #[inline]
+    pub(crate) fn end_entered(&mut self, token: Token) {
+        let Some(Frame { context, live: Live::Owned(mut live), .. }) = self.remove(token) else {
+            return;
+        };
+        live.finish(if live.is_unwinding() { Outcome::Panicked } else { Outcome::Completed });
+        self.end(&context, live, clock::now());
     }
 
     /// Ends a span: one record, one counter.
     #[inline]
     pub(crate) fn end(&mut self, context: &Context, mut live: Box<LiveSpan>, end: Ticks) {
         // A span that a fork copied is its parent process's to end.
-        if live.generation() == throughline_ring::fork_generation() {
-            if let Some(lane) = self.lane_even_if_closed(context.recorder()) {
-                let counted = if lane.recorder.is_closed() {
-                    recorder::DROPPED_CLOSED
-                } else {
-                    let header: [u8; Header::LEN] = live.header(context.span_context(), end).encode();
-                    match lane.writer.push(&header, live.body()) {
-                        Ok(()) => recorder::PUBLISHED,
-                        Err(_) => recorder::DROPPED_FULL,
-                    }
-                };
-                lane.writer.tally(counted, 1);
-            }
+        if live.generation() == throughline_ring::fork_generation()
+            && let Some(lane) = self.lane_even_if_closed(context.recorder())
+        {
+            let counted = if lane.recorder.is_closed() {
+                recorder::DROPPED_CLOSED
+            } else {
+                let header: [u8; Header::LEN] = live.header(context.span_context(), end).encode();
+                match lane.writer.push(&header, live.body()) {
+                    Ok(()) => recorder::PUBLISHED,
+                    Err(_) => recorder::DROPPED_FULL,
+                }
+            };
+            lane.writer.tally(counted, 1);
         }
         if self.pool.len() < POOLED_SPANS {
             live.recycle();

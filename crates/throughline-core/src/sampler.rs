@@ -85,7 +85,7 @@ impl Default for Sampler {
 const RANDOM_RANGE: u64 = 1 << 56;
 
 fn randomness(trace_id: TraceId) -> u64 {
-    (u128::from_be_bytes(trace_id.to_bytes()) as u64) & (RANDOM_RANGE - 1)
+    trace_id.low() & (RANDOM_RANGE - 1)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::live::{EventFields, LiveSpan};
-use crate::local::{self, Live, Started, Token};
+use crate::local::{self, Live, Token};
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
 use crate::value::AttributeValue;
@@ -33,7 +33,10 @@ impl Span {
     /// Costs one relaxed load if the callsite is disabled, two identifiers at most if the trace is not sampled.
     #[inline]
     pub fn start(callsite: &'static Callsite) -> Self {
-        Self::start_with(callsite, Parent::Current)
+        if !callsite.is_enabled() {
+            return Self::disabled();
+        }
+        local::with_any(|local| local.start_here(callsite))
     }
 
     /// Starts a span under the given parent.
@@ -43,10 +46,7 @@ impl Span {
             return Self::disabled();
         }
         let parent = parent.into();
-        match local::with_any(|local| local.start(callsite, &parent)) {
-            Some(Started { context, live }) => Self { context, live },
-            None => Self::disabled(),
-        }
+        local::with_any(|local| local.start(callsite, &parent))
     }
 
     /// A span that is not there: it records nothing and does not become current.
@@ -96,7 +96,7 @@ impl Span {
         }
         guard.token = self.push();
         if guard.token.is_none() {
-            guard.outside = Some(self);
+            guard.outside = Some(Box::new(self));
         }
         guard
     }
@@ -148,10 +148,9 @@ impl Span {
     /// Moves the span back from the thread's stack.
     #[inline]
     pub(crate) fn pop(&mut self, token: Token) {
-        if let Some(frame) = local::with(|local| local.remove(token)).flatten() {
-            if let Live::Owned(live) = frame.live {
-                self.live = Some(live);
-            }
+        let frame = local::with(|local| local.remove(token)).flatten();
+        if let Some(Live::Owned(live)) = frame.map(|frame| frame.live) {
+            self.live = Some(live);
         }
     }
 
@@ -189,7 +188,7 @@ pub(crate) fn finish(context: &Context, mut live: Box<LiveSpan>, outcome: Outcom
 pub struct SpanGuard {
     token: Option<Token>,
     /// The span, if the thread's stack could not take it.
-    outside: Option<Span>,
+    outside: Option<Box<Span>>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -214,23 +213,23 @@ impl SpanGuard {
         result
     }
 
-    #[inline]
     fn take(&mut self) -> Option<Span> {
+        // Taken, so that the destructor finds nothing to end.
         let Some(token) = self.token.take() else {
-            return self.outside.take();
+            return self.outside.take().map(|span| *span);
         };
         let frame = local::with(|local| local.remove(token)).flatten()?;
-        match frame.live {
-            Live::Owned(live) => Some(Span::from_parts(frame.context, Some(live))),
-            _ => Some(Span::from_parts(frame.context, None)),
-        }
+        let live = if let Live::Owned(live) = frame.live { Some(live) } else { None };
+        Some(Span::from_parts(frame.context, live))
     }
 }
 
 impl Drop for SpanGuard {
     #[inline]
     fn drop(&mut self) {
-        drop(self.take());
+        if let Some(token) = self.token {
+            local::with(|local| local.end_entered(token));
+        }
     }
 }
 

@@ -30,13 +30,16 @@ pub(crate) struct Urgency {
     pub(crate) closing: Option<Instant>,
 }
 
-/// The bounds of one batch; `None` means none.
+/// Longer than anybody waits, and short enough to be added to any instant.
+pub(crate) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The bounds of one batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
     /// Of one attempt.
-    pub(crate) attempt: Option<Duration>,
+    pub(crate) attempt: Duration,
     /// Of all attempts and the waits between them.
-    pub(crate) total: Option<Duration>,
+    pub(crate) total: Duration,
 }
 
 pub(crate) struct Delivery {
@@ -73,7 +76,7 @@ impl Delivery {
         if !self.wait_out_throttle().await {
             return Err(still_throttled());
         }
-        let deadline = self.timeouts.total.and_then(after);
+        let deadline = after(self.timeouts.total);
         let mut backoff = Backoff::default();
         loop {
             let error = match self.attempt(batch, deadline).await {
@@ -82,14 +85,13 @@ impl Delivery {
             };
             let chance = self.chance.f64();
             let closing = self.urgency.borrow().closing;
+            let end = closing.map_or(deadline, |closing| closing.min(deadline));
             let now = Circumstances {
-                remaining: earlier(deadline, closing)
-                    .map(|end| end.saturating_duration_since(Instant::now())),
+                remaining: end.saturating_duration_since(Instant::now()),
                 closing: closing.is_some(),
                 chance,
             };
-            self.not_before =
-                asked_wait(&error).and_then(|asked| after(throttle(asked, chance)));
+            self.not_before = asked_wait(&error).map(|asked| after(throttle(asked, chance)));
             let decision = decide(&error, &mut backoff, now);
             failed(&error, decision != Decision::GiveUp);
             match decision {
@@ -106,7 +108,7 @@ impl Delivery {
 
     /// Lets the exporter pass on what it holds back itself.
     pub(crate) async fn flush(&mut self) -> Result<Receipt, ExportError> {
-        let deadline = self.timeouts.total.and_then(after);
+        let deadline = after(self.timeouts.total);
         let Self {
             exporter, urgency, ..
         } = self;
@@ -116,9 +118,9 @@ impl Delivery {
     async fn attempt(
         &mut self,
         batch: &Batch,
-        deadline: Option<Instant>,
+        deadline: Instant,
     ) -> Result<Receipt, ExportError> {
-        let deadline = earlier(deadline, self.timeouts.attempt.and_then(after));
+        let deadline = deadline.min(after(self.timeouts.attempt));
         let batch = batch.clone();
         let Self {
             exporter, urgency, ..
@@ -133,10 +135,10 @@ impl Delivery {
         let urgency = *self.urgency.borrow_and_update();
         if urgency.closing.is_some() {
             // The wait was chosen to fit the deadline.
-            return sleep_until_or_forever(until).await;
+            return sleep_until(until).await;
         }
         tokio::select! {
-            () = sleep_until_or_forever(until) => {}
+            () = sleep_until(until) => {}
             () = changed(&mut self.urgency) => {}
         }
     }
@@ -185,7 +187,7 @@ impl SpanExporter for Gone {
 /// Runs a call of the exporter until it ends, panics, or is out of time.
 async fn bounded<'a>(
     call: impl FnOnce() -> ExportFuture<'a>,
-    deadline: Option<Instant>,
+    deadline: Instant,
     urgency: &mut watch::Receiver<Urgency>,
 ) -> Result<Receipt, ExportError> {
     let future = match catch_unwind(AssertUnwindSafe(call)) {
@@ -196,7 +198,7 @@ async fn bounded<'a>(
     tokio::select! {
         biased;
         result = future => result,
-        () = sleep_until_or_forever(deadline) => Err(ExportError::transient(
+        () = sleep_until(deadline) => Err(ExportError::transient(
             "timeout",
             format!("no answer within {} ms", started.elapsed().as_millis()),
         )),
@@ -273,21 +275,6 @@ async fn changed(urgency: &mut watch::Receiver<Urgency>) {
     }
 }
 
-async fn sleep_until_or_forever(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The instant after a wait; `None` if it is too far away to be told.
-pub(crate) fn after(wait: Duration) -> Option<Instant> {
-    Instant::now().checked_add(wait)
-}
-
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
+fn after(wait: Duration) -> Instant {
+    Instant::now() + wait.min(FOREVER)
 }

@@ -28,7 +28,6 @@ pub(crate) struct Notices {
     outage: Option<Outage>,
     failure: Throttle,
     partial: Throttle,
-    drops: Drops,
 }
 
 /// A time without a success.
@@ -40,13 +39,6 @@ struct Outage {
     announced: bool,
 }
 
-#[derive(Debug, Default)]
-struct Drops {
-    throttle: Throttle,
-    seen: u64,
-    announced: u64,
-}
-
 impl Notices {
     pub(crate) fn new(destination: String) -> Self {
         Self {
@@ -54,7 +46,6 @@ impl Notices {
             outage: None,
             failure: Throttle::default(),
             partial: Throttle::default(),
-            drops: Drops::default(),
         }
     }
 
@@ -133,35 +124,6 @@ impl Notices {
         })
     }
 
-    /// Looks at the number of spans dropped so far for want of room: speaks up when
-    /// it starts to grow, and again when it has stopped.
-    pub(crate) fn dropped(&mut self, now: Instant, total: u64, memory: Memory) -> Option<String> {
-        let drops = &mut self.drops;
-        if total > drops.seen {
-            drops.seen = total;
-            let new = total - drops.announced;
-            return drops.throttle.allows(now).then(|| {
-                drops.announced = total;
-                format!(
-                    "{} dropped because {} of memory are full: spans are recorded faster than \
-                     {} takes them",
-                    spans_were(new),
-                    Bytes(memory.max_bytes),
-                    self.destination,
-                )
-            });
-        }
-        if drops.seen > drops.announced && drops.throttle.allows(now) {
-            let new = drops.seen - drops.announced;
-            drops.announced = drops.seen;
-            return Some(format!(
-                "{} dropped since the last notice, none of late",
-                spans_were(new)
-            ));
-        }
-        None
-    }
-
     /// Notes a failure and says whether to speak of it.
     fn failing(&mut self, now: Instant, spans: u64) -> bool {
         let outage = self.outage.get_or_insert(Outage {
@@ -175,6 +137,37 @@ impl Notices {
         let speak = self.failure.allows(now);
         outage.announced |= speak;
         speak
+    }
+}
+
+/// Tells of spans that were dropped for want of room.
+#[derive(Debug, Default)]
+pub(crate) struct DropNotices {
+    throttle: Throttle,
+    seen: u64,
+    announced: u64,
+}
+
+impl DropNotices {
+    /// Looks at the number of spans dropped so far: speaks up when it starts to
+    /// grow, and again when it has stopped.
+    pub(crate) fn look(&mut self, now: Instant, total: u64, max_bytes: usize) -> Option<String> {
+        let growing = total > self.seen;
+        self.seen = self.seen.max(total);
+        if self.seen == self.announced || !self.throttle.allows(now) {
+            return None;
+        }
+        let new = spans_were(self.seen - self.announced);
+        self.announced = self.seen;
+        Some(if growing {
+            format!(
+                "{new} dropped because {} of memory are full: spans are recorded faster than \
+                 they are exported",
+                Bytes(max_bytes)
+            )
+        } else {
+            format!("{new} dropped since the last notice, none of late")
+        })
     }
 }
 
@@ -300,21 +293,23 @@ mod tests {
 
     #[test]
     fn drops_are_said_when_they_start_and_when_they_end() {
-        let (mut notices, start) = notices();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(notices.dropped(at(0), 0, MEMORY), None);
+        let (mut notices, start) = (DropNotices::default(), Instant::now());
+        let mut look = |seconds, total| {
+            let now = start + Duration::from_secs(seconds);
+            notices.look(now, total, 64 << 20)
+        };
+        assert_eq!(look(0, 0), None);
         assert!(
-            notices
-                .dropped(at(1), 5, MEMORY)
+            look(1, 5)
                 .unwrap()
                 .starts_with("5 spans were dropped because 64 MiB of memory are full")
         );
-        assert_eq!(notices.dropped(at(2), 9, MEMORY), None);
-        assert_eq!(notices.dropped(at(3), 9, MEMORY), None);
+        assert_eq!(look(2, 9), None);
+        assert_eq!(look(3, 9), None);
         assert_eq!(
-            notices.dropped(at(62), 9, MEMORY).unwrap(),
+            look(62, 9).unwrap(),
             "4 spans were dropped since the last notice, none of late"
         );
-        assert_eq!(notices.dropped(at(200), 9, MEMORY), None);
+        assert_eq!(look(200, 9), None);
     }
 }

@@ -52,8 +52,8 @@ pub(crate) enum Decision {
 /// The circumstances of a failed attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Circumstances {
-    /// The time left until the batch must be done with; `None` if there is no end.
-    pub(crate) remaining: Option<Duration>,
+    /// The time left until the batch must be done with.
+    pub(crate) remaining: Duration,
     /// Whether the pipeline is shutting down.
     pub(crate) closing: bool,
     /// A random number in `0.0..1.0`.
@@ -70,9 +70,10 @@ pub(crate) fn decide(error: &ExportError, backoff: &mut Backoff, now: Circumstan
         Some(asked) => throttle(asked, now.chance),
         None => backoff.next(now.chance),
     };
-    match now.remaining {
-        Some(remaining) if wait >= remaining => Decision::GiveUp,
-        _ => Decision::Wait(wait),
+    if wait < now.remaining {
+        Decision::Wait(wait)
+    } else {
+        Decision::GiveUp
     }
 }
 
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     const CALM: Circumstances = Circumstances {
-        remaining: None,
+        remaining: Duration::MAX,
         closing: false,
         chance: 0.5,
     };
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(decide(&unreachable, closing), Decision::GiveUp);
 
         let short = Circumstances {
-            remaining: Some(Duration::from_millis(400)),
+            remaining: Duration::from_millis(400),
             ..CALM
         };
         assert_eq!(decide(&transient, short), Decision::GiveUp);

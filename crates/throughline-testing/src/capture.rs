@@ -18,9 +18,9 @@ use throughline_core::{
 use throughline_wire::{Scope, put_request, put_scope};
 
 use crate::decode;
+use crate::options::TreeOptions;
 use crate::span::ReceivedSpan;
 use crate::trace::Trace;
-use crate::tree::TreeOptions;
 
 /// Records the spans of one test in a recorder of its own.
 ///
@@ -138,7 +138,10 @@ impl Capture {
     /// All traces as text, with other options.
     #[must_use]
     pub fn tree_with(&self, options: &TreeOptions) -> String {
-        let trees = self.traces().into_iter().map(|trace| options.draw(&trace));
+        let trees = self
+            .traces()
+            .into_iter()
+            .map(|trace| trace.tree_with(options));
         trees.collect::<Vec<_>>().join("\n")
     }
 
@@ -281,7 +284,7 @@ mod tests {
         assert!(capture.trace_of(&context).is_empty());
         span.end();
         assert_eq!(capture.trace_of(context).assert_complete().len(), 1);
-        assert_eq!(capture.clone().spans().len(), 1);
+        assert_eq!(capture.spans().len(), 1);
     }
 
     #[test]

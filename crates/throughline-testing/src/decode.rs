@@ -13,10 +13,10 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::{Span, span};
 use prost::Message;
+use throughline_core::{SpanId, SpanKind, Status, TraceId};
 
 use crate::span::{ReceivedEvent, ReceivedLink, ReceivedScope, ReceivedSpan};
 use crate::value::Value;
-use throughline_core::{SpanId, SpanKind, Status, TraceId};
 
 /// Why a request cannot be accepted.
 #[derive(Clone, Debug)]

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::span::{ReceivedLink, ReceivedScope, ReceivedSpan};
 use throughline_core::{SpanId, SpanKind, Status, TraceId};
+
+use crate::span::{ReceivedLink, ReceivedScope, ReceivedSpan};
 
 /// A span of the trace every fixture belongs to.
 pub(crate) fn span(id: u64, parent: Option<u64>, name: &str, time: Range<u64>) -> ReceivedSpan {

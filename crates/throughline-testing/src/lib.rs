@@ -47,6 +47,7 @@ mod capture;
 mod decode;
 #[cfg(test)]
 mod fixture;
+mod options;
 mod receiver;
 mod span;
 mod trace;
@@ -54,8 +55,8 @@ mod tree;
 mod value;
 
 pub use self::capture::Capture;
+pub use self::options::TreeOptions;
 pub use self::receiver::{OtlpReceiver, ReceivedRequest, Response};
 pub use self::span::{ReceivedEvent, ReceivedLink, ReceivedScope, ReceivedSpan};
 pub use self::trace::Trace;
-pub use self::tree::TreeOptions;
 pub use self::value::Value;

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::value::Value;
 use throughline_core::{SpanId, SpanKind, Status, TraceId};
+
+use crate::value::Value;
 
 /// One span, decoded from the bytes a collector would get.
 ///

@@ -4,9 +4,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::span::ReceivedSpan;
-use crate::tree::TreeOptions;
 use throughline_core::{SpanId, TraceId};
+
+use crate::options::TreeOptions;
+use crate::span::ReceivedSpan;
+use crate::tree;
 
 /// All received spans of one trace, ordered by start.
 ///
@@ -95,7 +97,7 @@ impl Trace {
     /// The trace as text, with other options.
     #[must_use]
     pub fn tree_with(&self, options: &TreeOptions) -> String {
-        options.draw(self)
+        tree::draw(self, options)
     }
 
     /// What is wrong with the trace, one sentence each; empty when it is whole.

@@ -1,163 +1,37 @@
 //! Draws a trace as text, the same text for the same work every time.
 //!
-//! Owns the notation and the choice of what is volatile. It must not decide parentage or order: `trace` does.
+//! Owns the notation. It must not decide parentage or order (see `trace`), nor what is volatile (see `options`).
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use throughline_core::{SpanKind, Status};
+
+use crate::options::{Rule, TreeOptions};
 use crate::span::{ReceivedLink, ReceivedSpan};
 use crate::trace::Trace;
 use crate::value::Value;
-use throughline_core::{SpanKind, Status};
 
-/// What the picture of a trace shows.
-///
-/// A line reads `name [kind] {key=value, …} status`: internal spans have no kind, spans with an unset status no
-/// status. Below it stand the events (`•`), the links (`→`) and then the children, earliest first. Whatever differs
-/// between two runs of the same program is left out: ids, times, threads, source positions, poll statistics.
-///
-/// Attributes are chosen by rules of which the last one that matches wins. A rule names a key, or all keys with a
-/// prefix (`"thread.*"`), or all (`"*"`):
-///
-/// ```
-/// use throughline_testing::TreeOptions;
-///
-/// let names_only = TreeOptions::new().hide("*");
-/// let one_attribute = TreeOptions::new().hide("*").show("order.id");
-/// let everything = TreeOptions::new().show("*").ids().durations();
-/// let random_value = TreeOptions::new().redact("session.id");
-/// # let _ = (names_only, one_attribute, everything, random_value);
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "options do nothing until they are given to `Trace::tree_with`"]
-pub struct TreeOptions {
-    rules: Vec<(String, Rule)>,
-    ids: bool,
-    durations: bool,
-    sorted_by_name: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
-    Show,
-    Hide,
-    Redact,
-}
-
-/// Attributes that say where and how fast something ran, not what it did.
-const VOLATILE: &[&str] = &[
-    "busy_ns",
-    "code.column.number",
-    "code.file.path",
-    "code.function.name",
-    "code.line.number",
-    "exception.stacktrace",
-    "idle_ns",
-    "longest_poll_ns",
-    "poll_count",
-    "thread.*",
-];
-
-impl TreeOptions {
-    /// Everything but what is volatile.
-    pub fn new() -> Self {
-        let rules = VOLATILE.iter().map(|key| ((*key).to_owned(), Rule::Hide));
-        Self {
-            rules: rules.collect(),
-            ids: false,
-            durations: false,
-            sorted_by_name: false,
-        }
+/// Draws the trace, without a line end after the last line.
+pub(crate) fn draw(trace: &Trace, options: &TreeOptions) -> String {
+    let forest = trace.forest();
+    let picture = Picture {
+        options,
+        trace,
+        children: &forest.children,
+    };
+    let mut drawn = vec![false; trace.len()];
+    let mut blocks = picture.blocks(&forest.roots, &mut drawn);
+    for siblings in picture.by_parent(&forest.orphans) {
+        let below = picture.blocks(&siblings, &mut drawn);
+        blocks.push(indent("? missing parent".to_owned(), &[], below));
     }
-
-    /// Shows attributes, of spans, events and links alike.
-    pub fn show(self, keys: &str) -> Self {
-        self.rule(keys, Rule::Show)
+    for &index in &forest.circular {
+        let below = picture.blocks(&[index], &mut drawn);
+        blocks.push(indent("? circle of parents".to_owned(), &[], below));
     }
-
-    /// Leaves attributes out.
-    pub fn hide(self, keys: &str) -> Self {
-        self.rule(keys, Rule::Hide)
-    }
-
-    /// Shows that attributes are there, but not their values.
-    pub fn redact(self, keys: &str) -> Self {
-        self.rule(keys, Rule::Redact)
-    }
-
-    /// Shows span ids, as `#00f067aa0ba902b7`.
-    pub fn ids(mut self) -> Self {
-        self.ids = true;
-        self
-    }
-
-    /// Shows how long each span took.
-    pub fn durations(mut self) -> Self {
-        self.durations = true;
-        self
-    }
-
-    /// Orders siblings by name instead of start: for work that runs concurrently, where the start is chance.
-    pub fn sorted_by_name(mut self) -> Self {
-        self.sorted_by_name = true;
-        self
-    }
-
-    fn rule(mut self, keys: &str, rule: Rule) -> Self {
-        self.rules.push((keys.to_owned(), rule));
-        self
-    }
-
-    fn rule_of(&self, key: &str) -> Rule {
-        let matching = self
-            .rules
-            .iter()
-            .rev()
-            .find(|(keys, _)| match keys.strip_suffix('*') {
-                Some(prefix) => key.starts_with(prefix),
-                None => keys == key,
-            });
-        matching.map_or(Rule::Show, |(_, rule)| *rule)
-    }
-
-    /// Draws the trace, without a line end after the last line.
-    pub(crate) fn draw(&self, trace: &Trace) -> String {
-        let forest = trace.forest();
-        let picture = Picture {
-            options: self,
-            trace,
-            children: &forest.children,
-        };
-        let mut drawn = vec![false; trace.len()];
-        let mut blocks = picture.blocks(&forest.roots, &mut drawn);
-        let parent = |&index: &usize| trace.spans()[index].parent;
-        let mut orphans = forest.orphans.as_slice();
-        while let Some(missing) = orphans.first().map(parent) {
-            // Orphans of one parent need not be neighbours, but the first of them decides where all are drawn.
-            let same: Vec<usize> = forest
-                .orphans
-                .iter()
-                .copied()
-                .filter(|index| parent(index) == missing)
-                .collect();
-            if !drawn[same[0]] {
-                let below = picture.blocks(&same, &mut drawn);
-                blocks.push(indent("? missing parent".to_owned(), &[], below));
-            }
-            orphans = &orphans[1..];
-        }
-        for &index in &forest.circular {
-            let below = picture.blocks(&[index], &mut drawn);
-            blocks.push(indent("? circle of parents".to_owned(), &[], below));
-        }
-        blocks.concat().join("\n")
-    }
-}
-
-impl Default for TreeOptions {
-    fn default() -> Self {
-        Self::new()
-    }
+    blocks.concat().join("\n")
 }
 
 /// One drawing in progress. A block is the lines of one span and all below it, before indentation.
@@ -168,6 +42,21 @@ struct Picture<'a> {
 }
 
 impl Picture<'_> {
+    /// Groups spans by their parents, in the order of the first of each group.
+    fn by_parent(&self, spans: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut group_of = HashMap::new();
+        for &index in spans {
+            let parent = self.trace.spans()[index].parent;
+            let group = *group_of.entry(parent).or_insert(groups.len());
+            match groups.get_mut(group) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        groups
+    }
+
     fn blocks(&self, spans: &[usize], drawn: &mut [bool]) -> Vec<Vec<String>> {
         let mut blocks: Vec<_> = spans
             .iter()
@@ -309,10 +198,11 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use throughline_core::TraceId;
+
     use super::*;
     use crate::fixture::{link, span};
     use crate::span::ReceivedEvent;
-    use throughline_core::TraceId;
 
     #[test]
     fn a_trace_shows_structure_values_and_outcome_but_nothing_volatile() {

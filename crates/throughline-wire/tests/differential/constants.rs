@@ -138,7 +138,6 @@ mod in_a_foreign_crate {
         pub(crate) use ::throughline_wire as wire;
     }
 
-    #[expect(dead_code, reason = "these only have to be in the way")]
     mod shadows {
         pub(super) mod core {}
         pub(super) mod std {}

@@ -465,12 +465,9 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
         2 => proptest::char::range('\u{800}', '\u{d7ff}'),
         2 => proptest::char::range('\u{10000}', '\u{10ffff}'),
     ];
-    prop_oneof![
-        8 => vec(character.clone(), 0..24),
-        2 => vec(character.clone(), 20..140),
-        1 => vec(character, 100..400),
-    ]
-    .prop_map(String::from_iter)
+    let times = prop_oneof![8 => Just(1), 2 => 2..20_usize, 1 => 20..60_usize];
+    (vec(character, 0..12), times)
+        .prop_map(|(characters, times)| String::from_iter(characters).repeat(times))
 }
 
 fn key() -> impl Strategy<Value = String> {

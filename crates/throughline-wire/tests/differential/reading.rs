@@ -68,6 +68,8 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn damaged_requests(
         request in model::request(),

@@ -12,7 +12,7 @@ use crate::model::{self, Value};
 use crate::walk::{Message, walk};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
     fn requests_decode_to_what_was_written(

@@ -1,0 +1,184 @@
+//! Makes requests of records: spans grouped by instrumentation scope, bounded by
+//! count, bytes and age.
+//!
+//! Owns the batch under construction and the clock anchor that its times are
+//! made with. It must not know where finished batches go.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use throughline_core::clock::Anchor;
+use throughline_core::{Record, Scratch};
+use throughline_wire::{Scope, put_request, put_scope};
+
+use crate::exporter::Batch;
+
+/// The largest request that may ever be sent, from the OTLP specification.
+pub(crate) const MAX_REQUEST_BYTES: usize = 64 << 20;
+
+/// When the clocks are compared anew.
+const ANCHOR_MAX_AGE: Duration = Duration::from_secs(1);
+
+/// An upper bound of what encoding adds to a record, its name and its callsite's
+/// attributes: tags, lengths and poll statistics. (Ids and times are part of a
+/// record's length.)
+const ENCODING_SLACK: usize = 160;
+
+/// When a batch is full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) spans: u64,
+    pub(crate) bytes: usize,
+}
+
+/// What became of one record.
+#[derive(Debug)]
+pub(crate) enum Pushed {
+    /// It is in the batch under construction.
+    Kept,
+    /// It is in a new batch, since it did not fit into this one.
+    Sealed(Batch),
+    /// It can be in no request at all.
+    Oversize,
+}
+
+pub(crate) struct Batcher {
+    resource: Vec<u8>,
+    bounds: Bounds,
+    scopes: Vec<ScopeSpans>,
+    /// The scope of the last record, which is as a rule that of the next.
+    last: usize,
+    spans: u64,
+    bytes: usize,
+    since: Option<Instant>,
+    anchor: Anchor,
+    scratch: Scratch,
+}
+
+struct ScopeSpans {
+    name: &'static str,
+    version: &'static str,
+    scope: Vec<u8>,
+    spans: Vec<u8>,
+}
+
+impl Batcher {
+    /// `resource` is the body of an encoded `Resource` message.
+    pub(crate) fn new(resource: Vec<u8>, bounds: Bounds) -> Self {
+        Self {
+            resource,
+            bounds,
+            scopes: Vec::new(),
+            last: 0,
+            spans: 0,
+            bytes: 0,
+            since: None,
+            anchor: Anchor::now(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Compares the clocks anew if that was some time ago. Call it now and then.
+    pub(crate) fn renew_anchor(&mut self) {
+        if u128::from(self.anchor.age_nanos()) > ANCHOR_MAX_AGE.as_nanos() {
+            self.anchor = Anchor::now();
+        }
+    }
+
+    /// Adds a record. A batch that is full is returned by the record that does not
+    /// fit any more, so a batch never exceeds its bounds unless one span does.
+    pub(crate) fn push(&mut self, record: &Record<'_>, now: Instant) -> Pushed {
+        let callsite = record.callsite();
+        let at_most = record.len()
+            + callsite.name().len()
+            + callsite.static_fields().len()
+            + ENCODING_SLACK;
+        if at_most + self.resource.len() > MAX_REQUEST_BYTES {
+            return Pushed::Oversize;
+        }
+        let full = self.spans >= self.bounds.spans || self.bytes + at_most > self.bounds.bytes;
+        let sealed = if full { self.seal() } else { None };
+
+        let index = self.scope_of(record);
+        let spans = &mut self.scopes[index].spans;
+        let before = spans.len();
+        record.encode(&self.anchor, &mut self.scratch, spans);
+        self.bytes += spans.len() - before;
+        self.spans += 1;
+        self.since.get_or_insert(now);
+        sealed.map_or(Pushed::Kept, Pushed::Sealed)
+    }
+
+    /// Finishes the batch under construction, if it has any span.
+    pub(crate) fn seal(&mut self) -> Option<Batch> {
+        if self.spans == 0 {
+            return None;
+        }
+        let mut request = Vec::new();
+        let scopes = self
+            .scopes
+            .iter()
+            .map(|scope| (scope.scope.as_slice(), scope.spans.as_slice()));
+        put_request(&mut request, &self.resource, "", scopes);
+        self.release();
+        self.bytes = 0;
+        self.since = None;
+        Some(Batch::new(Bytes::from(request), mem::take(&mut self.spans)))
+    }
+
+    /// Spans in the batch under construction.
+    pub(crate) fn spans(&self) -> u64 {
+        self.spans
+    }
+
+    /// Bytes in the batch under construction.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the first span of the batch under construction came.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    fn scope_of(&mut self, record: &Record<'_>) -> usize {
+        let (name, version) = record.callsite().scope();
+        let is_it = |scope: &ScopeSpans| scope.name == name && scope.version == version;
+        if self.scopes.get(self.last).is_some_and(is_it) {
+            return self.last;
+        }
+        self.last = match self.scopes.iter().position(is_it) {
+            Some(index) => index,
+            None => {
+                let mut scope = Vec::new();
+                let fields = Scope {
+                    name,
+                    version,
+                    schema_url: "",
+                };
+                put_scope(&mut scope, &fields);
+                self.scopes.push(ScopeSpans {
+                    name,
+                    version,
+                    scope,
+                    spans: Vec::new(),
+                });
+                self.scopes.len() - 1
+            }
+        };
+        self.last
+    }
+
+    /// Empties the scopes and keeps their buffers, unless those are worth more than
+    /// two batches: then many scopes took turns at being large.
+    fn release(&mut self) {
+        let held: usize = self.scopes.iter().map(|scope| scope.spans.capacity()).sum();
+        if held > 2 * self.bounds.bytes {
+            self.scopes.clear();
+        }
+        for scope in &mut self.scopes {
+            scope.spans.clear();
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! One traced function: the same signature, and a body that runs in a span.
+
+use proc_macro2::{Group, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{FnArg, Ident, Pat, ReceiverKind, ReturnType, Signature, Type};
+
+use crate::item::{Function, plain_name};
+use crate::mistakes::Mistakes;
+use crate::options::{Inspect, Options};
+use crate::shape::{self, Shape};
+use crate::start::{Start, private};
+use crate::tokens::{contains_ident, generated, generated_at, local, may_use};
+use crate::vocabulary::Format;
+
+/// A function to be traced, and where the wish comes from.
+pub(crate) struct Traced<'a> {
+    pub(crate) function: &'a Function,
+    pub(crate) options: &'a Options,
+    /// The type or trait, when the annotation stands on its block.
+    pub(crate) qualifier: Option<&'a str>,
+    /// Whether the annotation stands on the function itself: then it must be possible.
+    pub(crate) direct: bool,
+}
+
+impl Traced<'_> {
+    pub(crate) fn expand(&self, mistakes: &mut Mistakes) -> TokenStream {
+        let Self { function, direct, .. } = self;
+        let sig = &function.sig;
+        let Some(body) = &function.body else {
+            if *direct {
+                mistakes.at(
+                    sig.ident.span(),
+                    "`#[traced]` needs a body: annotate the method in the impl blocks, or give this one a default body",
+                );
+            }
+            return function.to_token_stream();
+        };
+        if let Some(keyword) = &sig.constness {
+            if *direct {
+                mistakes.at(
+                    keyword.span,
+                    "a `const fn` cannot be traced, since it may run at compile time: remove `const` or `#[traced]`",
+                );
+            }
+            return function.to_token_stream();
+        }
+        self.check_inspection(mistakes);
+        match Shape::of(sig, body) {
+            Shape::Sync => function.with_body(body, self.sync_body(body)),
+            Shape::Async => function.with_body(body, self.async_body(body)),
+            Shape::ImplFuture => function.with_body(body, self.future_body(body)),
+            Shape::Boxed(tail) => {
+                let span = local("__span");
+                let start = self.start();
+                let wrapped = tail.with_future(|future| self.in_span(&span.to_token_stream(), future));
+                let rest = crate::item::braced_like(body, wrapped);
+                function.with_body(body, quote_spanned!(generated()=> let #span = #start; #rest))
+            }
+            Shape::UnknownBox => {
+                mistakes.at(
+                    match &sig.output {
+                        ReturnType::Type(_, ty) => ty.span(),
+                        ReturnType::Default => sig.ident.span(),
+                    },
+                    "`#[traced]` cannot see the future in this box: end the body with `Box::pin(…)`, make it an \
+                     `async fn`, return `impl Future`, or leave it out with `#[skip]`",
+                );
+                function.to_token_stream()
+            }
+        }
+    }
+
+    fn private(&self) -> TokenStream {
+        private(self.options.krate.as_ref())
+    }
+
+    /// An expression of type `Span`.
+    fn start(&self) -> TokenStream {
+        let Self { options, qualifier, .. } = self;
+        let ident = plain_name(&self.function.sig.ident);
+        let function = match qualifier {
+            Some(qualifier) => format!("{qualifier}::{ident}"),
+            None => ident,
+        };
+        let name = match &options.name {
+            Some(name) => name.to_token_stream(),
+            None => quote_spanned!(generated()=> #function),
+        };
+        Start {
+            private: &self.private(),
+            name,
+            function: Some(&function),
+            kind: options.kind,
+            level: options.level,
+            target: options.target.as_ref(),
+            parent: options.parent.as_ref(),
+            links: options.links.as_ref(),
+            attrs: &options.attrs,
+        }
+        .expression()
+    }
+
+    fn check_inspection(&self, mistakes: &mut Mistakes) {
+        let output = shape::output(&self.function.sig);
+        if let (Some(err), Some(what)) = (self.options.err, output.is_no_result()) {
+            mistakes.at(err.span, format!("`err` records the error of a `Result`, but this function returns {what}"));
+        }
+        if let (Some(ret), true) = (self.options.ret, output.is_nothing()) {
+            mistakes.at(ret.span, "`ret` records the returned value, but this function returns nothing");
+        }
+    }
+
+    /// A guard on the stack, and a closure only where the outcome is looked at: `return` and `?` must not pass by.
+    fn sync_body(&self, body: &Group) -> TokenStream {
+        let private = self.private();
+        let start = self.start();
+        let guard = local("__guard");
+        let enter = quote_spanned!(generated()=> let #guard = #private::Span::enter(#start););
+        if self.options.err.is_none() && self.options.ret.is_none() {
+            return quote!(#enter #body);
+        }
+        let [result, span] = [local("__result"), local("__span")];
+        let ty = match &self.function.sig.output {
+            ReturnType::Default => quote_spanned!(generated()=> -> ()),
+            ReturnType::Type(_, ty) => {
+                let at = generated_at(ty.span());
+                let ty = shape::erase_impl_trait(ty).map(|ty| quote!(#ty)).unwrap_or_else(|| quote_spanned!(at=> _));
+                quote_spanned!(at=> -> #ty)
+            }
+        };
+        let inspect = self.inspect_calls(&quote_spanned!(generated()=> &#result), &span);
+        // No `move`: arguments that the body does not consume stay where they are, and are dropped in their order.
+        quote_spanned! {generated()=>
+            #enter
+            let #result = #private::call(|| #ty #body);
+            #guard.inspect(|#span| { #inspect });
+            #result
+        }
+    }
+
+    fn async_body(&self, body: &Group) -> TokenStream {
+        let sig = &self.function.sig;
+        let place = sig.asyncness.map_or_else(Span::call_site, |keyword| keyword.span);
+        let start = self.start();
+        let hint = return_hint(&self.private(), &sig.output);
+        let order = keep_drop_order(sig, body);
+        let block = if hint.is_empty() && order.is_empty() {
+            body.to_token_stream()
+        } else {
+            crate::item::braced_like(body, quote!(#hint #order #body)).to_token_stream()
+        };
+        // Shown at the user's `async`, so that "future is not `Send`" points there.
+        let future = quote_spanned!(generated_at(place)=> async move #block);
+        let wrapped = self.in_span(&start, &future);
+        quote_spanned!(generated()=> #wrapped.await)
+    }
+
+    fn future_body(&self, body: &Group) -> TokenStream {
+        let start = self.start();
+        let span = local("__span");
+        // A `return` of this function would go past the wrapper. One inside of an async block would not, but telling them
+        // apart needs a parser, and the closure costs nothing.
+        let future = if contains_ident(body.stream(), "return") {
+            let private = self.private();
+            quote_spanned!(generated()=> #private::call(|| #body))
+        } else {
+            body.to_token_stream()
+        };
+        let wrapped = self.in_span(&span.to_token_stream(), &future);
+        quote_spanned!(generated()=> let #span = #start; #wrapped)
+    }
+
+    /// The future `future` in the span `span`, and looked at when it is ready.
+    fn in_span(&self, span: &TokenStream, future: &TokenStream) -> TokenStream {
+        let private = self.private();
+        let at = generated();
+        let [out, of] = [local("__out"), local("__of")];
+        match (self.options.err, self.options.ret) {
+            (None, None) => quote_spanned!(at=> #private::in_span(#span, #future)),
+            (Some(one), None) => {
+                let inspect = inspect_function(&private, "err", one);
+                quote_spanned!(at=> #private::in_span_inspect(#span, #future, #inspect))
+            }
+            (None, Some(one)) => {
+                let inspect = inspect_function(&private, "ret", one);
+                quote_spanned!(at=> #private::in_span_inspect(#span, #future, #inspect))
+            }
+            (Some(_), Some(_)) => {
+                let calls = self.inspect_calls(&out.to_token_stream(), &of);
+                quote_spanned!(at=> #private::in_span_inspect(#span, #future, |#out, #of| { #calls }))
+            }
+        }
+    }
+
+    /// Statements that record the outcome `out` (a reference) in `span`. With `err`, `ret` means the value of `Ok`.
+    fn inspect_calls(&self, out: &TokenStream, span: &Ident) -> TokenStream {
+        let private = self.private();
+        let err = self.options.err.map(|err| {
+            let function = inspect_function(&private, "err", err);
+            quote_spanned!(generated_at(err.span)=> #function(#out, #span);)
+        });
+        let ret = self.options.ret.map(|ret| {
+            let function = inspect_function(&private, "ret", ret);
+            let at = generated_at(ret.span);
+            if err.is_none() {
+                return quote_spanned!(at=> #function(#out, #span););
+            }
+            let ok = local("__ok");
+            quote_spanned! {at=>
+                if let #private::Option::Some(#ok) = #private::Result::ok(#private::Result::as_ref(#out)) {
+                    #function(#ok, #span);
+                }
+            }
+        });
+        quote!(#ret #err)
+    }
+}
+
+fn inspect_function(private: &TokenStream, what: &str, inspect: Inspect) -> TokenStream {
+    let format = match inspect.format {
+        Format::Debug => "debug",
+        Format::Display => "display",
+    };
+    let name = Ident::new(&format!("inspect_{what}_{format}"), generated_at(inspect.span));
+    quote_spanned!(generated_at(inspect.span)=> #private::#name)
+}
+
+/// A way out of the async block that is never taken and says what the block yields: without it, the types of `?`, of
+/// coercions and of `return` would have to be found from the inside alone.
+pub(crate) fn return_hint(private: &TokenStream, output: &ReturnType) -> TokenStream {
+    let ReturnType::Type(_, ty) = output else {
+        return TokenStream::new();
+    };
+    let Some(ty) = shape::erase_impl_trait(ty) else {
+        return TokenStream::new();
+    };
+    let ret = local("__ret");
+    quote_spanned! {generated_at(ty.span())=>
+        if let #private::Option::Some(#ret) = #private::Option::None::<#ty> {
+            return #ret;
+        }
+    }
+}
+
+/// A statement that makes the async block take over the arguments in the order in which the function would drop them:
+/// a block drops what it captured in the order in which it first names it.
+///
+/// Only arguments that the body names, or that want no use: the others keep their "unused variable", and are dropped by
+/// the function itself.
+fn keep_drop_order(sig: &Signature, body: &Group) -> TokenStream {
+    let mut names = Vec::new();
+    for input in &sig.inputs {
+        match input {
+            FnArg::Typed(typed) if !matches!(*typed.ty, Type::Reference(_)) => collect_names(&typed.pat, &mut names),
+            // `self` comes first and is dropped last, as the block does by itself if it is named last.
+            FnArg::Typed(_) | FnArg::Receiver(_) => {}
+        }
+    }
+    names.retain(|name| {
+        let name = name.to_string();
+        name.starts_with('_') || may_use(body.stream(), &name)
+    });
+    let owned_self = sig.receiver().is_some_and(|receiver| !matches!(receiver.kind, ReceiverKind::Reference(..)));
+    if names.len() + usize::from(owned_self) < 2 || names.is_empty() {
+        return TokenStream::new();
+    }
+    let names = names.iter().rev();
+    quote_spanned!(generated()=> let _ = (#(&#names,)*);)
+}
+
+fn collect_names<'a>(pat: &'a Pat, names: &mut Vec<&'a Ident>) {
+    match pat {
+        Pat::Ident(pat) => {
+            names.push(&pat.ident);
+            if let Some((_, pat)) = &pat.subpat {
+                collect_names(pat, names);
+            }
+        }
+        Pat::Paren(pat) => collect_names(&pat.pat, names),
+        Pat::Reference(pat) => collect_names(&pat.pat, names),
+        Pat::Slice(pat) => pat.elems.iter().for_each(|pat| collect_names(pat, names)),
+        Pat::Struct(pat) => pat.fields.iter().for_each(|field| collect_names(&field.pat, names)),
+        Pat::Tuple(pat) => pat.elems.iter().for_each(|pat| collect_names(pat, names)),
+        Pat::TupleStruct(pat) => pat.elems.iter().for_each(|pat| collect_names(pat, names)),
+        Pat::Type(pat) => collect_names(&pat.pat, names),
+        _ => {}
+    }
+}
+

@@ -1,0 +1,92 @@
+//! The expression that starts a span: the static callsite, the parent, the attributes and links.
+//!
+//! Shared by `#[traced]` and `span!`.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+use syn::{Expr, Ident, Path};
+
+use crate::attributes::Attribute;
+use crate::tokens::{first_span, generated, generated_at, local};
+use crate::vocabulary::Word;
+
+/// What is known about a span at its start.
+pub(crate) struct Start<'a> {
+    pub(crate) private: &'a TokenStream,
+    /// A constant expression of type `&str`.
+    pub(crate) name: TokenStream,
+    /// The function, qualified by its type; unknown for blocks.
+    pub(crate) function: Option<&'a str>,
+    pub(crate) kind: Option<Word>,
+    pub(crate) level: Option<Word>,
+    pub(crate) target: Option<&'a Expr>,
+    pub(crate) parent: Option<&'a Expr>,
+    pub(crate) links: Option<&'a Expr>,
+    pub(crate) attrs: &'a [Attribute],
+}
+
+impl Start<'_> {
+    /// An expression of type `Span`.
+    pub(crate) fn expression(&self) -> TokenStream {
+        let Self { private, parent, links, attrs, .. } = self;
+        let callsite = self.callsite();
+        let at = generated();
+        let start = match parent {
+            None => quote_spanned!(at=> #private::Span::start(#callsite)),
+            Some(parent) => {
+                let at = generated_at(first_span(parent));
+                quote_spanned!(at=> #private::Span::start_with(#callsite, #private::Parent::from(#parent)))
+            }
+        };
+        if attrs.is_empty() && links.is_none() {
+            return start;
+        }
+        // The block ends the borrow of the local variable, so an async function does not keep it across its await.
+        let span = local("__span");
+        let attrs = attrs.iter().map(|attr| attr.record(private, &span));
+        let links = links.map(|links| {
+            let at = generated_at(first_span(links));
+            quote_spanned!(at=> #private::add_links(&mut #span, #links);)
+        });
+        quote_spanned! {at=>
+            {
+                let mut #span = #start;
+                if #span.is_recording() {
+                    #(#attrs)*
+                    #links
+                }
+                #span
+            }
+        }
+    }
+
+    /// The static lives in a block of its own: it can neither meet nor shadow an item of the user's.
+    fn callsite(&self) -> TokenStream {
+        let Self { private, name, function, .. } = self;
+        let at = generated();
+        let kind = Ident::new(self.kind.unwrap_or("Internal"), at);
+        let level = Ident::new(self.level.unwrap_or("Info"), at);
+        let target = match self.target {
+            Some(target) => quote_spanned!(at=> #target),
+            None => quote_spanned!(at=> #private::module_path!()),
+        };
+        let function = function.map(|function| quote_spanned!(at=> function: #function,));
+        quote_spanned! {at=>
+            {
+                static __CALLSITE: #private::Callsite = #private::callsite! {
+                    name: #name, #function kind: #kind, level: #level, target: #target
+                };
+                &__CALLSITE
+            }
+        }
+    }
+}
+
+/// The way to everything that expansions use.
+pub(crate) fn private(krate: Option<&Path>) -> TokenStream {
+    let at = generated();
+    match krate {
+        Some(krate) => quote_spanned!(at=> #krate::__private),
+        None => quote_spanned!(at=> ::throughline::__private),
+    }
+}
