@@ -14,7 +14,10 @@ use crate::kind::{Level, SpanKind};
 
 /// The constant parts of a [`Callsite`].
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "it is written as a literal by macro expansions and integrations")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it is written as a literal by macro expansions and integrations"
+)]
 pub struct CallsiteSpec {
     /// The span's name, unless it is renamed later.
     pub name: &'static str,
@@ -44,7 +47,11 @@ pub struct Callsite {
 impl Callsite {
     /// A callsite of these parts, not yet registered: the first span does that.
     pub const fn new(spec: CallsiteSpec) -> Self {
-        Self { spec, state: AtomicU8::new(UNREGISTERED), number: AtomicU32::new(0) }
+        Self {
+            spec,
+            state: AtomicU8::new(UNREGISTERED),
+            number: AtomicU32::new(0),
+        }
     }
 
     /// Whether spans are made here: a recorder runs and the filter lets the level and target pass.
@@ -104,7 +111,10 @@ impl Callsite {
     fn register(&'static self) -> bool {
         let mut registry = registry();
         if self.state.load(Ordering::Relaxed) == UNREGISTERED {
-            self.number.store(u32::try_from(registry.callsites.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
+            self.number.store(
+                u32::try_from(registry.callsites.len()).unwrap_or(u32::MAX),
+                Ordering::Relaxed,
+            );
             registry.callsites.push(self);
             registry.apply(self);
         }
@@ -114,7 +124,10 @@ impl Callsite {
 
 impl fmt::Debug for Callsite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callsite").field("name", &self.spec.name).field("target", &self.spec.target).finish_non_exhaustive()
+        f.debug_struct("Callsite")
+            .field("name", &self.spec.name)
+            .field("target", &self.spec.target)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,17 +170,27 @@ struct Registry {
 
 impl Registry {
     fn apply(&self, callsite: &Callsite) {
-        let enabled = self.recorders > 0 && self.filter.enables(callsite.spec.target, callsite.spec.level);
-        callsite.state.store(if enabled { ENABLED } else { DISABLED }, Ordering::Relaxed);
+        let enabled = self.recorders > 0
+            && self
+                .filter
+                .enables(callsite.spec.target, callsite.spec.level);
+        callsite
+            .state
+            .store(if enabled { ENABLED } else { DISABLED }, Ordering::Relaxed);
     }
 
     fn apply_all(&self) {
-        self.callsites.iter().for_each(|callsite| self.apply(callsite));
+        self.callsites
+            .iter()
+            .for_each(|callsite| self.apply(callsite));
     }
 }
 
-static REGISTRY: RwLock<Registry> =
-    RwLock::new(Registry { callsites: Vec::new(), filter: Filter::at(Level::Trace), recorders: 0 });
+static REGISTRY: RwLock<Registry> = RwLock::new(Registry {
+    callsites: Vec::new(),
+    filter: Filter::at(Level::Trace),
+    recorders: 0,
+});
 
 fn registry() -> RwLockWriteGuard<'static, Registry> {
     REGISTRY.write().unwrap_or_else(PoisonError::into_inner)

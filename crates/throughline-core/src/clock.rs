@@ -66,28 +66,41 @@ pub struct Anchor {
 
 impl Anchor {
     /// Reads both clocks. A system clock before 1970 counts as 1970.
-    #[expect(clippy::disallowed_methods, reason = "the anchor is where wall-clock time enters")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the anchor is where wall-clock time enters"
+    )]
     pub fn now() -> Self {
         let before = now();
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let after = now();
         let unix_nanos = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
-        Self { ticks: Ticks(before.0 + after.since(before) / 2), unix_nanos }
+        Self {
+            ticks: Ticks(before.0 + after.since(before) / 2),
+            unix_nanos,
+        }
     }
 
     /// The unix time in nanoseconds of a reading, saturating at both ends of the range.
     pub fn unix_nanos(&self, at: Ticks) -> u64 {
         if at >= self.ticks {
-            self.unix_nanos.saturating_add(nanos_between(self.ticks, at))
+            self.unix_nanos
+                .saturating_add(nanos_between(self.ticks, at))
         } else {
-            self.unix_nanos.saturating_sub(nanos_between(at, self.ticks))
+            self.unix_nanos
+                .saturating_sub(nanos_between(at, self.ticks))
         }
     }
 
     /// The unix times of a start and an end, with `start <= end` always.
     pub fn unix_range(&self, start: Ticks, end: Ticks) -> (u64, u64) {
         let start_nanos = self.unix_nanos(start);
-        (start_nanos, start_nanos.saturating_add(nanos_between(start, end)))
+        (
+            start_nanos,
+            start_nanos.saturating_add(nanos_between(start, end)),
+        )
     }
 
     /// Nanoseconds since the anchor was taken; the drain renews an anchor that is older than a second.
@@ -103,7 +116,13 @@ mod tests {
     #[test]
     fn ranges_are_never_negative() {
         let anchor = Anchor::now();
-        for (start, end) in [(0, 0), (5, 1), (u64::MAX, 0), (0, u64::MAX), (anchor.ticks.0, anchor.ticks.0 - 1)] {
+        for (start, end) in [
+            (0, 0),
+            (5, 1),
+            (u64::MAX, 0),
+            (0, u64::MAX),
+            (anchor.ticks.0, anchor.ticks.0 - 1),
+        ] {
             let (from, to) = anchor.unix_range(Ticks(start), Ticks(end));
             assert!(from <= to, "{start}..{end} became {from}..{to}");
         }

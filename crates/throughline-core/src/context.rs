@@ -65,7 +65,10 @@ impl Context {
     /// Makes this the current context of the thread until the guard is dropped.
     #[inline]
     pub fn attach(&self) -> ContextGuard {
-        ContextGuard { token: local::with(|local| local.push(self.clone(), Live::None)), not_send: PhantomData }
+        ContextGuard {
+            token: local::with(|local| local.push(self.clone(), Live::None)),
+            not_send: PhantomData,
+        }
     }
 }
 

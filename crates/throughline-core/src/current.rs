@@ -20,7 +20,9 @@ use crate::value::AttributeValue;
 /// throughline_core::current().set_attribute("order.id", 42);
 /// ```
 pub const fn current() -> CurrentSpan {
-    CurrentSpan { not_send: PhantomData }
+    CurrentSpan {
+        not_send: PhantomData,
+    }
 }
 
 /// What [`current`] returns.
@@ -42,10 +44,15 @@ impl CurrentSpan {
     /// What `edit` itself records on the current span, by formatting a value that logs for instance, is left out.
     pub fn edit<R>(&self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
         let (context, (token, live)) =
-            local::with(|local| local.take_current().map(|taken| (local.current(), taken))).flatten()?;
+            local::with(|local| local.take_current().map(|taken| (local.current(), taken)))
+                .flatten()?;
         match live {
             Live::Owned(live) => {
-                let mut taken = Taken { context, token, live: Some(live) };
+                let mut taken = Taken {
+                    context,
+                    token,
+                    live: Some(live),
+                };
                 taken.live.as_deref_mut().map(edit)
             }
             Live::Shared(span) => span.edit(edit),

@@ -16,7 +16,10 @@ pub fn set_sink(sink: Option<Arc<Sink>>) {
 }
 
 /// Says one line. Never call it per span.
-#[expect(clippy::print_stderr, reason = "standard error is the documented place of diagnostics")]
+#[expect(
+    clippy::print_stderr,
+    reason = "standard error is the documented place of diagnostics"
+)]
 pub fn say(level: Level, line: fmt::Arguments<'_>) {
     let sink = SINK.read().unwrap_or_else(PoisonError::into_inner).clone();
     match sink {

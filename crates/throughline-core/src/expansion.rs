@@ -10,10 +10,12 @@ use crate::span_context::SpanContext;
 use crate::value;
 
 /// A static callsite with the location of its expansion, everything encoded at compile time.
+///
+/// Without `function:`, as for a block, there is no `code.function.name`: a macro cannot see what it stands in.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __callsite {
-    (name: $name:expr, function: $function:literal, kind: $kind:ident, level: $level:ident, target: $target:expr $(,)?) => {
+    (name: $name:expr, $(function: $function:literal,)? kind: $kind:ident, level: $level:ident, target: $target:expr $(,)?) => {
         $crate::Callsite::new($crate::CallsiteSpec {
             name: $name,
             kind: $crate::SpanKind::$kind,
@@ -22,7 +24,7 @@ macro_rules! __callsite {
             scope_name: ::core::env!("CARGO_PKG_NAME"),
             scope_version: ::core::env!("CARGO_PKG_VERSION"),
             static_fields: $crate::__wire::static_fields![
-                "code.function.name" = (::core::concat!(::core::module_path!(), "::", $function)),
+                $("code.function.name" = (::core::concat!(::core::module_path!(), "::", $function)),)?
                 "code.file.path" = (::core::file!()),
                 "code.line.number" = int (::core::line!() as i64),
             ],
@@ -73,12 +75,18 @@ pub fn inspect_err_debug<T, E: fmt::Debug>(result: &Result<T, E>, span: &mut Spa
 
 /// `ret`: records the returned value by its `Debug` form.
 pub fn inspect_ret_debug<T: fmt::Debug>(output: &T, span: &mut Span) {
-    span.set_attribute(const { crate::__wire::key!("return") }, value::debug(output));
+    span.set_attribute(
+        const { crate::__wire::key!("return") },
+        value::debug(output),
+    );
 }
 
 /// `ret(Display)`: records the returned value by its `Display` form.
 pub fn inspect_ret_display<T: fmt::Display>(output: &T, span: &mut Span) {
-    span.set_attribute(const { crate::__wire::key!("return") }, value::display(output));
+    span.set_attribute(
+        const { crate::__wire::key!("return") },
+        value::display(output),
+    );
 }
 
 #[cold]

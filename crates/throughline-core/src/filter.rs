@@ -33,27 +33,41 @@ struct Directive {
 impl Filter {
     /// Enables everything up to `level` for every target.
     pub const fn at(level: Level) -> Self {
-        Self { directives: Vec::new(), default: Some(level) }
+        Self {
+            directives: Vec::new(),
+            default: Some(level),
+        }
     }
 
     /// Enables nothing.
     pub const fn off() -> Self {
-        Self { directives: Vec::new(), default: None }
+        Self {
+            directives: Vec::new(),
+            default: None,
+        }
     }
 
     /// Sets the level of one target; `None` switches it off.
     #[must_use]
     pub fn with_target(mut self, target: impl Into<String>, level: Option<Level>) -> Self {
         let target = target.into();
-        self.directives.retain(|directive| directive.target != target);
-        let at = self.directives.partition_point(|directive| directive.target.len() >= target.len());
+        self.directives
+            .retain(|directive| directive.target != target);
+        let at = self
+            .directives
+            .partition_point(|directive| directive.target.len() >= target.len());
         self.directives.insert(at, Directive { target, level });
         self
     }
 
     pub(crate) fn enables(&self, target: &str, level: Level) -> bool {
-        let directive = self.directives.iter().find(|directive| is_prefix(&directive.target, target));
-        directive.map_or(self.default, |directive| directive.level).is_some_and(|most| level <= most)
+        let directive = self
+            .directives
+            .iter()
+            .find(|directive| is_prefix(&directive.target, target));
+        directive
+            .map_or(self.default, |directive| directive.level)
+            .is_some_and(|most| level <= most)
     }
 }
 
@@ -69,10 +83,16 @@ impl FromStr for Filter {
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
         let mut filter = Self::off();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             match part.split_once('=') {
                 None => filter.default = parse_level(part)?,
-                Some((target, level)) => filter = filter.with_target(target.trim(), parse_level(level.trim())?),
+                Some((target, level)) => {
+                    filter = filter.with_target(target.trim(), parse_level(level.trim())?)
+                }
             }
         }
         Ok(filter)
@@ -87,7 +107,11 @@ pub struct FilterError {
 
 impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "filter level {:?} is not one of off, error, warn, info, debug, trace", self.part)
+        write!(
+            f,
+            "filter level {:?} is not one of off, error, warn, info, debug, trace",
+            self.part
+        )
     }
 }
 
@@ -102,12 +126,18 @@ fn parse_level(text: &str) -> Result<Option<Level>, FilterError> {
         ("debug", Some(Level::Debug)),
         ("trace", Some(Level::Trace)),
     ];
-    let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-    found.map(|(_, level)| *level).ok_or_else(|| FilterError { part: text.to_owned() })
+    let found = known
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(text));
+    found.map(|(_, level)| *level).ok_or_else(|| FilterError {
+        part: text.to_owned(),
+    })
 }
 
 fn is_prefix(prefix: &str, target: &str) -> bool {
-    target.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    target
+        .strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 #[cfg(test)]
@@ -125,7 +155,10 @@ mod tests {
     #[test]
     fn a_bad_level_is_named() {
         let error = "info,db=loud".parse::<Filter>().expect_err("bad");
-        assert_eq!(error.to_string(), "filter level \"loud\" is not one of off, error, warn, info, debug, trace");
+        assert_eq!(
+            error.to_string(),
+            "filter level \"loud\" is not one of off, error, warn, info, debug, trace"
+        );
     }
 
     #[test]

@@ -27,7 +27,10 @@ pub trait FutureExt: Sized {
 
     /// Makes `context` current whenever this is polled.
     fn with_context(self, context: Context) -> WithContext<Self> {
-        WithContext { inner: Some(self), context }
+        WithContext {
+            inner: Some(self),
+            context,
+        }
     }
 
     /// Makes the context that is current now current whenever this is polled, wherever that is.
@@ -91,14 +94,24 @@ pin_project! {
 impl<F, I> InSpan<F, I> {
     /// Wraps `inner`; `inspect` sees the output before the span ends.
     pub fn new(span: Span, inner: F, inspect: I) -> Self {
-        Self { inner: Some(inner), span, fresh: false, inspect }
+        Self {
+            inner: Some(inner),
+            span,
+            fresh: false,
+            inspect,
+        }
     }
 
     /// Like [`new`](Self::new) for a span that was started just now, within the poll that polls this for the first
     /// time: the start of the span is taken for the start of that poll, which saves a clock read.
     #[inline]
     pub fn fresh(span: Span, inner: F, inspect: I) -> Self {
-        Self { inner: Some(inner), span, fresh: true, inspect }
+        Self {
+            inner: Some(inner),
+            span,
+            fresh: true,
+            inspect,
+        }
     }
 }
 
@@ -129,7 +142,11 @@ impl Drop for Entered<'_> {
 
 /// Runs one poll with the span current. Returns when the poll ended, if polls are timed.
 #[inline]
-fn poll_in_span<R>(span: &mut Span, fresh: &mut bool, poll: impl FnOnce() -> R) -> (R, Option<Ticks>) {
+fn poll_in_span<R>(
+    span: &mut Span,
+    fresh: &mut bool,
+    poll: impl FnOnce() -> R,
+) -> (R, Option<Ticks>) {
     let began = match span.live() {
         Some(live) if live.counts_polls() => Some(if *fresh { live.start() } else { clock::now() }),
         _ => None,
@@ -164,7 +181,8 @@ impl<F: Future, I: Inspect<F::Output>> Future for InSpan<F, I> {
             && this.span.is_recording()
         {
             this.inspect.inspect(output, this.span);
-            this.span.finish(Outcome::Completed, left.unwrap_or_else(clock::now));
+            this.span
+                .finish(Outcome::Completed, left.unwrap_or_else(clock::now));
         }
         result
     }
@@ -183,7 +201,8 @@ impl<S: Stream, I> Stream for InSpan<S, I> {
         }
         let (result, left) = poll_in_span(this.span, this.fresh, || inner.poll_next(cx));
         if let Poll::Ready(None) = &result {
-            this.span.finish(Outcome::Completed, left.unwrap_or_else(clock::now));
+            this.span
+                .finish(Outcome::Completed, left.unwrap_or_else(clock::now));
         }
         result
     }
@@ -191,7 +210,9 @@ impl<S: Stream, I> Stream for InSpan<S, I> {
 
 impl<F, I> fmt::Debug for InSpan<F, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InSpan").field("span", &self.span).finish_non_exhaustive()
+        f.debug_struct("InSpan")
+            .field("span", &self.span)
+            .finish_non_exhaustive()
     }
 }
 
@@ -243,6 +264,8 @@ impl<S: Stream> Stream for WithContext<S> {
 
 impl<F> fmt::Debug for WithContext<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithContext").field("context", &self.context).finish_non_exhaustive()
+        f.debug_struct("WithContext")
+            .field("context", &self.context)
+            .finish_non_exhaustive()
     }
 }

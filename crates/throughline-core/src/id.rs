@@ -27,7 +27,10 @@ impl TraceId {
     #[inline]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         let number = u128::from_be_bytes(bytes);
-        Self { high: (number >> 64) as u64, low: number as u64 }
+        Self {
+            high: (number >> 64) as u64,
+            low: number as u64,
+        }
     }
 
     /// The bytes of the identifier, most significant first.
@@ -182,7 +185,10 @@ macro_rules! text_forms {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                decode_hex(text.as_bytes()).map(Self::from_bytes).filter(|id| id.is_valid()).ok_or(ParseIdError(()))
+                decode_hex(text.as_bytes())
+                    .map(Self::from_bytes)
+                    .filter(|id| id.is_valid())
+                    .ok_or(ParseIdError(()))
             }
         }
     };
@@ -222,14 +228,19 @@ impl IdGenerator {
 
     fn weak_seed(local: &[u8; 32]) -> u64 {
         let address = std::ptr::from_ref(local).addr() as u64;
-        address.rotate_left(32) ^ u64::from(std::process::id()).rotate_left(48) ^ crate::clock::now().get()
+        address.rotate_left(32)
+            ^ u64::from(std::process::id()).rotate_left(48)
+            ^ crate::clock::now().get()
     }
 
     /// A new, valid trace id with all bits random.
     #[inline]
     pub(crate) fn trace_id(&mut self) -> TraceId {
         loop {
-            let id = TraceId { high: self.0.next_u64(), low: self.0.next_u64() };
+            let id = TraceId {
+                high: self.0.next_u64(),
+                low: self.0.next_u64(),
+            };
             if id.is_valid() {
                 return id;
             }
@@ -265,7 +276,15 @@ mod tests {
 
     #[test]
     fn text_that_is_no_identifier_is_refused() {
-        for text in ["", "0", &"0".repeat(32), &"A".repeat(32), &"a".repeat(31), &"a".repeat(33), &"g".repeat(32)] {
+        for text in [
+            "",
+            "0",
+            &"0".repeat(32),
+            &"A".repeat(32),
+            &"a".repeat(31),
+            &"a".repeat(33),
+            &"g".repeat(32),
+        ] {
             assert!(text.parse::<TraceId>().is_err(), "{text}");
             assert!(text.parse::<SpanId>().is_err(), "{text}");
         }
@@ -287,6 +306,9 @@ mod tests {
     fn undefined_flag_bits_are_dropped() {
         assert_eq!(TraceFlags::from_u8(0xff).to_u8(), 0x03);
         assert_eq!(TraceFlags::RANDOM.with_sampled(true).to_string(), "03");
-        assert_eq!(TraceFlags::from_u8(3).with_sampled(false), TraceFlags::RANDOM);
+        assert_eq!(
+            TraceFlags::from_u8(3).with_sampled(false),
+            TraceFlags::RANDOM
+        );
     }
 }

@@ -37,9 +37,15 @@ impl SpanKind {
 
     /// The kind of that name, in any case: what the `otel.kind` field of a `tracing` span holds.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Internal, Self::Server, Self::Client, Self::Producer, Self::Consumer]
-            .into_iter()
-            .find(|kind| kind.name().eq_ignore_ascii_case(name))
+        [
+            Self::Internal,
+            Self::Server,
+            Self::Client,
+            Self::Producer,
+            Self::Consumer,
+        ]
+        .into_iter()
+        .find(|kind| kind.name().eq_ignore_ascii_case(name))
     }
 
     /// The kind in lower case.
@@ -56,7 +62,10 @@ impl SpanKind {
 
 /// How important a callsite is; the filter compares it with the level set for its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[expect(clippy::exhaustive_enums, reason = "tracing and log have the same five levels")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "tracing and log have the same five levels"
+)]
 #[repr(u8)]
 pub enum Level {
     /// Something failed.

@@ -33,7 +33,10 @@ impl SpanLimits {
     };
 
     pub(crate) const fn values(&self) -> throughline_wire::Limits {
-        throughline_wire::Limits { value_chars: self.attribute_value_length, depth: VALUE_DEPTH }
+        throughline_wire::Limits {
+            value_chars: self.attribute_value_length,
+            depth: VALUE_DEPTH,
+        }
     }
 }
 

@@ -70,7 +70,13 @@ impl LiveSpan {
         }
         let before = self.body.len();
         let limits = self.limits.values();
-        wire::put_attribute(&mut self.body, AttributeField::Span, key, limits, |writer| value.write(writer));
+        wire::put_attribute(
+            &mut self.body,
+            AttributeField::Span,
+            key,
+            limits,
+            |writer| value.write(writer),
+        );
         self.attributes += u32::from(self.body.len() != before);
     }
 
@@ -84,7 +90,13 @@ impl LiveSpan {
         self.marks.set(Marks::EVENTS);
         let (limits, most) = (self.limits.values(), self.limits.event_attribute_count);
         wire::put_event(&mut self.body, clock::now().get(), name, |writer| {
-            let mut fields = EventFields { writer, limits, most, count: 0, dropped: 0 };
+            let mut fields = EventFields {
+                writer,
+                limits,
+                most,
+                count: 0,
+                dropped: 0,
+            };
             fill(&mut fields);
             let dropped = fields.dropped;
             if dropped > 0 {
@@ -97,7 +109,10 @@ impl LiveSpan {
     /// [conventions for exceptions](https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/). The
     /// status is not changed.
     pub fn record_error<E: Error + ?Sized>(&mut self, error: &E) {
-        self.add_exception(std::any::type_name::<E>(), value::display(&DisplayError(error)));
+        self.add_exception(
+            std::any::type_name::<E>(),
+            value::display(&DisplayError(error)),
+        );
     }
 
     pub(crate) fn add_exception(&mut self, kind: &str, message: impl AttributeValue) {
@@ -127,8 +142,17 @@ impl LiveSpan {
             return;
         }
         self.links += 1;
-        let flags = u32::from(to.trace_flags().to_u8()) | LINK_HAS_IS_REMOTE | if to.is_remote() { LINK_IS_REMOTE } else { 0 };
-        wire::put_link(&mut self.body, to.trace_id().to_bytes(), to.span_id().to_bytes(), "", flags, |_| ());
+        let flags = u32::from(to.trace_flags().to_u8())
+            | LINK_HAS_IS_REMOTE
+            | if to.is_remote() { LINK_IS_REMOTE } else { 0 };
+        wire::put_link(
+            &mut self.body,
+            to.trace_id().to_bytes(),
+            to.span_id().to_bytes(),
+            "",
+            flags,
+            |_| (),
+        );
     }
 
     /// Replaces the name.
@@ -161,7 +185,11 @@ impl LiveSpan {
         start: Ticks,
     ) {
         self.callsite = callsite;
-        self.parent = if parent.is_valid() { parent.span_id() } else { SpanId::INVALID };
+        self.parent = if parent.is_valid() {
+            parent.span_id()
+        } else {
+            SpanId::INVALID
+        };
         self.start = start;
         self.generation = generation;
         self.kind = callsite.kind();
@@ -240,7 +268,11 @@ impl LiveSpan {
             self.explain(outcome);
         }
         if self.dropped != Dropped::default() {
-            let Dropped { attributes, events, links } = self.dropped;
+            let Dropped {
+                attributes,
+                events,
+                links,
+            } = self.dropped;
             wire::put_dropped_counts(&mut self.body, attributes, events, links);
         }
     }
@@ -321,7 +353,10 @@ impl Default for LiveSpan {
 
 impl fmt::Debug for LiveSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveSpan").field("callsite", &self.callsite).field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("LiveSpan")
+            .field("callsite", &self.callsite)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -342,13 +377,16 @@ impl EventFields<'_, '_> {
             return;
         }
         self.count += 1;
-        self.writer.attribute(key, self.limits, |writer| value.write(writer));
+        self.writer
+            .attribute(key, self.limits, |writer| value.write(writer));
     }
 }
 
 impl fmt::Debug for EventFields<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventFields").field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("EventFields")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }
 

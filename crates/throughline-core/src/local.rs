@@ -28,7 +28,10 @@ use crate::span_context::SpanContext;
 pub(crate) struct Local {
     stack: Vec<Frame>,
     lanes: Vec<Lane>,
-    #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept: spans move them in and out")]
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes themselves are what is kept: spans move them in and out"
+    )]
     pool: Vec<Box<LiveSpan>>,
     ids: Option<IdGenerator>,
     /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
@@ -74,7 +77,10 @@ thread_local! {
 /// Runs `f` on the thread's state; `None` if that is busy (rule 2) or gone (rule 3).
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
-    LOCAL.try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local))).ok().flatten()
+    LOCAL
+        .try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local)))
+        .ok()
+        .flatten()
 }
 
 /// Runs `f` on the thread's state, or on state made for the occasion.
@@ -104,7 +110,9 @@ impl Local {
 
     #[inline]
     pub(crate) fn current(&self) -> Context {
-        self.stack.last().map_or_else(Context::default, |frame| frame.context.clone())
+        self.stack
+            .last()
+            .map_or_else(Context::default, |frame| frame.context.clone())
     }
 
     #[inline]
@@ -117,7 +125,12 @@ impl Local {
     pub(crate) fn push_at(&mut self, context: Context, live: Live, entered: Ticks) -> Token {
         self.last_token += 1;
         let token = Token(NonZeroU64::new(self.last_token).unwrap_or(NonZeroU64::MIN));
-        self.stack.push(Frame { context, live, token, entered });
+        self.stack.push(Frame {
+            context,
+            live,
+            token,
+            entered,
+        });
         token
     }
 
@@ -132,7 +145,11 @@ impl Local {
     /// Removes the innermost frame of a shared span; returns when it was entered.
     pub(crate) fn remove_shared(&mut self, span: &SharedSpan) -> Option<Ticks> {
         let is_it = |frame: &Frame| matches!(&frame.live, Live::Shared(other) if other.is(span));
-        let frame = if self.stack.last().is_some_and(is_it) { self.stack.pop() } else { self.remove_where(is_it) };
+        let frame = if self.stack.last().is_some_and(is_it) {
+            self.stack.pop()
+        } else {
+            self.remove_where(is_it)
+        };
         frame.map(|frame| frame.entered)
     }
 
@@ -147,7 +164,8 @@ impl Local {
     pub(crate) fn take_current(&mut self) -> Option<(Token, Live)> {
         let current = self.stack.last()?.context.span_context();
         let frame = self.stack.iter_mut().rev().find(|frame| {
-            frame.context.span_context().span_id() == current.span_id() && !matches!(frame.live, Live::None)
+            frame.context.span_context().span_id() == current.span_id()
+                && !matches!(frame.live, Live::None)
         })?;
         match &frame.live {
             Live::Shared(span) => Some((frame.token, Live::Shared(span.clone()))),
@@ -157,7 +175,12 @@ impl Local {
 
     /// Gives back what [`take_current`](Self::take_current) took; returns it if the frame is gone by now.
     pub(crate) fn give_back(&mut self, token: Token, live: Box<LiveSpan>) -> Option<Box<LiveSpan>> {
-        match self.stack.iter_mut().rev().find(|frame| frame.token == token) {
+        match self
+            .stack
+            .iter_mut()
+            .rev()
+            .find(|frame| frame.token == token)
+        {
             Some(frame) => {
                 frame.live = Live::Owned(live);
                 None
@@ -184,19 +207,34 @@ impl Local {
         let here = self.stack.last().map(|frame| &frame.context);
         let inherited = here.map_or(0, Context::recorder);
         let (parent, number) = match parent {
-            Parent::Current => (here.map_or(SpanContext::INVALID, Context::span_context), inherited),
+            Parent::Current => (
+                here.map_or(SpanContext::INVALID, Context::span_context),
+                inherited,
+            ),
             Parent::Root => (SpanContext::INVALID, inherited),
-            Parent::Context(context) if context.recorder() == 0 => (context.span_context(), inherited),
+            Parent::Context(context) if context.recorder() == 0 => {
+                (context.span_context(), inherited)
+            }
             Parent::Context(context) => (context.span_context(), context.recorder()),
         };
-        self.start_under(callsite, parent, if number == 0 { recorder::global_number() } else { number })
+        self.start_under(
+            callsite,
+            parent,
+            if number == 0 {
+                recorder::global_number()
+            } else {
+                number
+            },
+        )
     }
 
     /// [`start`](Self::start) under the current context.
     #[inline]
     pub(crate) fn start_here(&mut self, callsite: &'static Callsite) -> Span {
         let (parent, number) = match self.stack.last() {
-            Some(frame) if frame.context.recorder() != 0 => (frame.context.span_context(), frame.context.recorder()),
+            Some(frame) if frame.context.recorder() != 0 => {
+                (frame.context.span_context(), frame.context.recorder())
+            }
             Some(frame) => (frame.context.span_context(), recorder::global_number()),
             None => (SpanContext::INVALID, recorder::global_number()),
         };
@@ -204,7 +242,12 @@ impl Local {
     }
 
     #[inline]
-    fn start_under(&mut self, callsite: &'static Callsite, parent: SpanContext, number: u32) -> Span {
+    fn start_under(
+        &mut self,
+        callsite: &'static Callsite,
+        parent: SpanContext,
+        number: u32,
+    ) -> Span {
         if self.suppressed > 0 {
             return Span::disabled();
         }
@@ -222,7 +265,10 @@ impl Local {
         };
         let config = &lane.recorder.config;
         let sampled = config.sampler.samples(&parent, trace_id);
-        let context = Context::new(SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false), number);
+        let context = Context::new(
+            SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false),
+            number,
+        );
         if !sampled {
             lane.writer.tally(recorder::UNSAMPLED, 1);
             return Span::from_parts(context, None);
@@ -230,17 +276,33 @@ impl Local {
         lane.writer.tally(recorder::STARTED, 1);
         let (limits, poll_statistics) = (config.limits, config.poll_statistics);
         let mut live = self.pool.pop().unwrap_or_default();
-        live.begin(callsite, parent, limits, generation, poll_statistics, clock::now());
+        live.begin(
+            callsite,
+            parent,
+            limits,
+            generation,
+            poll_statistics,
+            clock::now(),
+        );
         Span::from_parts(context, Some(live))
     }
 
     /// Leaves the frame and ends its span, if it is one that is open here.
     #[inline]
     pub(crate) fn end_entered(&mut self, token: Token) {
-        let Some(Frame { context, live: Live::Owned(mut live), .. }) = self.remove(token) else {
+        let Some(Frame {
+            context,
+            live: Live::Owned(mut live),
+            ..
+        }) = self.remove(token)
+        else {
             return;
         };
-        live.finish(if live.is_unwinding() { Outcome::Panicked } else { Outcome::Completed });
+        live.finish(if live.is_unwinding() {
+            Outcome::Panicked
+        } else {
+            Outcome::Completed
+        });
         self.end(&context, live, clock::now());
     }
 
@@ -279,12 +341,17 @@ impl Local {
 
     #[inline]
     fn lane(&mut self, number: u32) -> Option<&mut Lane> {
-        self.lane_even_if_closed(number).filter(|lane| !lane.recorder.is_closed())
+        self.lane_even_if_closed(number)
+            .filter(|lane| !lane.recorder.is_closed())
     }
 
     #[inline]
     fn lane_even_if_closed(&mut self, number: u32) -> Option<&mut Lane> {
-        if self.lanes.first().is_none_or(|lane| lane.recorder.number != number) {
+        if self
+            .lanes
+            .first()
+            .is_none_or(|lane| lane.recorder.number != number)
+        {
             self.find_lane(number)?;
         }
         self.lanes.first_mut()
@@ -296,7 +363,11 @@ impl Local {
         if number == 0 {
             return None;
         }
-        if let Some(at) = self.lanes.iter().position(|lane| lane.recorder.number == number) {
+        if let Some(at) = self
+            .lanes
+            .iter()
+            .position(|lane| lane.recorder.number == number)
+        {
             self.lanes.swap(0, at);
             return Some(());
         }

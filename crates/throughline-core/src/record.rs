@@ -120,7 +120,11 @@ impl<'a> Record<'a> {
         if number >= callsites.len() {
             crate::callsite::refresh(callsites);
         }
-        Some(Self { header, callsite: callsites.get(number)?, body })
+        Some(Self {
+            header,
+            callsite: callsites.get(number)?,
+            body,
+        })
     }
 
     /// The span's identity.
@@ -174,7 +178,9 @@ impl<'a> Record<'a> {
         let (start_unix_nano, end_unix_nano) = anchor.unix_range(header.start, header.end);
         let static_fields = if header.polls > 0 {
             scratch.fields.clear();
-            scratch.fields.extend_from_slice(self.callsite.static_fields());
+            scratch
+                .fields
+                .extend_from_slice(self.callsite.static_fields());
             self.put_polls(&mut scratch.fields);
             &scratch.fields
         } else {
@@ -184,13 +190,21 @@ impl<'a> Record<'a> {
             scratch.body.clear();
             scratch.body.extend_from_slice(self.body);
             // An event lies inside its span, whatever the conversion rounds to.
-            let unix = |ticks| anchor.unix_nanos(Ticks::from_raw(ticks)).clamp(start_unix_nano, end_unix_nano);
+            let unix = |ticks| {
+                anchor
+                    .unix_nanos(Ticks::from_raw(ticks))
+                    .clamp(start_unix_nano, end_unix_nano)
+            };
             wire::patch_event_times(&mut scratch.body, unix);
             &scratch.body
         } else {
             self.body
         };
-        let remote = if header.marks.has(Marks::REMOTE_PARENT) { PARENT_IS_REMOTE } else { 0 };
+        let remote = if header.marks.has(Marks::REMOTE_PARENT) {
+            PARENT_IS_REMOTE
+        } else {
+            0
+        };
         wire::put_span(
             out,
             &wire::SpanHead {
@@ -214,21 +228,29 @@ impl<'a> Record<'a> {
         let idle = clock::nanos_between(start, end).saturating_sub(busy);
         let longest = clock::ticks_to_nanos(self.header.longest_poll);
         let values = [
-            (const { wire::key!("poll_count") }, u64::from(self.header.polls)),
+            (
+                const { wire::key!("poll_count") },
+                u64::from(self.header.polls),
+            ),
             (const { wire::key!("busy_ns") }, busy),
             (const { wire::key!("idle_ns") }, idle),
             (const { wire::key!("longest_poll_ns") }, longest),
         ];
         for (key, value) in values {
             let limits = SpanLimits::DEFAULT.values();
-            wire::put_attribute(fields, wire::AttributeField::Span, &key, limits, |writer| writer.u64(value));
+            wire::put_attribute(fields, wire::AttributeField::Span, &key, limits, |writer| {
+                writer.u64(value)
+            });
         }
     }
 }
 
 impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Record").field("name", &self.callsite.name()).field("context", &self.header.context).finish_non_exhaustive()
+        f.debug_struct("Record")
+            .field("name", &self.callsite.name())
+            .field("context", &self.header.context)
+            .finish_non_exhaustive()
     }
 }
 
@@ -250,7 +272,12 @@ mod tests {
 
     #[test]
     fn a_header_round_trips() {
-        let context = SpanContext::new(TraceId::from_bytes([7; 16]), SpanId::from_bytes([8; 8]), TraceFlags::SAMPLED, false);
+        let context = SpanContext::new(
+            TraceId::from_bytes([7; 16]),
+            SpanId::from_bytes([8; 8]),
+            TraceFlags::SAMPLED,
+            false,
+        );
         let header = Header {
             context,
             parent: SpanId::from_bytes([9; 8]),
@@ -265,6 +292,9 @@ mod tests {
             outcome: Outcome::Panicked,
             marks: Marks(7),
         };
-        assert_eq!(format!("{:?}", Header::decode(&header.encode())), format!("{header:?}"));
+        assert_eq!(
+            format!("{:?}", Header::decode(&header.encode())),
+            format!("{header:?}")
+        );
     }
 }

@@ -70,7 +70,10 @@ impl Recorder {
     pub fn start(config: RecorderConfig) -> Self {
         // The first reading calibrates the clock, which no span should pay for.
         clock::now();
-        let hub = Hub::new(HubConfig { max_bytes: config.max_bytes, chunk_bytes: config.chunk_bytes });
+        let hub = Hub::new(HubConfig {
+            max_bytes: config.max_bytes,
+            chunk_bytes: config.chunk_bytes,
+        });
         let state = Arc::new(RecorderState {
             // Relaxed: the number is only an identity; the lock below publishes the recorder.
             number: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -94,7 +97,10 @@ impl Recorder {
     /// Another recorder that is not closed has that place.
     pub fn install_global(&self) -> Result<(), InstallError> {
         let mut global = GLOBAL.write().unwrap_or_else(PoisonError::into_inner);
-        if global.as_ref().is_some_and(|other| !other.is_closed() && other.0.0.number != self.0.0.number) {
+        if global
+            .as_ref()
+            .is_some_and(|other| !other.is_closed() && other.0.0.number != self.0.0.number)
+        {
             return Err(InstallError(()));
         }
         // Relaxed: a thread that sees the number late records its next trace a moment later.
@@ -105,7 +111,10 @@ impl Recorder {
 
     /// The process-wide recorder, if one is installed.
     pub fn global() -> Option<Self> {
-        GLOBAL.read().unwrap_or_else(PoisonError::into_inner).clone()
+        GLOBAL
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// A context without a span: traces that start under it are recorded here.
@@ -121,10 +130,12 @@ impl Recorder {
         let state = &self.0.0;
         // Taken, not held: the consumer may well drain again from inside.
         let mut known = std::mem::take(&mut *state.known());
-        let drained = state.hub.drain(|bytes| match Record::read(bytes, &mut known) {
-            Some(record) => consume(&record),
-            None => ControlFlow::Continue(()),
-        });
+        let drained = state
+            .hub
+            .drain(|bytes| match Record::read(bytes, &mut known) {
+                Some(record) => consume(&record),
+                None => ControlFlow::Continue(()),
+            });
         *state.known() = known;
         drained.records as u64
     }
@@ -170,7 +181,10 @@ impl Recorder {
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = &self.0.0;
-        f.debug_struct("Recorder").field("number", &state.number).field("config", &state.config).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("number", &state.number)
+            .field("config", &state.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -201,7 +215,10 @@ impl RecorderState {
     /// The running recorder of that number.
     pub(crate) fn find(number: u32) -> Option<Arc<Self>> {
         let running = RUNNING.read().unwrap_or_else(PoisonError::into_inner);
-        running.iter().filter_map(Weak::upgrade).find(|state| state.number == number)
+        running
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|state| state.number == number)
     }
 }
 
@@ -235,7 +252,8 @@ pub struct RecorderStats {
 impl RecorderStats {
     /// Sampled spans that have not ended.
     pub fn live(&self) -> u64 {
-        self.started.saturating_sub(self.published + self.dropped_full + self.dropped_closed)
+        self.started
+            .saturating_sub(self.published + self.dropped_full + self.dropped_closed)
     }
 }
 
@@ -245,7 +263,9 @@ pub struct InstallError(());
 
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a process-wide recorder is already running; shut it down first or use an instance")
+        f.write_str(
+            "a process-wide recorder is already running; shut it down first or use an instance",
+        )
     }
 }
 

@@ -27,12 +27,18 @@ enum Root {
 impl Sampler {
     /// Records every span.
     pub const fn always_on() -> Self {
-        Self { root: Root::AlwaysOn, parent_based: false }
+        Self {
+            root: Root::AlwaysOn,
+            parent_based: false,
+        }
     }
 
     /// Records no span; contexts still travel.
     pub const fn always_off() -> Self {
-        Self { root: Root::AlwaysOff, parent_based: false }
+        Self {
+            root: Root::AlwaysOff,
+            parent_based: false,
+        }
     }
 
     /// Records the given share of all traces, the same ones in every process that uses this ratio or a higher one.
@@ -40,15 +46,29 @@ impl Sampler {
     /// `ratio` is clamped to `0.0..=1.0`; a ratio that is not a number counts as `1.0`. The trace is recorded if the
     /// right-most seven bytes of its id, the part that W3C level 2 calls random, reach `2⁵⁶ · (1 − ratio)`.
     pub fn trace_id_ratio(ratio: f64) -> Self {
-        let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(0.0, 1.0) };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the product lies in 0..=2^56")]
+        let ratio = if ratio.is_nan() {
+            1.0
+        } else {
+            ratio.clamp(0.0, 1.0)
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the product lies in 0..=2^56"
+        )]
         let threshold = (RANDOM_RANGE as f64 * (1.0 - ratio)) as u64;
-        Self { root: Root::Ratio { ratio, threshold }, parent_based: false }
+        Self {
+            root: Root::Ratio { ratio, threshold },
+            parent_based: false,
+        }
     }
 
     /// Follows the parent where there is one, local or remote, and asks `root` otherwise.
     pub const fn parent_based(root: Self) -> Self {
-        Self { root: root.root, parent_based: true }
+        Self {
+            root: root.root,
+            parent_based: true,
+        }
     }
 
     /// The text form that OpenTelemetry's `GetDescription` prescribes.
@@ -58,7 +78,11 @@ impl Sampler {
             Root::AlwaysOff => "AlwaysOffSampler".to_owned(),
             Root::Ratio { ratio, .. } => format!("TraceIdRatioBased{{{ratio}}}"),
         };
-        if self.parent_based { format!("ParentBased{{root:{root}}}") } else { root }
+        if self.parent_based {
+            format!("ParentBased{{root:{root}}}")
+        } else {
+            root
+        }
     }
 
     #[inline]
@@ -96,7 +120,9 @@ mod tests {
     fn share(ratio: f64) -> f64 {
         let mut ids = IdGenerator::seeded();
         let sampler = Sampler::trace_id_ratio(ratio);
-        let kept = (0..100_000).filter(|_| sampler.samples(&SpanContext::INVALID, ids.trace_id())).count();
+        let kept = (0..100_000)
+            .filter(|_| sampler.samples(&SpanContext::INVALID, ids.trace_id()))
+            .count();
         kept as f64 / 100_000.0
     }
 
@@ -111,7 +137,9 @@ mod tests {
         let mut ids = IdGenerator::seeded();
         let (low, high) = (Sampler::trace_id_ratio(0.1), Sampler::trace_id_ratio(0.5));
         for id in std::iter::repeat_with(|| ids.trace_id()).take(10_000) {
-            assert!(!low.samples(&SpanContext::INVALID, id) || high.samples(&SpanContext::INVALID, id));
+            assert!(
+                !low.samples(&SpanContext::INVALID, id) || high.samples(&SpanContext::INVALID, id)
+            );
         }
     }
 
@@ -121,7 +149,10 @@ mod tests {
         let id = ids.trace_id();
         for (flags, expected) in [(TraceFlags::SAMPLED, true), (TraceFlags::NONE, false)] {
             let parent = SpanContext::new(id, SpanId::from_bytes([1; 8]), flags, true);
-            assert_eq!(Sampler::parent_based(Sampler::always_off()).samples(&parent, id), expected);
+            assert_eq!(
+                Sampler::parent_based(Sampler::always_off()).samples(&parent, id),
+                expected
+            );
             assert!(Sampler::always_on().samples(&parent, id));
         }
     }

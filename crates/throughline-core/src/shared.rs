@@ -29,7 +29,10 @@ struct Inner {
 
 impl SharedSpan {
     pub(crate) fn new(context: Context, live: Option<Box<LiveSpan>>) -> Self {
-        Self(Arc::new(Inner { context, live: Mutex::new(live) }))
+        Self(Arc::new(Inner {
+            context,
+            live: Mutex::new(live),
+        }))
     }
 
     /// The context that makes others children of this span.
@@ -44,7 +47,11 @@ impl SharedSpan {
 
     /// Makes the span current on this thread until [`exit`](Self::exit).
     pub fn enter(&self) {
-        let entered = if self.is_sampled() { clock::now() } else { Ticks::default() };
+        let entered = if self.is_sampled() {
+            clock::now()
+        } else {
+            Ticks::default()
+        };
         local::with(|local| local.push_at(self.context(), Live::Shared(self.clone()), entered));
     }
 
@@ -83,14 +90,27 @@ impl SharedSpan {
 }
 
 fn end(context: &Context, live: Box<LiveSpan>) {
-    let end = if live.polls() > 0 { live.last_exit() } else { clock::now() };
-    let outcome = if live.is_unwinding() { Outcome::Panicked } else { Outcome::Completed };
+    let end = if live.polls() > 0 {
+        live.last_exit()
+    } else {
+        clock::now()
+    };
+    let outcome = if live.is_unwinding() {
+        Outcome::Panicked
+    } else {
+        Outcome::Completed
+    };
     span::finish(context, live, outcome, end);
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(live) = self.live.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(live) = self
+            .live
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             end(&self.context, live);
         }
     }
@@ -98,7 +118,9 @@ impl Drop for Inner {
 
 impl fmt::Debug for SharedSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedSpan").field("context", &self.0.context).finish_non_exhaustive()
+        f.debug_struct("SharedSpan")
+            .field("context", &self.0.context)
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,10 +135,15 @@ struct Editing {
 
 impl Editing {
     fn begin() -> Self {
-        Self { nested: EDITING.replace(EDITING.get() + 1) > 0 }
+        Self {
+            nested: EDITING.replace(EDITING.get() + 1) > 0,
+        }
     }
 
-    fn lock<'a>(&self, live: &'a Mutex<Option<Box<LiveSpan>>>) -> Option<MutexGuard<'a, Option<Box<LiveSpan>>>> {
+    fn lock<'a>(
+        &self,
+        live: &'a Mutex<Option<Box<LiveSpan>>>,
+    ) -> Option<MutexGuard<'a, Option<Box<LiveSpan>>>> {
         if !self.nested {
             return Some(live.lock().unwrap_or_else(PoisonError::into_inner));
         }

@@ -52,7 +52,10 @@ impl Span {
     /// A span that is not there: it records nothing and does not become current.
     #[inline]
     pub fn disabled() -> Self {
-        Self { context: Context::default(), live: None }
+        Self {
+            context: Context::default(),
+            live: None,
+        }
     }
 
     /// Whether what is recorded on the span goes anywhere. Expensive values need not be computed otherwise.
@@ -90,7 +93,11 @@ impl Span {
     /// Makes the span current on this thread until the guard is dropped, which ends it.
     #[inline]
     pub fn enter(mut self) -> SpanGuard {
-        let mut guard = SpanGuard { token: None, outside: None, not_send: PhantomData };
+        let mut guard = SpanGuard {
+            token: None,
+            outside: None,
+            not_send: PhantomData,
+        };
         if self.is_disabled() {
             return guard;
         }
@@ -142,7 +149,11 @@ impl Span {
 
     /// Like [`push`](Self::push), for a span that is there.
     pub(crate) fn push_unless_disabled(&mut self) -> Option<Token> {
-        if self.is_disabled() { None } else { self.push() }
+        if self.is_disabled() {
+            None
+        } else {
+            self.push()
+        }
     }
 
     /// Moves the span back from the thread's stack.
@@ -167,7 +178,11 @@ impl Drop for Span {
     #[inline]
     fn drop(&mut self) {
         if let Some(live) = self.live.take() {
-            let outcome = if live.is_unwinding() { Outcome::Panicked } else { Outcome::Completed };
+            let outcome = if live.is_unwinding() {
+                Outcome::Panicked
+            } else {
+                Outcome::Completed
+            };
             finish(&self.context, live, outcome, clock::now());
         }
     }
@@ -219,7 +234,11 @@ impl SpanGuard {
             return self.outside.take().map(|span| *span);
         };
         let frame = local::with(|local| local.remove(token)).flatten()?;
-        let live = if let Live::Owned(live) = frame.live { Some(live) } else { None };
+        let live = if let Live::Owned(live) = frame.live {
+            Some(live)
+        } else {
+            None
+        };
         Some(Span::from_parts(frame.context, live))
     }
 }

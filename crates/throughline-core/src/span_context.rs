@@ -20,12 +20,21 @@ pub struct SpanContext {
 
 impl SpanContext {
     /// The context of no span.
-    pub const INVALID: Self =
-        Self { trace_id: TraceId::INVALID, span_id: SpanId::INVALID, flags: TraceFlags::NONE, remote: false };
+    pub const INVALID: Self = Self {
+        trace_id: TraceId::INVALID,
+        span_id: SpanId::INVALID,
+        flags: TraceFlags::NONE,
+        remote: false,
+    };
 
     /// A context of these parts.
     pub const fn new(trace_id: TraceId, span_id: SpanId, flags: TraceFlags, remote: bool) -> Self {
-        Self { trace_id, span_id, flags, remote }
+        Self {
+            trace_id,
+            span_id,
+            flags,
+            remote,
+        }
     }
 
     /// The trace the span belongs to.
@@ -161,12 +170,18 @@ mod tests {
     fn a_valid_header_round_trips() {
         let context = SpanContext::parse_traceparent(VALID).expect("valid");
         assert_eq!(context.to_traceparent().as_str(), VALID);
-        assert_eq!(SpanContext::parse_traceparent(&format!(" \t{VALID}\t ")), Ok(context));
+        assert_eq!(
+            SpanContext::parse_traceparent(&format!(" \t{VALID}\t ")),
+            Ok(context)
+        );
     }
 
     #[test]
     fn higher_versions_are_read_as_far_as_they_are_known() {
-        for text in [VALID.replacen("00", "cc", 1), VALID.replacen("00", "cc", 1) + "-what-the-future-holds"] {
+        for text in [
+            VALID.replacen("00", "cc", 1),
+            VALID.replacen("00", "cc", 1) + "-what-the-future-holds",
+        ] {
             assert!(SpanContext::parse_traceparent(&text).is_ok(), "{text}");
         }
     }

@@ -7,7 +7,10 @@ use crate::local;
 /// Stops recording on this thread until the guard is dropped. Nests.
 pub fn suppress() -> SuppressGuard {
     let active = local::with(|local| local.suppress()).is_some();
-    SuppressGuard { active, not_send: PhantomData }
+    SuppressGuard {
+        active,
+        not_send: PhantomData,
+    }
 }
 
 /// Whether this thread is inside [`suppress`].

@@ -142,7 +142,10 @@ impl<T: AttributeValue> AttributeValue for Option<T> {
 
 impl<T: AttributeValue> AttributeValue for [T] {
     fn write(&self, writer: ValueWriter<'_>) {
-        writer.array(|array| self.iter().for_each(|value| array.value(|writer| value.write(writer))));
+        writer.array(|array| {
+            self.iter()
+                .for_each(|value| array.value(|writer| value.write(writer)))
+        });
     }
 }
 

@@ -72,7 +72,8 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        self.0.spawn_local_on(future.in_current_context(), local_set)
+        self.0
+            .spawn_local_on(future.in_current_context(), local_set)
     }
 
     /// [`tokio::task::JoinSet::spawn_blocking`] with the current context.

@@ -5,7 +5,10 @@ use std::io;
 
 /// Which Tokio runtime to build: the arguments of `#[throughline::main]` and `#[throughline::test]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "macro expansions write it as a literal")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "macro expansions write it as a literal"
+)]
 pub struct Runtime {
     /// Whether tasks run on several threads.
     pub multi_thread: bool,

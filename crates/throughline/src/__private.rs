@@ -1,10 +1,20 @@
 //! What macro expansions name. Not public API: it changes with the macros.
 
+pub use core::module_path;
+pub use core::option::Option;
+pub use core::result::Result;
+
 pub use throughline_core::__callsite as callsite;
 pub use throughline_core::__wire as wire;
 pub use throughline_core::expansion::{
-    in_span, in_span_inspect, inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display,
+    add_links, call, in_span, in_span_inspect, inspect_err_debug, inspect_err_display,
+    inspect_ret_debug, inspect_ret_display,
 };
-pub use throughline_core::{Callsite, Context, Level, Parent, Span, SpanContext, SpanGuard, SpanKind, debug, display};
+pub use throughline_core::{
+    Callsite, Context, Level, Parent, Span, SpanContext, SpanGuard, SpanKind, debug, display,
+};
+
+#[cfg(feature = "tokio")]
+pub use crate::entry::*;
 #[cfg(feature = "tokio")]
 pub use throughline_tokio::Runtime;

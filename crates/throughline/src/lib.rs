@@ -6,6 +6,9 @@ pub use throughline_core as core;
 pub use throughline_core::{Context, FutureExt, Span, current};
 #[cfg(feature = "export")]
 pub use throughline_export as export;
+pub use throughline_macros::{main, skip, span, test, traced};
+#[cfg(feature = "testing")]
+pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]
 pub use throughline_tokio as task;
 #[cfg(feature = "tracing")]
@@ -13,3 +16,5 @@ pub use throughline_tracing as tracing;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "tokio")]
+mod entry;

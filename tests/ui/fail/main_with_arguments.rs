@@ -1,0 +1,4 @@
+#[throughline::main]
+async fn main(arguments: Vec<String>) {
+    drop(arguments);
+}
