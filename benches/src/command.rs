@@ -39,11 +39,11 @@ fn carry_out(request: Request) -> Result<(), Box<dyn Error>> {
         Request::Micro(paths) => print(&micro::compare(&paths)?)?,
         Request::Receive => receiver::serve()?,
         Request::Work(task) => {
-            let measured = worker::run(&serde_json::from_str(&task)?);
+            let measured = worker::run(&serde_json::from_str(&task)?)?;
             print(&serde_json::to_string(&measured)?)?;
         }
         Request::WorkMicro(task) => {
-            let measured = micro::run(&serde_json::from_str(&task)?);
+            let measured = micro::run(&serde_json::from_str(&task)?)?;
             print(&serde_json::to_string(&measured)?)?;
         }
     }

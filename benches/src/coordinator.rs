@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::measurement::{Measured, Received, Row};
 use crate::options::{Comparison, RECEIVE, WORK};
 use crate::scenario::{Pace, PathName, Sampling, Scenario};
 use crate::shapes;
-use crate::worker::Task;
+use crate::worker::{Target, Task};
 
 /// Runs every scenario in every round and returns one row for each, in the scenarios' order.
 ///
@@ -30,7 +31,7 @@ pub(crate) fn compare(comparison: &Comparison) -> io::Result<Vec<Row>> {
                 WORK,
                 &Task {
                     scenario,
-                    endpoint: receiver.endpoint(&run),
+                    target: receiver.target(run.clone()),
                     effort: comparison.effort,
                 },
             )?;
@@ -72,9 +73,12 @@ impl Receiver {
         })
     }
 
-    /// The URL to which the worker of `run` exports.
-    pub(crate) fn endpoint(&self, run: &str) -> String {
-        format!("http://127.0.0.1:{}/{run}/v1/traces", self.port)
+    /// Where the worker of `run` exports to.
+    pub(crate) fn target(&self, run: String) -> Target {
+        Target {
+            receiver: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            run,
+        }
     }
 
     /// What came for `run` so far; the receiver then forgets it.
@@ -106,7 +110,10 @@ pub(crate) fn work<A: DeserializeOwned>(kind: &str, task: &impl Serialize) -> io
     }
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        return Err(io::Error::other(format!("a worker ended with {}", output.status)));
+        return Err(io::Error::other(format!(
+            "a worker ended with {}",
+            output.status
+        )));
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
@@ -124,14 +131,23 @@ fn warn_of_unequal_work(
     let name = scenario.path;
     if scenario.pace == Pace::Paced && received.spans != measured.offered {
         let lost = measured.offered.saturating_sub(received.spans);
-        warn(&format!("{name} lost {lost} of {} paced spans", measured.offered))?;
+        warn(&format!(
+            "{name} lost {lost} of {} paced spans",
+            measured.offered
+        ))?;
     }
     if received.attributes != received.spans * scenario.attributes as u64 {
-        warn(&format!("{name} did not record {} attributes", scenario.attributes))?;
+        warn(&format!(
+            "{name} did not record {} attributes",
+            scenario.attributes
+        ))?;
     }
     let complete = received.spans == measured.offered;
     if complete && received.roots * shapes::spans_per_trace(scenario.shape) != received.spans {
-        warn(&format!("{name} recorded {} roots in {} spans", received.roots, received.spans))?;
+        warn(&format!(
+            "{name} recorded {} roots in {} spans",
+            received.roots, received.spans
+        ))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The comparison of Throughline with its peers: `cargo run --release -p throughline-benches --bin compare`.
 //!
-//! A coordinator runs every [`scenario::Scenario`] in a process of its own (`worker`) against an
+//! A coordinator runs every scenario (`scenario`) in a process of its own (`worker`) against an
 //! OTLP/HTTP receiver in yet another process (`receiver`), so that neither the decoding of spans nor
 //! the state that one library leaves behind is charged to another. What a path records is written
 //! once (`shapes`); how it records it is one file per library (`paths`).
@@ -28,6 +28,7 @@ mod measurement;
 mod micro;
 mod options;
 mod order;
+mod pacer;
 mod paths;
 mod receiver;
 mod report;

@@ -52,9 +52,8 @@ pub(crate) struct Row {
 impl Row {
     /// The medians over the rounds of one scenario; offered and received are the rounds' sums.
     pub(crate) fn new(scenario: Scenario, rounds: &[(Measured, Received)]) -> Self {
-        let figure = |of: fn(&(Measured, Received)) -> f64| {
-            rounded(median(rounds.iter().map(of).collect()))
-        };
+        let figure =
+            |of: fn(&(Measured, Received)) -> f64| rounded(median(rounds.iter().map(of).collect()));
         Self {
             path: scenario.path,
             shape: scenario.shape,

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::scenario::{
-    ATTRIBUTES, Axis, Pace, PathName, Sampling, Scenario, Shape, THREADS,
-};
+use crate::scenario::{ATTRIBUTES, Axis, Pace, PathName, Sampling, Scenario, Shape, THREADS};
 use crate::worker::Effort;
 
 /// What the program was asked to do.
@@ -141,10 +139,14 @@ impl Selection {
 fn points<A: Axis>(parser: &mut Parser) -> Result<Vec<A>, lexopt::Error> {
     let value = parser.value()?.string()?;
     let point = |name: &str| {
-        A::ALL.iter().copied().find(|point| point.name() == name).ok_or_else(|| {
-            let names: Vec<_> = A::ALL.iter().map(|point| point.name()).collect();
-            unknown(name, &names.join(", "))
-        })
+        A::ALL
+            .iter()
+            .copied()
+            .find(|point| point.name() == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = A::ALL.iter().map(|point| point.name()).collect();
+                unknown(name, &names.join(", "))
+            })
     };
     value.split(',').map(point).collect()
 }

@@ -43,7 +43,7 @@ impl Order {
     }
 }
 
-/// An identifier of 16 hexadecimal characters.
+/// An identifier of 16 hexadecimal characters, none of them padding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Code(u64);
 
@@ -63,4 +63,4 @@ pub(crate) const CURRENCY: &str = "EUR";
 pub(crate) const REGION: &str = "eu-central";
 pub(crate) const CARRIER: &str = "post";
 
-const SEED: u64 = 0x00c0_ffee_0123_4567;
+const SEED: u64 = 0xd1c0_ffee_0123_4567;

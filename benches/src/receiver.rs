@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -66,8 +66,16 @@ async fn answer(
     request: Request<Incoming>,
     counts: Counts,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() == Method::GET {
+        // A pacing worker asks whether the receiver has had its turn.
+        return Ok(Response::new(Full::default()));
+    }
     let run = request.uri().path().split('/').nth(1).map(str::to_owned);
-    let body = request.into_body().collect().await.map(|body| body.to_bytes());
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map(|body| body.to_bytes());
     let (Some(run), Ok(body)) = (run, body) else {
         return Ok(bad_request());
     };

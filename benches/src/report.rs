@@ -20,7 +20,12 @@ pub(crate) fn heading(comparison: &Comparison) -> String {
 
 /// Machine, load and date in one line.
 pub(crate) fn machine() -> String {
-    let date = httpdate::fmt_http_date(SystemTime::now());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "figures are kept with the date of their measurement"
+    )]
+    let now = SystemTime::now();
+    let date = httpdate::fmt_http_date(now);
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let model = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("model name"))?;
@@ -28,7 +33,10 @@ pub(crate) fn machine() -> String {
     });
     let model = model.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     let load = fs::read_to_string("/proc/loadavg").ok();
-    let load = load.as_deref().and_then(|text| text.split(' ').next()).unwrap_or("unknown");
+    let load = load
+        .as_deref()
+        .and_then(|text| text.split(' ').next())
+        .unwrap_or("unknown");
     format!("{model}, {cores} cores, load {load}, {date}")
 }
 
@@ -70,7 +78,9 @@ fn table(text: &mut String, shape: Shape, rows: &[&Row]) {
         }
         previous = Some(row);
         let beside = |path: PathName| {
-            rows.iter().find(|other| other.path == path && other.is_beside(row)).copied()
+            rows.iter()
+                .find(|other| other.path == path && other.is_beside(row))
+                .copied()
         };
         let native = beside(PathName::Throughline);
         let layer = beside(PathName::ThroughlineTracing);
@@ -105,7 +115,10 @@ fn received_share(row: &Row) -> String {
     if row.sampling != Sampling::Sampled || row.path == PathName::Floor {
         return String::new();
     }
-    format!("{:.1} %", row.received as f64 / row.offered.max(1) as f64 * 100.0)
+    format!(
+        "{:.1} %",
+        row.received as f64 / row.offered.max(1) as f64 * 100.0
+    )
 }
 
 fn line(text: &mut String, content: &str) {

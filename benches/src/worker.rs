@@ -1,5 +1,7 @@
 //! One scenario in this process: start the pipeline, record, flush, and say what it cost.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::measurement::{Measured, median};
+use crate::pacer::{self, Pacer};
 use crate::paths::{self, Path};
 use crate::scenario::{Pace, PathName, Sampling, Scenario};
 use crate::shapes::{self, Record};
@@ -16,9 +19,23 @@ use crate::{allocations, clock};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) scenario: Scenario,
-    /// Full URL of the receiver's traces resource for this worker.
-    pub(crate) endpoint: String,
+    pub(crate) target: Target,
     pub(crate) effort: Effort,
+}
+
+/// Where a worker's spans go.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) receiver: SocketAddr,
+    /// The name under which the receiver counts.
+    pub(crate) run: String,
+}
+
+impl Target {
+    /// Full URL of the traces resource.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}/{}/v1/traces", self.receiver, self.run)
+    }
 }
 
 /// How much a worker records.
@@ -29,9 +46,10 @@ pub(crate) enum Effort {
 }
 
 /// Carries out `task` and returns the figures.
-pub(crate) fn run(task: &Task) -> Measured {
+pub(crate) fn run(task: &Task) -> io::Result<Measured> {
     match task.scenario.path {
-        PathName::Throughline | PathName::ThroughlineTracing => measure::<paths::Floor>(task),
+        PathName::Throughline => measure::<paths::Throughline>(task),
+        PathName::ThroughlineTracing => measure::<paths::ThroughlineTracing>(task),
         PathName::TracingOpentelemetry => measure::<paths::TracingOpentelemetry>(task),
         PathName::Opentelemetry => measure::<paths::Opentelemetry>(task),
         PathName::Fastrace => measure::<paths::Fastrace>(task),
@@ -47,13 +65,14 @@ struct Plan {
     traces: u64,
     /// Spans in those.
     spans: u64,
-    /// Bursts before anything is measured: connections, thread-locals and buffers come to be.
+    /// Bursts before anything is measured: connections and thread-locals come to be, buffers and the
+    /// heap grow to their size.
     warm_up: usize,
     /// Measured bursts.
     bursts: usize,
     /// Whether measured bursts follow each other without a pause.
     saturating: bool,
-    /// Whether a pause waits for the exporter.
+    /// Whether spans leave the process, so that a pause waits for them.
     exporting: bool,
     /// How long the idle process is watched.
     idle: Duration,
@@ -64,14 +83,18 @@ impl Plan {
         let exporting = P::EXPORTS && scenario.sampling == Sampling::Sampled;
         let quick = effort == Effort::Quick;
         // Without an export there is no queue to spare, and longer bursts make small costs visible.
-        let burst_spans = if exporting { BURST_SPANS } else { QUIET_BURST_SPANS };
+        let burst_spans = if exporting {
+            BURST_SPANS
+        } else {
+            QUIET_BURST_SPANS
+        };
         let spans_per_trace = shapes::spans_per_trace(scenario.shape);
         let traces = burst_spans / spans_per_trace / scenario.threads as u64;
         let saturating = scenario.pace == Pace::Saturation;
         Self {
             traces,
             spans: traces * spans_per_trace,
-            warm_up: 3,
+            warm_up: if quick { 3 } else { 12 },
             bursts: match (saturating, quick) {
                 (false, false) => 24,
                 (false, true) => 8,
@@ -86,7 +109,7 @@ impl Plan {
 }
 
 /// What one recording thread has to say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Recording {
     /// CPU nanoseconds of each measured burst.
     app_ns: Vec<u64>,
@@ -96,48 +119,63 @@ struct Recording {
     harness_ns: u64,
 }
 
-fn measure<P: Path>(task: &Task) -> Measured {
-    let Task {
-        scenario,
-        endpoint,
-        effort,
-    } = task;
-    let path = P::start(endpoint, scenario.sampling);
+/// The CPU nanoseconds of the process while it recorded and exported.
+#[derive(Debug)]
+struct Process {
+    /// From the first measured burst to the end of the flush, less the idle process's.
+    cpu_ns: f64,
+    /// How much of it was the pacing thread's.
+    harness_ns: u64,
+}
+
+fn measure<P: Path>(task: &Task) -> io::Result<Measured> {
+    let scenario = &task.scenario;
+    let path = P::start(&task.target.endpoint(), scenario.sampling);
+    let pacer = Pacer::new(task.target.receiver)?;
+    let plan = Plan::new::<P>(scenario, task.effort);
     let record = match scenario.attributes {
         0 => shapes::recorder::<P, 0>(scenario.shape),
         3 => shapes::recorder::<P, 3>(scenario.shape),
         _ => shapes::recorder::<P, 10>(scenario.shape),
     };
-    let plan = Plan::new::<P>(scenario, *effort);
     let barrier = Barrier::new(scenario.threads + 1);
-    thread::scope(|scope| {
+    let (process, recordings) = thread::scope(|scope| {
         let recorders: Vec<_> = (0..scenario.threads)
             .map(|_| scope.spawn(|| record_bursts(&path, record, plan, &barrier)))
             .collect();
-        let (cpu_ns, harness_ns) = pace_bursts(&path, plan, &barrier);
-        let recordings: Vec<Recording> = recorders
-            .into_iter()
-            .map(|recorder| recorder.join().expect("a recording thread does not panic"))
-            .collect();
-        let harness_ns =
-            harness_ns + recordings.iter().map(|recording| recording.harness_ns).sum::<u64>();
-        let threads = scenario.threads as u64;
-        let measured_spans = threads * plan.bursts as u64 * plan.spans;
-        let per_span = |of: fn(&Recording) -> &Vec<u64>| {
-            let samples = recordings.iter().flat_map(|recording| of(recording).iter());
-            median(samples.map(|&sample| sample as f64 / plan.spans as f64).collect())
+        let threads_end = || {
+            let join = |thread: thread::ScopedJoinHandle<'_, Recording>| {
+                thread.join().expect("a recording thread does not panic")
+            };
+            recorders.into_iter().map(join).collect::<Vec<_>>()
         };
-        Measured {
-            app_ns: per_span(|recording| &recording.app_ns),
-            cpu_ns: (cpu_ns - harness_ns as f64).max(0.0) / measured_spans as f64,
-            allocations: per_span(|recording| &recording.allocations),
-            offered: threads * (plan.warm_up + plan.bursts) as u64 * plan.spans,
-        }
+        pace_bursts(&path, plan, &pacer, &barrier, threads_end)
+    })?;
+
+    let harness_ns = recordings
+        .iter()
+        .map(|recording| recording.harness_ns)
+        .sum::<u64>();
+    let cpu_ns = process.cpu_ns - (process.harness_ns + harness_ns) as f64;
+    let threads = scenario.threads as u64;
+    let per_span = |of: fn(&Recording) -> &Vec<u64>| {
+        let samples = recordings.iter().flat_map(|recording| of(recording).iter());
+        median(
+            samples
+                .map(|&sample| sample as f64 / plan.spans as f64)
+                .collect(),
+        )
+    };
+    Ok(Measured {
+        app_ns: per_span(|recording| &recording.app_ns),
+        cpu_ns: cpu_ns.max(0.0) / (threads * plan.bursts as u64 * plan.spans) as f64,
+        allocations: per_span(|recording| &recording.allocations),
+        offered: threads * (plan.warm_up + plan.bursts) as u64 * plan.spans,
     })
 }
 
-/// A recording thread: every burst between two meetings with the pacing thread, or all measured bursts
-/// between two meetings at saturation.
+/// A recording thread: each burst lies between two meetings with the pacing thread; at saturation all
+/// measured bursts together do.
 fn record_bursts<P: Path>(path: &P, record: Record<P>, plan: Plan, barrier: &Barrier) -> Recording {
     for _ in 0..plan.warm_up {
         barrier.wait();
@@ -165,56 +203,76 @@ fn record_bursts<P: Path>(path: &P, record: Record<P>, plan: Plan, barrier: &Bar
             barrier.wait();
         }
     }
+    // The thread waits for the first flush before it ends.
+    barrier.wait();
     let spent = clock::thread_cpu() - thread_start;
     recording.harness_ns = spent.saturating_sub(recording.app_ns.iter().sum());
-    // The thread outlives the flush, so that its end is not part of the process's cost.
-    barrier.wait();
     recording
 }
 
-/// The pacing thread: returns the process's CPU nanoseconds from the first measured burst to the end
-/// of the flush less the idle process's, and how much of it was this thread's pacing.
-fn pace_bursts<P: Path>(path: &P, plan: Plan, barrier: &Barrier) -> (f64, u64) {
+/// The pacing thread, which also flushes.
+///
+/// It flushes twice, before and after the recording threads end: fastrace keeps what overflowed its
+/// ring on the recording thread, which hands it over only when it records again or ends.
+fn pace_bursts<P: Path>(
+    path: &P,
+    plan: Plan,
+    pacer: &Pacer,
+    barrier: &Barrier,
+    threads_end: impl FnOnce() -> Vec<Recording>,
+) -> io::Result<(Process, Vec<Recording>)> {
     let pause = || {
         if plan.exporting {
-            clock::wait_until_quiet();
+            pacer.wait_until_quiet()
+        } else {
+            Ok(())
         }
     };
+    let burst = || {
+        barrier.wait();
+        barrier.wait();
+    };
     for _ in 0..plan.warm_up {
-        barrier.wait();
-        barrier.wait();
-        pause();
+        burst();
+        pause()?;
     }
     if plan.exporting {
         path.flush();
     }
     barrier.wait();
-    pause();
-    let idle_rate = clock::idle_rate(plan.idle);
+    pause()?;
+    let idle_rate = pacer::idle_rate(plan.idle);
 
     let (wall, process_start, pacing_start) =
         (Instant::now(), clock::process_cpu(), clock::thread_cpu());
     if plan.saturating {
-        barrier.wait();
-        barrier.wait();
+        burst();
     } else {
         for _ in 0..plan.bursts {
-            barrier.wait();
-            barrier.wait();
-            pause();
+            burst();
+            pause()?;
         }
     }
     let mut harness_ns = clock::thread_cpu() - pacing_start;
     if plan.exporting {
         path.flush();
+    }
+    let flushed = clock::thread_cpu();
+    barrier.wait();
+    let recordings = threads_end();
+    harness_ns += clock::thread_cpu() - flushed;
+    if plan.exporting {
+        path.flush();
         let flushed = clock::thread_cpu();
-        pause();
+        pause()?;
         harness_ns += clock::thread_cpu() - flushed;
     }
     let process_ns = (clock::process_cpu() - process_start) as f64;
-    let idle_ns = idle_rate * wall.elapsed().as_nanos() as f64;
-    barrier.wait();
-    (process_ns - idle_ns, harness_ns)
+    let process = Process {
+        cpu_ns: process_ns - idle_rate * wall.elapsed().as_nanos() as f64,
+        harness_ns,
+    };
+    Ok((process, recordings))
 }
 
 /// Spans in a burst over all threads: with what a batch processor may hold back, still below the

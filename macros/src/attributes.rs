@@ -38,7 +38,12 @@ impl Attribute {
         if duplicate {
             return Err(Error::new(span, format!("duplicate attribute `{key}`")));
         }
-        list.push(Self { key, span, format, value });
+        list.push(Self {
+            key,
+            span,
+            format,
+            value,
+        });
         Ok(())
     }
 
@@ -51,7 +56,9 @@ impl Attribute {
     /// The statement that records it on `span`, a local variable.
     pub(crate) fn record(&self, private: &TokenStream, span: &Ident) -> TokenStream {
         let key = LitStr::new(&self.key, crate::tokens::generated_at(self.span));
-        let at = crate::tokens::generated_at(crate::tokens::first_span(&self.value));
+        let place = crate::tokens::first_span(&self.value);
+        let at = crate::tokens::generated_at(place);
+        let private = crate::tokens::placed(private, place);
         // Borrowed, since the body still wants the value; the printer adds parentheses where precedence asks for them.
         let value = ExprReference {
             attrs: Vec::new(),
@@ -64,7 +71,8 @@ impl Attribute {
             Some(Format::Display) => quote_spanned!(at=> #private::display(#value)),
             Some(Format::Debug) => quote_spanned!(at=> #private::debug(#value)),
         };
-        quote_spanned!(at=> #span.attribute(const { &#private::wire::key!(#key) }, #value);)
+        // A path, since a trait of the user's may have a method of that name.
+        quote_spanned!(at=> #private::Span::attribute(&mut #span, const { &#private::wire::key!(#key) }, #value);)
     }
 }
 
@@ -78,7 +86,10 @@ pub(crate) fn parse_list(input: ParseStream<'_>, mistakes: &mut Mistakes) -> Vec
 fn parse_key(input: ParseStream<'_>) -> Result<(String, Span)> {
     if let Some(text) = input.parse::<Option<LitStr>>()? {
         if text.value().is_empty() {
-            return Err(Error::new(text.span(), "an attribute key must not be empty"));
+            return Err(Error::new(
+                text.span(),
+                "an attribute key must not be empty",
+            ));
         }
         return Ok((text.value(), text.span()));
     }
@@ -86,7 +97,9 @@ fn parse_key(input: ParseStream<'_>) -> Result<(String, Span)> {
         return Err(input.error("an attribute has a key: `key = %value`"));
     }
     if !input.peek(Ident::peek_any) {
-        return Err(input.error("expected an attribute, as in `order.id = %id` or `\"order.id\" = %id`"));
+        return Err(
+            input.error("expected an attribute, as in `order.id = %id` or `\"order.id\" = %id`")
+        );
     }
     let first = input.call(Ident::parse_any)?;
     let span = first.span();
@@ -94,7 +107,9 @@ fn parse_key(input: ParseStream<'_>) -> Result<(String, Span)> {
     while input.peek(Token![.]) {
         input.parse::<Token![.]>()?;
         if !input.peek(Ident::peek_any) {
-            return Err(input.error("a key of other characters is written as a string: `\"order.1st-id\" = …`"));
+            return Err(input.error(
+                "a key of other characters is written as a string: `\"order.1st-id\" = …`",
+            ));
         }
         key.push('.');
         key.push_str(&input.call(Ident::parse_any)?.unraw().to_string());
@@ -107,7 +122,13 @@ fn parse_equals(input: ParseStream<'_>, key: &str, span: Span) -> Result<()> {
         return Ok(());
     }
     Err(if input.is_empty() || input.peek(Token![,]) {
-        Error::new(span, format!("an attribute has a value: `{key} = {key}`, `{key} = %{key}` or `{key} = ?{key}`"))
+        let name = key.rsplit('.').next().unwrap_or(key);
+        Error::new(
+            span,
+            format!(
+                "an attribute has a value: `{key} = {name}`, `{key} = %{name}` or `{key} = ?{name}`"
+            ),
+        )
     } else if input.peek(Token![:]) {
         input.error(format!("an attribute is written with `=`: `{key} = …`"))
     } else if input.peek(Token![-]) {

@@ -53,21 +53,30 @@ fn expand(role: Role, args: TokenStream, item: TokenStream) -> TokenStream {
         }
         None => None,
     };
-    if let Some(function) = function {
-        check(role, &function, &mut mistakes);
-        if let (true, Some(expanded)) = (mistakes.is_empty(), body(role, &runtime, &function)) {
-            return expanded;
-        }
+    let mut expanded = None;
+    if let Some(mut function) = function {
+        check(role, &mut function, &mut mistakes);
+        expanded = body(role, &runtime, &function);
     }
+    // Expanded all the same, since an `async fn main` as it stands is one more mistake in the eyes of the compiler.
+    let item = expanded.unwrap_or(item);
     let errors = mistakes.into_compile_errors();
     quote!(#item #errors)
 }
 
 fn body(role: Role, runtime: &Runtime, function: &Function) -> Option<TokenStream> {
     let old = function.body.as_ref()?;
+    if role == Role::Main && !function.sig.inputs.is_empty() || function.sig.inputs.len() > 1 {
+        return None;
+    }
     let private = private(runtime.krate.as_ref());
     let at = generated();
-    let Signature { asyncness, inputs, output, .. } = &function.sig;
+    let Signature {
+        asyncness,
+        inputs,
+        output,
+        ..
+    } = &function.sig;
     let capture = inputs.iter().map(|input| quote!(#input));
     let with = if inputs.is_empty() { "" } else { "_with" };
     let call = match asyncness {
@@ -75,7 +84,11 @@ fn body(role: Role, runtime: &Runtime, function: &Function) -> Option<TokenStrea
             let name = Ident::new(&format!("block_on_{}{with}", role.name()), at);
             let values = runtime.literal(&private);
             let hint = return_hint(&private, output);
-            let block = if hint.is_empty() { old.clone() } else { braced_like(old, quote!(#hint #old)) };
+            let block = if hint.is_empty() {
+                old.clone()
+            } else {
+                braced_like(old, quote!(#hint #old))
+            };
             let future = quote_spanned!(generated_at(keyword.span)=> async move #block);
             let closure = (!inputs.is_empty()).then(|| quote_spanned!(at=> |#(#capture)*|));
             quote_spanned!(at=> #private::#name(#values, #closure #future))
@@ -85,7 +98,8 @@ fn body(role: Role, runtime: &Runtime, function: &Function) -> Option<TokenStrea
             let ty = match output {
                 ReturnType::Default => quote_spanned!(at=> -> ()),
                 ReturnType::Type(_, ty) => {
-                    let ty = shape::erase_impl_trait(ty).map_or_else(|| quote_spanned!(at=> _), |ty| quote!(#ty));
+                    let ty = shape::erase_impl_trait(ty)
+                        .map_or_else(|| quote_spanned!(at=> _), |ty| quote!(#ty));
                     quote_spanned!(at=> -> #ty)
                 }
             };
@@ -100,7 +114,11 @@ fn body(role: Role, runtime: &Runtime, function: &Function) -> Option<TokenStrea
         attrs,
         vis: function.vis.clone(),
         default: None,
-        sig: Signature { asyncness: None, inputs: Punctuated::new(), ..function.sig.clone() },
+        sig: Signature {
+            asyncness: None,
+            inputs: Punctuated::new(),
+            ..function.sig.clone()
+        },
         inner_attrs: function.inner_attrs.clone(),
         body: None,
     };
@@ -112,13 +130,28 @@ fn test_attribute() -> Attribute {
     syn::parse_quote!(#[::core::prelude::v1::test])
 }
 
-fn check(role: Role, function: &Function, mistakes: &mut Mistakes) {
-    let Signature { inputs, constness, ident, .. } = &function.sig;
+/// Finds what speaks against the attribute, and takes off what would be a second mistake.
+fn check(role: Role, function: &mut Function, mistakes: &mut Mistakes) {
+    let Signature {
+        inputs,
+        constness,
+        ident,
+        ..
+    } = &function.sig;
     if function.body.is_none() {
-        mistakes.at(ident.span(), format!("`#[throughline::{}]` needs a function with a body", role.name()));
+        mistakes.at(
+            ident.span(),
+            format!(
+                "`#[throughline::{}]` needs a function with a body",
+                role.name()
+            ),
+        );
     }
     if let Some(keyword) = constness {
-        mistakes.at(keyword.span, format!("`#[throughline::{}]` cannot run a `const fn`", role.name()));
+        mistakes.at(
+            keyword.span,
+            format!("`#[throughline::{}]` cannot run a `const fn`", role.name()),
+        );
     }
     match role {
         Role::Main => {
@@ -128,28 +161,52 @@ fn check(role: Role, function: &Function, mistakes: &mut Mistakes) {
         }
         Role::Test => {
             if let Some(second) = inputs.iter().nth(1) {
-                mistakes.at(second.span(), "a test takes one argument at most: the capture");
+                mistakes.at(
+                    second.span(),
+                    "a test takes one argument at most: the capture",
+                );
             }
             if let Some(FnArg::Receiver(receiver)) = inputs.first() {
-                mistakes.at(receiver.self_token.span, "a test is a function, not a method");
+                mistakes.at(
+                    receiver.self_token.span,
+                    "a test is a function, not a method",
+                );
             }
         }
     }
-    for attr in &function.attrs {
-        let path: Vec<String> = attr.path().segments.iter().map(|segment| segment.ident.to_string()).collect();
-        let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        let message = match (role, names.as_slice()) {
-            (Role::Test, ["test"] | ["core" | "std", "prelude", _, "test"]) => "remove it: `#[throughline::test]` adds it",
-            (Role::Test, ["tokio" | "async_std" | "smol_potat" | "actix_rt", "test"]) => {
-                "remove it: `#[throughline::test]` starts the runtime"
-            }
-            (Role::Main, ["tokio" | "async_std" | "smol_potat" | "actix_web" | "actix_rt", "main"]) => {
-                "remove it: `#[throughline::main]` starts the runtime"
-            }
-            _ => continue,
-        };
-        mistakes.at(attr.path().span(), message);
+    for attr in function
+        .attrs
+        .extract_if(.., |attr| advice(role, attr).is_some())
+    {
+        mistakes.at(attr.path().span(), advice(role, &attr).unwrap_or_default());
     }
+}
+
+/// What to say about an attribute that does the same.
+fn advice(role: Role, attr: &Attribute) -> Option<&'static str> {
+    let path: Vec<String> = attr
+        .path()
+        .segments
+        .iter()
+        .map(|segment| segment.ident.to_string())
+        .collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    Some(match (role, path.as_slice()) {
+        (Role::Test, ["test"] | ["core" | "std", "prelude", _, "test"]) => {
+            "remove it: `#[throughline::test]` adds it"
+        }
+        (Role::Test, ["tokio" | "async_std" | "smol_potat" | "actix_rt", "test"]) => {
+            "remove it: `#[throughline::test]` starts the runtime"
+        }
+        (
+            Role::Main,
+            [
+                "tokio" | "async_std" | "smol_potat" | "actix_web" | "actix_rt",
+                "main",
+            ],
+        ) => "remove it: `#[throughline::main]` starts the runtime",
+        _ => return None,
+    })
 }
 
 /// The arguments of both attributes.
@@ -163,8 +220,12 @@ struct Runtime {
 impl Runtime {
     fn parse(role: Role, args: TokenStream, mistakes: &mut Mistakes) -> Self {
         // As tokio's attributes have it: an application uses the machine, a test does not.
-        let mut runtime =
-            Self { multi_thread: None, worker_threads: None, krate: None, default: role == Role::Main };
+        let mut runtime = Self {
+            multi_thread: None,
+            worker_threads: None,
+            krate: None,
+            default: role == Role::Main,
+        };
         let parser = |input: ParseStream<'_>| {
             mistakes.each_entry(input, |input| runtime.entry(input));
             Ok(())
@@ -173,7 +234,10 @@ impl Runtime {
             mistakes.add(error);
         }
         if let (Some(threads), false) = (&runtime.worker_threads, runtime.is_multi_thread()) {
-            mistakes.at(threads.span(), "`worker_threads` needs `flavor = \"multi_thread\"`");
+            mistakes.at(
+                threads.span(),
+                "`worker_threads` needs `flavor = \"multi_thread\"`",
+            );
         }
         runtime
     }
@@ -228,7 +292,9 @@ impl Runtime {
                     "multi_thread" | "current_thread" => {
                         format!("the flavor is written `flavor = \"{other}\"`")
                     }
-                    "core_threads" => format!("it is called `worker_threads` here; the valid arguments are {KEY_LIST}"),
+                    "core_threads" => format!(
+                        "it is called `worker_threads` here; the valid arguments are {KEY_LIST}"
+                    ),
                     _ => format!("unknown argument `{other}`; the valid arguments are {KEY_LIST}"),
                 };
                 return Err(Error::new(key.span(), message));
@@ -250,6 +316,9 @@ fn flavor(input: ParseStream<'_>) -> Result<bool> {
     match text.value().as_str() {
         "multi_thread" => Ok(true),
         "current_thread" => Ok(false),
-        other => Err(Error::new(text.span(), format!("unknown flavor `{other}`; the valid ones are {list}"))),
+        other => Err(Error::new(
+            text.span(),
+            format!("unknown flavor `{other}`; the valid ones are {list}"),
+        )),
     }
 }

@@ -5,12 +5,13 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{FnArg, Ident, Pat, ReceiverKind, ReturnType, Signature, Type};
 
-use crate::item::{Function, plain_name};
+use crate::header::plain_name;
+use crate::item::Function;
 use crate::mistakes::Mistakes;
 use crate::options::{Inspect, Options};
 use crate::shape::{self, Shape};
 use crate::start::{Start, private};
-use crate::tokens::{contains_ident, generated, generated_at, local, may_use};
+use crate::tokens::{contains_ident, generated, generated_at, local, may_use, placed};
 use crate::vocabulary::Format;
 
 /// A function to be traced, and where the wish comes from.
@@ -25,7 +26,9 @@ pub(crate) struct Traced<'a> {
 
 impl Traced<'_> {
     pub(crate) fn expand(&self, mistakes: &mut Mistakes) -> TokenStream {
-        let Self { function, direct, .. } = self;
+        let Self {
+            function, direct, ..
+        } = self;
         let sig = &function.sig;
         let Some(body) = &function.body else {
             if *direct {
@@ -53,9 +56,13 @@ impl Traced<'_> {
             Shape::Boxed(tail) => {
                 let span = local("__span");
                 let start = self.start();
-                let wrapped = tail.with_future(|future| self.in_span(&span.to_token_stream(), future));
+                let wrapped =
+                    tail.with_future(|future| self.in_span(&span.to_token_stream(), future));
                 let rest = crate::item::braced_like(body, wrapped);
-                function.with_body(body, quote_spanned!(generated()=> let #span = #start; #rest))
+                function.with_body(
+                    body,
+                    quote_spanned!(generated()=> let #span = #start; #rest),
+                )
             }
             Shape::UnknownBox => {
                 mistakes.at(
@@ -77,7 +84,9 @@ impl Traced<'_> {
 
     /// An expression of type `Span`.
     fn start(&self) -> TokenStream {
-        let Self { options, qualifier, .. } = self;
+        let Self {
+            options, qualifier, ..
+        } = self;
         let ident = plain_name(&self.function.sig.ident);
         let function = match qualifier {
             Some(qualifier) => format!("{qualifier}::{ident}"),
@@ -104,10 +113,16 @@ impl Traced<'_> {
     fn check_inspection(&self, mistakes: &mut Mistakes) {
         let output = shape::output(&self.function.sig);
         if let (Some(err), Some(what)) = (self.options.err, output.is_no_result()) {
-            mistakes.at(err.span, format!("`err` records the error of a `Result`, but this function returns {what}"));
+            mistakes.at(
+                err.span,
+                format!("`err` records the error of a `Result`, but this function returns {what}"),
+            );
         }
         if let (Some(ret), true) = (self.options.ret, output.is_nothing()) {
-            mistakes.at(ret.span, "`ret` records the returned value, but this function returns nothing");
+            mistakes.at(
+                ret.span,
+                "`ret` records the returned value, but this function returns nothing",
+            );
         }
     }
 
@@ -125,23 +140,32 @@ impl Traced<'_> {
             ReturnType::Default => quote_spanned!(generated()=> -> ()),
             ReturnType::Type(_, ty) => {
                 let at = generated_at(ty.span());
-                let ty = shape::erase_impl_trait(ty).map(|ty| quote!(#ty)).unwrap_or_else(|| quote_spanned!(at=> _));
+                let ty = shape::erase_impl_trait(ty)
+                    .map(|ty| quote!(#ty))
+                    .unwrap_or_else(|| quote_spanned!(at=> _));
                 quote_spanned!(at=> -> #ty)
             }
         };
-        let inspect = self.inspect_calls(&quote_spanned!(generated()=> &#result), &span);
+        let inspect = self.inspect_calls(
+            &quote_spanned!(generated()=> &#result),
+            &quote_spanned!(generated()=> &mut #span),
+        );
         // No `move`: arguments that the body does not consume stay where they are, and are dropped in their order.
         quote_spanned! {generated()=>
             #enter
             let #result = #private::call(|| #ty #body);
-            #guard.inspect(|#span| { #inspect });
+            let mut #span = #private::SpanGuard::exit(#guard);
+            #inspect
+            #private::Span::end(#span);
             #result
         }
     }
 
     fn async_body(&self, body: &Group) -> TokenStream {
         let sig = &self.function.sig;
-        let place = sig.asyncness.map_or_else(Span::call_site, |keyword| keyword.span);
+        let place = sig
+            .asyncness
+            .map_or_else(Span::call_site, |keyword| keyword.span);
         let start = self.start();
         let hint = return_hint(&self.private(), &sig.output);
         let order = keep_drop_order(sig, body);
@@ -187,26 +211,29 @@ impl Traced<'_> {
                 quote_spanned!(at=> #private::in_span_inspect(#span, #future, #inspect))
             }
             (Some(_), Some(_)) => {
-                let calls = self.inspect_calls(&out.to_token_stream(), &of);
+                let calls = self.inspect_calls(&out.to_token_stream(), &of.to_token_stream());
                 quote_spanned!(at=> #private::in_span_inspect(#span, #future, |#out, #of| { #calls }))
             }
         }
     }
 
     /// Statements that record the outcome `out` (a reference) in `span`. With `err`, `ret` means the value of `Ok`.
-    fn inspect_calls(&self, out: &TokenStream, span: &Ident) -> TokenStream {
+    fn inspect_calls(&self, out: &TokenStream, span: &TokenStream) -> TokenStream {
         let private = self.private();
         let err = self.options.err.map(|err| {
             let function = inspect_function(&private, "err", err);
+            let out = placed(out, err.span);
             quote_spanned!(generated_at(err.span)=> #function(#out, #span);)
         });
         let ret = self.options.ret.map(|ret| {
             let function = inspect_function(&private, "ret", ret);
             let at = generated_at(ret.span);
+            let private = placed(&private, ret.span);
+            let out = placed(out, ret.span);
             if err.is_none() {
                 return quote_spanned!(at=> #function(#out, #span););
             }
-            let ok = local("__ok");
+            let ok = Ident::new("__ok", at);
             quote_spanned! {at=>
                 if let #private::Option::Some(#ok) = #private::Result::ok(#private::Result::as_ref(#out)) {
                     #function(#ok, #span);
@@ -222,21 +249,29 @@ fn inspect_function(private: &TokenStream, what: &str, inspect: Inspect) -> Toke
         Format::Debug => "debug",
         Format::Display => "display",
     };
-    let name = Ident::new(&format!("inspect_{what}_{format}"), generated_at(inspect.span));
-    quote_spanned!(generated_at(inspect.span)=> #private::#name)
+    let at = generated_at(inspect.span);
+    let private = placed(private, inspect.span);
+    let name = Ident::new(&format!("inspect_{what}_{format}"), at);
+    quote_spanned!(at=> #private::#name)
 }
 
 /// A way out of the async block that is never taken and says what the block yields: without it, the types of `?`, of
 /// coercions and of `return` would have to be found from the inside alone.
 pub(crate) fn return_hint(private: &TokenStream, output: &ReturnType) -> TokenStream {
-    let ReturnType::Type(_, ty) = output else {
-        return TokenStream::new();
+    let at = match output {
+        ReturnType::Default => generated(),
+        ReturnType::Type(_, ty) => generated_at(ty.span()),
     };
-    let Some(ty) = shape::erase_impl_trait(ty) else {
-        return TokenStream::new();
+    let ty = match output {
+        ReturnType::Default => quote_spanned!(at=> ()),
+        ReturnType::Type(_, ty) => match shape::erase_impl_trait(ty) {
+            Some(ty) => ty.into_token_stream(),
+            None => return TokenStream::new(),
+        },
     };
-    let ret = local("__ret");
-    quote_spanned! {generated_at(ty.span())=>
+    let private = placed(private, at);
+    let ret = Ident::new("__ret", at);
+    quote_spanned! {at=>
         if let #private::Option::Some(#ret) = #private::Option::None::<#ty> {
             return #ret;
         }
@@ -252,7 +287,9 @@ fn keep_drop_order(sig: &Signature, body: &Group) -> TokenStream {
     let mut names = Vec::new();
     for input in &sig.inputs {
         match input {
-            FnArg::Typed(typed) if !matches!(*typed.ty, Type::Reference(_)) => collect_names(&typed.pat, &mut names),
+            FnArg::Typed(typed) if !matches!(*typed.ty, Type::Reference(_)) => {
+                collect_names(&typed.pat, &mut names);
+            }
             // `self` comes first and is dropped last, as the block does by itself if it is named last.
             FnArg::Typed(_) | FnArg::Receiver(_) => {}
         }
@@ -261,7 +298,9 @@ fn keep_drop_order(sig: &Signature, body: &Group) -> TokenStream {
         let name = name.to_string();
         name.starts_with('_') || may_use(body.stream(), &name)
     });
-    let owned_self = sig.receiver().is_some_and(|receiver| !matches!(receiver.kind, ReceiverKind::Reference(..)));
+    let owned_self = sig
+        .receiver()
+        .is_some_and(|receiver| !matches!(receiver.kind, ReceiverKind::Reference(..)));
     if names.len() + usize::from(owned_self) < 2 || names.is_empty() {
         return TokenStream::new();
     }
@@ -280,11 +319,13 @@ fn collect_names<'a>(pat: &'a Pat, names: &mut Vec<&'a Ident>) {
         Pat::Paren(pat) => collect_names(&pat.pat, names),
         Pat::Reference(pat) => collect_names(&pat.pat, names),
         Pat::Slice(pat) => pat.elems.iter().for_each(|pat| collect_names(pat, names)),
-        Pat::Struct(pat) => pat.fields.iter().for_each(|field| collect_names(&field.pat, names)),
+        Pat::Struct(pat) => pat
+            .fields
+            .iter()
+            .for_each(|field| collect_names(&field.pat, names)),
         Pat::Tuple(pat) => pat.elems.iter().for_each(|pat| collect_names(pat, names)),
         Pat::TupleStruct(pat) => pat.elems.iter().for_each(|pat| collect_names(pat, names)),
         Pat::Type(pat) => collect_names(&pat.pat, names),
         _ => {}
     }
 }
-

@@ -18,7 +18,11 @@ pub(crate) struct Helpers {
 
 impl Helpers {
     /// Takes the helpers off a member. `krate` is the path that `crate = …` gave.
-    pub(crate) fn take(attrs: &mut Vec<Attribute>, krate: Option<&Path>, mistakes: &mut Mistakes) -> Self {
+    pub(crate) fn take(
+        attrs: &mut Vec<Attribute>,
+        krate: Option<&Path>,
+        mistakes: &mut Mistakes,
+    ) -> Self {
         let is = |attr: &Attribute, word| names(attr.path(), word, krate);
         let mut helpers = Self::default();
         for attr in attrs.extract_if(.., |attr| is(attr, "skip") || is(attr, "traced")) {
@@ -35,8 +39,15 @@ impl Helpers {
             }
             *slot = Some(attr);
         }
-        if let Helpers { skip: Some(skip), traced: Some(_) } = &helpers {
-            mistakes.at(skip.path().span(), "`#[skip]` and `#[traced]` contradict each other: remove one");
+        if let Self {
+            skip: Some(skip),
+            traced: Some(_),
+        } = &helpers
+        {
+            mistakes.at(
+                skip.path().span(),
+                "`#[skip]` and `#[traced]` contradict each other: remove one",
+            );
         }
         helpers
     }
@@ -53,10 +64,18 @@ impl Helpers {
 /// `skip`, `throughline::skip`, or `skip` in the crate that `crate = …` names. Others have attributes of that name too:
 /// `rustfmt::skip`.
 fn names(path: &Path, word: &str, krate: Option<&Path>) -> bool {
-    let Some(last) = path.segments.last().filter(|last| last.ident == word && last.arguments.is_none()) else {
+    let Some(last) = path
+        .segments
+        .last()
+        .filter(|last| last.ident == word && last.arguments.is_none())
+    else {
         return false;
     };
-    let qualifier: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    let qualifier: Vec<String> = path
+        .segments
+        .iter()
+        .map(|segment| segment.ident.to_string())
+        .collect();
     match qualifier.len() {
         1 => true,
         2 if qualifier[0] == "throughline" => true,

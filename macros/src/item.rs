@@ -2,19 +2,17 @@
 //!
 //! Owns reading an item and writing it back unchanged. Does not know what an annotation does.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
 use syn::parse::{ParseStream, Parser};
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{
-    AttrStyle, Attribute, Generics, Ident, LitStr, Result, Signature, Token, Type, TypeParamBound, Visibility, WhereClause,
-    token,
-};
+use syn::{AttrStyle, Attribute, LitStr, Result, Signature, Token, Visibility, token};
+
+use crate::header;
 
 /// An item, or a member of one.
 pub(crate) enum Item {
-    Function(Function),
+    Function(Box<Function>),
     Container(Container),
     Other(Other),
 }
@@ -76,12 +74,13 @@ impl Item {
         let ahead = input.fork();
         let _: Visibility = ahead.parse()?;
         if peek_function(&ahead)? {
-            return Function::parse(attrs, input).map(Self::Function);
+            return Function::parse(attrs, input)
+                .map(|function| Self::Function(Box::new(function)));
         }
-        if place == Place::Module {
-            if let Some(container) = Container::parse(&attrs, input)? {
-                return Ok(Self::Container(container));
-            }
+        if place == Place::Module
+            && let Some(container) = Container::parse(&attrs, input)?
+        {
+            return Ok(Self::Container(container));
         }
         Other::parse(attrs, input, place).map(Self::Other)
     }
@@ -104,15 +103,36 @@ impl Function {
         let sig = input.parse()?;
         if input.peek(Token![;]) {
             input.parse::<Token![;]>()?;
-            return Ok(Self { attrs, vis, default, sig, inner_attrs: Vec::new(), body: None });
+            return Ok(Self {
+                attrs,
+                vis,
+                default,
+                sig,
+                inner_attrs: Vec::new(),
+                body: None,
+            });
         }
         let (inner_attrs, body) = parse_body(input)?;
-        Ok(Self { attrs, vis, default, sig, inner_attrs, body: Some(body) })
+        Ok(Self {
+            attrs,
+            vis,
+            default,
+            sig,
+            inner_attrs,
+            body: Some(body),
+        })
     }
 
     /// The same function with another body, which takes the place of `old`.
     pub(crate) fn with_body(&self, old: &Group, body: TokenStream) -> TokenStream {
-        let Self { attrs, vis, default, sig, inner_attrs, .. } = self;
+        let Self {
+            attrs,
+            vis,
+            default,
+            sig,
+            inner_attrs,
+            ..
+        } = self;
         let body = braced_like(old, quote!(#(#inner_attrs)* #body));
         quote!(#(#attrs)* #vis #default #sig #body)
     }
@@ -123,7 +143,13 @@ impl ToTokens for Function {
         match &self.body {
             Some(body) => tokens.extend(self.with_body(body, body.stream())),
             None => {
-                let Self { attrs, vis, default, sig, .. } = self;
+                let Self {
+                    attrs,
+                    vis,
+                    default,
+                    sig,
+                    ..
+                } = self;
                 tokens.extend(quote!(#(#attrs)* #vis #default #sig;));
             }
         }
@@ -138,11 +164,11 @@ impl Container {
         let _: Option<Token![default]> = ahead.parse()?;
         let _: Option<Token![unsafe]> = ahead.parse()?;
         let (place, (header, qualifier)) = if ahead.peek(Token![impl]) {
-            (Place::Impl, parse_impl_header(input)?)
-        } else if ahead.peek(Token![trait]) && is_trait_definition(&ahead)? {
-            (Place::Trait, parse_trait_header(input)?)
+            (Place::Impl, header::impl_block(input)?)
+        } else if ahead.peek(Token![trait]) && header::is_trait_definition(&ahead)? {
+            (Place::Trait, header::trait_definition(input)?)
         } else if ahead.peek(Token![mod]) && ahead.peek3(token::Brace) {
-            (Place::Module, parse_module_header(input)?)
+            (Place::Module, header::module(input)?)
         } else {
             return Ok(None);
         };
@@ -155,12 +181,24 @@ impl Container {
             Ok(members)
         })
         .parse2(body.stream())?;
-        Ok(Some(Self { attrs: attrs.to_vec(), header, qualifier, body, inner_attrs, members }))
+        Ok(Some(Self {
+            attrs: attrs.to_vec(),
+            header,
+            qualifier,
+            body,
+            inner_attrs,
+            members,
+        }))
     }
 
     /// The same container with other members.
     pub(crate) fn with_members(&self, members: TokenStream) -> TokenStream {
-        let Self { attrs, header, inner_attrs, .. } = self;
+        let Self {
+            attrs,
+            header,
+            inner_attrs,
+            ..
+        } = self;
         let body = braced_like(&self.body, quote!(#(#inner_attrs)* #members));
         quote!(#(#attrs)* #header #body)
     }
@@ -180,10 +218,20 @@ impl Other {
                 let item = input.parse::<syn::Item>()?;
                 (item.to_token_stream(), noun_of(&item))
             }
-            Place::Impl => (input.parse::<syn::ImplItem>()?.to_token_stream(), "an associated item that is no function"),
-            Place::Trait => (input.parse::<syn::TraitItem>()?.to_token_stream(), "an associated item that is no function"),
+            Place::Impl => (
+                input.parse::<syn::ImplItem>()?.to_token_stream(),
+                "an associated item that is no function",
+            ),
+            Place::Trait => (
+                input.parse::<syn::TraitItem>()?.to_token_stream(),
+                "an associated item that is no function",
+            ),
         };
-        Ok(Self { attrs, tokens, noun })
+        Ok(Self {
+            attrs,
+            tokens,
+            noun,
+        })
     }
 }
 
@@ -206,13 +254,29 @@ fn parse_body(input: ParseStream<'_>) -> Result<(Vec<Attribute>, Group)> {
     if !input.peek(token::Brace) {
         return Err(input.error("expected `{`"));
     }
-    let group = input.parse::<Group>()?;
+    let group = input.step(|cursor| {
+        // A body that comes out of a `macro_rules!` fragment is wrapped in an invisible group.
+        let mut at = *cursor;
+        let mut rest = None;
+        while let Some((inside, _, after)) = at.group(Delimiter::None) {
+            at = inside;
+            rest.get_or_insert(after);
+        }
+        match at.token_tree() {
+            Some((TokenTree::Group(group), after)) => Ok((group, rest.unwrap_or(after))),
+            _ => Err(cursor.error("expected `{`")),
+        }
+    })?;
     let split = |input: ParseStream<'_>| {
         let attrs = input.call(Attribute::parse_inner)?;
         Ok((attrs, input.parse::<TokenStream>()?))
     };
     let (attrs, rest) = split.parse2(group.stream())?;
-    debug_assert!(attrs.iter().all(|attr| matches!(attr.style, AttrStyle::Inner(_))));
+    debug_assert!(
+        attrs
+            .iter()
+            .all(|attr| matches!(attr.style, AttrStyle::Inner(_)))
+    );
     if attrs.is_empty() {
         return Ok((attrs, group));
     }
@@ -226,103 +290,16 @@ fn peek_function(input: ParseStream<'_>) -> Result<bool> {
     let _: Option<Token![default]> = ahead.parse()?;
     let _: Option<Token![const]> = ahead.parse()?;
     let _: Option<Token![async]> = ahead.parse()?;
-    let _: Option<Token![safe]> = if ahead.peek2(Token![fn]) { ahead.parse()? } else { None };
+    let _: Option<Token![safe]> = if ahead.peek2(Token![fn]) {
+        ahead.parse()?
+    } else {
+        None
+    };
     let _: Option<Token![unsafe]> = ahead.parse()?;
     if ahead.parse::<Option<Token![extern]>>()?.is_some() {
         let _: Option<LitStr> = ahead.parse()?;
     }
     Ok(ahead.peek(Token![fn]))
-}
-
-fn parse_impl_header(input: ParseStream<'_>) -> Result<(TokenStream, Option<String>)> {
-    let default: Option<Token![default]> = input.parse()?;
-    let unsafety: Option<Token![unsafe]> = input.parse()?;
-    let keyword: Token![impl] = input.parse()?;
-    // `impl <T as Trait>::Type {}` is possible, so a `<` alone does not say that generics follow.
-    let has_generics = input.peek(Token![<])
-        && (input.peek2(Token![>])
-            || input.peek2(Token![#])
-            || input.peek2(Token![const])
-            || (input.peek2(syn::Lifetime) || input.peek2(Ident))
-                && (input.peek3(Token![:]) && !input.peek3(Token![::])
-                    || input.peek3(Token![,])
-                    || input.peek3(Token![>])
-                    || input.peek3(Token![=])));
-    let generics = if has_generics { input.parse::<Generics>()? } else { Generics::default() };
-    let polarity: Option<Token![!]> = input.parse()?;
-    let first: Type = input.parse()?;
-    let target: Option<(Token![for], Type)> = match input.parse::<Option<Token![for]>>()? {
-        Some(keyword) => Some((keyword, input.parse()?)),
-        None => None,
-    };
-    let bounds: Option<WhereClause> = input.parse()?;
-    let qualifier = type_name(target.as_ref().map_or(&first, |(_, ty)| ty));
-    let target = target.map(|(keyword, ty)| quote!(#keyword #ty));
-    Ok((quote!(#default #unsafety #keyword #generics #polarity #first #target #bounds), Some(qualifier)))
-}
-
-fn parse_trait_header(input: ParseStream<'_>) -> Result<(TokenStream, Option<String>)> {
-    let vis: Visibility = input.parse()?;
-    let unsafety: Option<Token![unsafe]> = input.parse()?;
-    let keyword: Token![trait] = input.parse()?;
-    let ident: Ident = input.parse()?;
-    let generics: Generics = input.parse()?;
-    let colon: Option<Token![:]> = input.parse()?;
-    let mut supertraits = Punctuated::<TypeParamBound, Token![+]>::new();
-    if colon.is_some() {
-        while !input.peek(token::Brace) && !input.peek(Token![where]) {
-            supertraits.push_value(input.parse()?);
-            if !input.peek(Token![+]) {
-                break;
-            }
-            supertraits.push_punct(input.parse()?);
-        }
-    }
-    let bounds: Option<WhereClause> = input.parse()?;
-    let qualifier = plain_name(&ident);
-    Ok((quote!(#vis #unsafety #keyword #ident #generics #colon #supertraits #bounds), Some(qualifier)))
-}
-
-fn parse_module_header(input: ParseStream<'_>) -> Result<(TokenStream, Option<String>)> {
-    let vis: Visibility = input.parse()?;
-    let unsafety: Option<Token![unsafe]> = input.parse()?;
-    let keyword: Token![mod] = input.parse()?;
-    let ident: Ident = input.parse()?;
-    Ok((quote!(#vis #unsafety #keyword #ident), None))
-}
-
-/// Trait aliases have no body.
-fn is_trait_definition(input: ParseStream<'_>) -> Result<bool> {
-    let ahead = input.fork();
-    ahead.parse::<Token![trait]>()?;
-    ahead.parse::<Ident>()?;
-    let _: Generics = ahead.parse()?;
-    Ok(!ahead.peek(Token![=]))
-}
-
-/// What a type is called in `Type::method`: its last name, or its tokens where it has none.
-fn type_name(ty: &Type) -> String {
-    match ty {
-        Type::Path(path) => path.path.segments.last().map(|segment| plain_name(&segment.ident)).unwrap_or_default(),
-        Type::Reference(reference) => type_name(&reference.elem),
-        Type::Paren(paren) => type_name(&paren.elem),
-        Type::Group(group) => type_name(&group.elem),
-        Type::Ptr(pointer) => type_name(&pointer.elem),
-        Type::TraitObject(object) => object
-            .bounds
-            .iter()
-            .find_map(|bound| match bound {
-                TypeParamBound::Trait(bound) => bound.path.segments.last().map(|segment| plain_name(&segment.ident)),
-                _ => None,
-            })
-            .unwrap_or_default(),
-        other => other.to_token_stream().to_string().replace(' ', ""),
-    }
-}
-
-/// An identifier without `r#`.
-pub(crate) fn plain_name(ident: &Ident) -> String {
-    syn::ext::IdentExt::unraw(ident).to_string()
 }
 
 fn noun_of(item: &syn::Item) -> &'static str {

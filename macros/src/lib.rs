@@ -1,9 +1,16 @@
-//! The attribute macros of Throughline.
+//! The attribute macros of Throughline, re-exported by the `throughline` crate: [`macro@traced`], [`macro@skip`],
+//! [`macro@main`], [`macro@test`] and [`span!`].
+//!
+//! What they write names `::throughline::__private` only, or `__private` of the path that `crate = …` gives. Signatures
+//! are streamed through whole, bodies stay the tokens they are and appear once; nothing is parsed that an expansion does
+//! not need. A mistake leaves the item as it is and adds one message that says what to write instead.
 #![forbid(unsafe_code)]
 
 mod attributes;
+mod boxed;
 mod entry;
 mod function;
+mod header;
 mod helper;
 mod item;
 mod mistakes;
@@ -11,37 +18,295 @@ mod options;
 mod shape;
 mod span;
 mod start;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod traced;
 mod vocabulary;
 
 use proc_macro::TokenStream;
 
-/// Traced.
+/// Runs a function in a span of its own: each call is one.
+///
+/// ```
+/// use throughline::traced;
+/// # struct OrderId(u64);
+/// # impl std::fmt::Display for OrderId {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { self.0.fmt(f) }
+/// # }
+/// # struct Receipt;
+///
+/// #[traced(attrs(order.id = %id), err)]
+/// async fn place_order(id: OrderId) -> Result<Receipt, std::io::Error> {
+///     Ok(Receipt)
+/// }
+/// ```
+///
+/// The signature stays the same. Arguments are recorded only when `attrs` names them. While the callsite is off, by its
+/// level or because nothing records, the span costs one relaxed load and no expression is evaluated, except those of
+/// `parent`.
+///
+/// # Where it goes
+///
+/// | on | means |
+/// |---|---|
+/// | a function or method | this one |
+/// | an impl block | every method with a body; the spans are called `Type::method` |
+/// | a trait definition | every method with a default body; the spans are called `Trait::method` |
+/// | an inline module | every function, impl block, trait and inline module inside |
+///
+/// In a block, `const fn`s and methods without a body are passed over, [`#[skip]`](macro@skip) leaves a member out, and
+/// an inner `#[traced(…)]` overrides the arguments of the block or adds to its `attrs`. Of the block's arguments, `err`
+/// applies to the methods that return something whose name ends in `Result`, `ret` to those that return a value, and
+/// attributes that mention `self` to those that have one. `name` cannot stand on a block.
+///
+/// ```
+/// use throughline::traced;
+///
+/// struct Account { owner: String, balance: i64 }
+///
+/// #[traced(attrs(account.owner = self.owner), err)]
+/// impl Account {
+///     #[traced(attrs(amount = amount), level = debug)]
+///     async fn withdraw(&mut self, amount: i64) -> Result<(), String> {
+///         self.balance = self.balance.checked_sub(amount).ok_or("overdrawn")?;
+///         Ok(())
+///     }
+///
+///     #[skip]
+///     fn balance(&self) -> i64 {
+///         self.balance
+///     }
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `name = "…"` | the span's name, a constant expression | the function's name |
+/// | `kind = client` | `internal`, `server`, `client`, `producer` or `consumer` | `internal` |
+/// | `level = debug` | `trace`, `debug`, `info`, `warn` or `error` | `info` |
+/// | `target = "…"` | what filters match, a constant expression | the module's path |
+/// | `attrs(a.b = x, c = %x, d = ?x)` | attributes: the value itself, its `Display` form, its `Debug` form; a key of other characters is a string | none |
+/// | `err`, `err(Debug)` | records the error of a `Result` and sets the status | `Display` |
+/// | `ret`, `ret(Display)` | records the returned value; beside `err`, the value of `Ok` | `Debug` |
+/// | `parent = x` | the parent: a `Context`, a `SpanContext` or a `Parent` | the current span |
+/// | `links = x` | links to every `SpanContext` that the iterable expression yields | none |
+/// | `crate = path` | where to find `throughline` | `::throughline` |
+///
+/// Expressions see the function's arguments, and are evaluated before the body.
+///
+/// # Which functions are async
+///
+/// It goes by what is written, in this order:
+///
+/// 1. an `async fn`; its span starts with the first poll;
+/// 2. a function whose return type is `impl Future`: the span starts with the call and ends with the future;
+/// 3. a body that ends in `Box::pin(…)` or `async { … }.boxed()`: likewise. This is what `#[async_trait]` makes of a
+///    method; `#[traced]` works on either side of it, and above is better, since it then sees the `async fn` with its
+///    argument patterns;
+/// 4. a boxed future that is made in another way cannot be reached, and is an error;
+/// 5. every other function is sync.
+///
+/// An async function's future is dropped in its span, and a span whose future is dropped before it is ready counts as
+/// cancelled.
+///
+/// # Expansion
+///
+/// The function above becomes, with `P` for `::throughline::__private`:
+///
+/// ```text
+/// async fn place_order(id: OrderId) -> Result<Receipt, std::io::Error> {
+///     P::in_span_inspect(
+///         {
+///             let mut __span = P::Span::start({
+///                 static __CALLSITE: P::Callsite = P::callsite! {
+///                     name: "place_order", function: "place_order", kind: Internal, level: Info,
+///                     target: P::module_path!()
+///                 };
+///                 &__CALLSITE
+///             });
+///             if P::Span::is_recording(&__span) {
+///                 P::Span::attribute(&mut __span, const { &P::wire::key!("order.id") }, P::display(&id));
+///             }
+///             __span
+///         },
+///         async move {
+///             // Never taken; says what the block yields.
+///             if let P::Option::Some(__ret) = P::Option::None::<Result<Receipt, std::io::Error>> {
+///                 return __ret;
+///             }
+///             { Ok(Receipt) }
+///         },
+///         P::inspect_err_display,
+///     )
+///     .await
+/// }
+/// ```
+///
+/// Without `err` and `ret` it is `P::in_span(span, async move { … }).await`. A sync function has a guard on its stack and
+/// no closure, so that `?`, `return` and borrowed locals are what they were:
+///
+/// ```text
+/// fn total(items: &[Item]) -> u64 {
+///     let __guard = P::Span::enter(P::Span::start({ static … }));
+///     { items.iter().map(|item| item.price).sum() }
+/// }
+/// ```
+///
+/// and with `err` or `ret`:
+///
+/// ```text
+/// fn parse(text: &str) -> Result<u64, ParseIntError> {
+///     let __guard = P::Span::enter(P::Span::start({ static … }));
+///     let __result = P::call(|| -> Result<u64, ParseIntError> { text.parse() });
+///     let mut __span = P::SpanGuard::exit(__guard);
+///     P::inspect_err_display(&__result, &mut __span);
+///     P::Span::end(__span);
+///     __result
+/// }
+/// ```
+///
+/// A function that returns `impl Future` becomes `let __span = P::Span::start(…); P::in_span(__span, { … })`, and one that
+/// boxes its future has `Box::pin(P::in_span(__span, …))` for its last expression. An async function with several
+/// arguments that are no references names them once at the front of its block, `let _ = (&last, &first);`, so that they
+/// are dropped in the same order as without the annotation.
 #[proc_macro_attribute]
 pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
     traced::expand(args.into(), item.into()).into()
 }
 
-/// Skip.
+/// Leaves a member of an impl block, trait or module out that is annotated with [`#[traced]`](macro@traced).
+///
+/// It is a mark that `#[traced]` takes off, so it needs no import; written as `#[throughline::skip]` it means the same.
+/// Anywhere else it is an error.
+///
+/// ```
+/// #[throughline::traced]
+/// mod orders {
+///     pub fn traced() {}
+///
+///     #[skip]
+///     pub fn not_traced() {}
+/// }
+/// ```
+///
+/// ```compile_fail
+/// #[throughline::skip]
+/// fn outside() {}
+/// ```
 #[proc_macro_attribute]
 pub fn skip(_args: TokenStream, item: TokenStream) -> TokenStream {
     traced::misplaced_skip(item.into()).into()
 }
 
-/// Main.
+/// Starts the pipeline as the environment describes it, runs `main`, and flushes at its end.
+///
+/// An `async fn main` gets a Tokio runtime; a plain `fn main` gets none and may start its own.
+///
+/// | argument | default |
+/// |---|---|
+/// | `flavor = "multi_thread"` or `"current_thread"` | `"multi_thread"` |
+/// | `worker_threads = 4`, with `"multi_thread"` only | one per processor |
+/// | `crate = path` | `::throughline` |
+///
+/// ```no_run
+/// #[throughline::main(worker_threads = 2)]
+/// async fn main() -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// becomes, with `P` for `::throughline::__private`:
+///
+/// ```text
+/// fn main() -> Result<(), std::io::Error> {
+///     P::block_on_main(
+///         P::Runtime { multi_thread: true, worker_threads: P::Option::Some(2) },
+///         async move {
+///             // Never taken; says what the block yields.
+///             if let P::Option::Some(__ret) = P::Option::None::<Result<(), std::io::Error>> {
+///                 return __ret;
+///             }
+///             { Ok(()) }
+///         },
+///     )
+/// }
+/// ```
+///
+/// and a plain `fn main` becomes `fn main() { P::run_main(|| -> () { … }) }`.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::main(args.into(), item.into()).into()
 }
 
-/// Test.
+/// A test that may be async, and that may look at the spans it made.
+///
+/// The arguments are those of [`#[main]`](macro@main); the default flavor is `"current_thread"`. A test with an argument
+/// gets a capture in which everything is recorded that the test does, and nothing of the tests beside it; this needs the
+/// feature `testing`.
+///
+/// ```
+/// #[throughline::test]
+/// async fn adds() {
+///     assert_eq!(1 + 1, 2);
+/// }
+/// ```
+///
+/// becomes, with `P` for `::throughline::__private`:
+///
+/// ```text
+/// #[::core::prelude::v1::test]
+/// fn adds() {
+///     P::block_on_test(
+///         P::Runtime { multi_thread: false, worker_threads: P::Option::None },
+///         async move { … },
+///     )
+/// }
+/// ```
+///
+/// With an argument it is `P::block_on_test_with(P::Runtime { … }, |capture| async move { … })`, and a plain `fn` becomes
+/// `P::run_test(|| -> () { … })` or `P::run_test_with(|capture| -> () { … })`.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::test(args.into(), item.into()).into()
 }
 
-/// Span.
+/// Makes a span for a block: an expression of type `Span`, started and not entered.
+///
+/// Options come first and are written `key: value`; then the name, a constant expression; then the attributes as
+/// `key = value`, `key = %value` or `key = ?value`, as in [`#[traced(attrs(…))]`](macro@traced).
+///
+/// ```
+/// use throughline::span;
+///
+/// let (card, amount) = ("visa", 12);
+/// {
+///     let _guard = span!("charge card", card.brand = card, amount = amount).enter();
+///     // …
+/// }
+/// span!(kind: client, level: debug, target: "shop", "look up").in_scope(|| { /* … */ });
+/// ```
+///
+/// The options are `kind`, `level`, `target`, `parent`, `links` and `crate`, with the values that they have in
+/// `#[traced]`. The first span above is, with `P` for `::throughline::__private`:
+///
+/// ```text
+/// {
+///     let mut __span = P::Span::start({
+///         static __CALLSITE: P::Callsite = P::callsite! {
+///             name: "charge card", kind: Internal, level: Info, target: P::module_path!()
+///         };
+///         &__CALLSITE
+///     });
+///     if P::Span::is_recording(&__span) {
+///         P::Span::attribute(&mut __span, const { &P::wire::key!("card.brand") }, &card);
+///         P::Span::attribute(&mut __span, const { &P::wire::key!("amount") }, &amount);
+///     }
+///     __span
+/// }
+/// ```
 #[proc_macro]
 pub fn span(input: TokenStream) -> TokenStream {
     span::expand(input.into()).into()

@@ -40,15 +40,25 @@ impl Mistakes {
 
     /// One `compile_error!` per mistake; they stand wherever an item may stand.
     pub(crate) fn into_compile_errors(self) -> TokenStream {
-        self.0.map(|error| error.to_compile_error()).unwrap_or_default()
+        self.0
+            .map(|error| error.to_compile_error())
+            .unwrap_or_default()
     }
 
     /// Reads comma-separated entries to the end. An entry that fails is passed over up to its comma, so that the
     /// mistakes of the others are found too.
-    pub(crate) fn each_entry(&mut self, input: ParseStream<'_>, mut entry: impl FnMut(ParseStream<'_>) -> Result<()>) {
+    pub(crate) fn each_entry(
+        &mut self,
+        input: ParseStream<'_>,
+        mut entry: impl FnMut(ParseStream<'_>) -> Result<()>,
+    ) {
         while !input.is_empty() {
             let read = entry(input).and_then(|()| {
-                if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,`")) }
+                if input.is_empty() || input.peek(Token![,]) {
+                    Ok(())
+                } else {
+                    Err(input.error("expected `,`"))
+                }
             });
             if let Err(error) = read {
                 self.add(error);

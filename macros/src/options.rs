@@ -39,7 +39,10 @@ impl Options {
     /// Reads the arguments; whatever is wrong is added to `mistakes` and left out.
     pub(crate) fn parse(args: TokenStream, mistakes: &mut Mistakes) -> Self {
         let mut options = Self::default();
-        let mut reader = Reader { options: &mut options, seen: Vec::new() };
+        let mut reader = Reader {
+            options: &mut options,
+            seen: Vec::new(),
+        };
         let parser = |input: ParseStream<'_>| {
             // The attribute list gathers mistakes of its own, so they are joined afterwards.
             let mut inner = Mistakes::default();
@@ -57,7 +60,12 @@ impl Options {
     /// A name is not passed on, since it names one span.
     pub(crate) fn within(mut self, outer: &Self) -> Self {
         let own = std::mem::take(&mut self.attrs);
-        self.attrs = outer.attrs.iter().filter(|of_outer| own.iter().all(|of_own| of_own.key != of_outer.key)).cloned().collect();
+        self.attrs = outer
+            .attrs
+            .iter()
+            .filter(|of_outer| own.iter().all(|of_own| of_own.key != of_outer.key))
+            .cloned()
+            .collect();
         self.attrs.extend(own);
         self.kind = self.kind.or(outer.kind);
         self.level = self.level.or(outer.level);
@@ -83,7 +91,10 @@ impl Reader<'_> {
         let word = key.to_string();
         if KEYS.contains(&word.as_str()) {
             if self.seen.contains(&word) {
-                return Err(Error::new(key.span(), format!("duplicate argument `{word}`")));
+                return Err(Error::new(
+                    key.span(),
+                    format!("duplicate argument `{word}`"),
+                ));
             }
             self.seen.push(word.clone());
         }
@@ -91,11 +102,22 @@ impl Reader<'_> {
         match word.as_str() {
             "name" => options.name = Some(constant(input, &key)?),
             "target" => options.target = Some(constant(input, &key)?),
-            "kind" => options.kind = Some(equals(input, &key, "kind = client").and_then(|()| vocabulary::kind(input))?),
-            "level" => options.level = Some(equals(input, &key, "level = debug").and_then(|()| vocabulary::level(input))?),
+            "kind" => {
+                options.kind = Some(
+                    equals(input, &key, "kind = client").and_then(|()| vocabulary::kind(input))?,
+                );
+            }
+            "level" => {
+                options.level = Some(
+                    equals(input, &key, "level = debug").and_then(|()| vocabulary::level(input))?,
+                );
+            }
             "attrs" => {
                 if !input.peek(token::Paren) {
-                    return Err(Error::new(key.span(), "`attrs` takes a list: `attrs(key = value)`"));
+                    return Err(Error::new(
+                        key.span(),
+                        "`attrs` takes a list: `attrs(key = value)`",
+                    ));
                 }
                 let list;
                 parenthesized!(list in input);
@@ -103,11 +125,20 @@ impl Reader<'_> {
             }
             "err" => options.err = Some(inspect(input, &key, Format::Display)?),
             "ret" => options.ret = Some(inspect(input, &key, Format::Debug)?),
-            "parent" => options.parent = Some(equals(input, &key, "parent = context").and_then(|()| input.parse())?),
-            "links" => options.links = Some(equals(input, &key, "links = [context]").and_then(|()| input.parse())?),
+            "parent" => {
+                options.parent =
+                    Some(equals(input, &key, "parent = context").and_then(|()| input.parse())?);
+            }
+            "links" => {
+                options.links =
+                    Some(equals(input, &key, "links = [context]").and_then(|()| input.parse())?);
+            }
             "crate" => options.krate = Some(crate_path(input, &key)?),
             _ if input.peek(Token![.]) => {
-                return Err(Error::new(key.span(), format!("attributes go into `attrs(…)`: `attrs({word}.… = …)`")));
+                return Err(Error::new(
+                    key.span(),
+                    format!("attributes go into `attrs(…)`: `attrs({word}.… = …)`"),
+                ));
             }
             _ => return Err(unknown(&key)),
         }
@@ -120,7 +151,13 @@ pub(crate) fn crate_path(input: ParseStream<'_>, key: &Ident) -> Result<Path> {
     equals(input, key, "crate = path::to::throughline")?;
     if input.peek(LitStr) {
         let text = input.parse::<LitStr>()?;
-        return Err(Error::new(text.span(), format!("a path is written without quotes: `crate = {}`", text.value())));
+        return Err(Error::new(
+            text.span(),
+            format!(
+                "a path is written without quotes: `crate = {}`",
+                text.value()
+            ),
+        ));
     }
     input.call(Path::parse_mod_style)
 }
@@ -129,20 +166,27 @@ pub(crate) fn crate_path(input: ParseStream<'_>, key: &Ident) -> Result<Path> {
 pub(crate) fn equals(input: ParseStream<'_>, key: &Ident, example: &str) -> Result<()> {
     match input.parse::<Option<Token![=]>>()? {
         Some(_) => Ok(()),
-        None => Err(Error::new(key.span(), format!("`{key}` takes a value: `{example}`"))),
+        None => Err(Error::new(
+            key.span(),
+            format!("`{key}` takes a value: `{example}`"),
+        )),
     }
 }
 
 /// An expression that goes into a static.
 pub(crate) fn constant_value(value: Expr, key: &str, span: Span) -> Result<Expr> {
     if contains_ident(quote::quote!(#value), "Self") {
-        let message = format!("`{key}` is one constant for all types that share the function, so it cannot use `Self`");
+        let message = format!(
+            "`{key}` is one constant for all types that share the function, so it cannot use `Self`"
+        );
         return Err(Error::new(span, message));
     }
     Ok(value)
 }
 
-const KEYS: [&str; 10] = ["name", "kind", "level", "target", "attrs", "err", "ret", "parent", "links", "crate"];
+const KEYS: [&str; 10] = [
+    "name", "kind", "level", "target", "attrs", "err", "ret", "parent", "links", "crate",
+];
 const KEY_LIST: &str =
     "`name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `crate`";
 
@@ -152,14 +196,19 @@ fn parse_key(input: ParseStream<'_>) -> Result<Ident> {
     }
     if input.peek(LitStr) {
         let text = input.parse::<Lit>()?;
-        return Err(Error::new(text.span(), "the name of the span is written `name = \"…\"`"));
+        return Err(Error::new(
+            text.span(),
+            "the name of the span is written `name = \"…\"`",
+        ));
     }
     Err(input.error(format!("expected one of {KEY_LIST}")))
 }
 
 fn unknown(key: &Ident) -> Error {
     let message = match vocabulary::advice(&key.to_string()) {
-        Some(advice) => format!("unknown argument `{key}`: {advice}; the valid arguments are {KEY_LIST}"),
+        Some(advice) => {
+            format!("unknown argument `{key}`: {advice}; the valid arguments are {KEY_LIST}")
+        }
         None => format!("unknown argument `{key}`; the valid arguments are {KEY_LIST}"),
     };
     Error::new(key.span(), message)
@@ -173,16 +222,29 @@ fn constant(input: ParseStream<'_>, key: &Ident) -> Result<Expr> {
 
 fn inspect(input: ParseStream<'_>, key: &Ident, default: Format) -> Result<Inspect> {
     if input.peek(Token![=]) {
-        return Err(Error::new(key.span(), format!("`{key}` is written `{key}`, `{key}(Debug)` or `{key}(Display)`")));
+        return Err(Error::new(
+            key.span(),
+            format!("`{key}` is written `{key}`, `{key}(Debug)` or `{key}(Display)`"),
+        ));
     }
     if !input.peek(token::Paren) {
-        return Ok(Inspect { span: key.span(), format: default });
+        return Ok(Inspect {
+            span: key.span(),
+            format: default,
+        });
     }
     let inside;
     parenthesized!(inside in input);
-    let format = vocabulary::format(&inside)?;
-    if !inside.is_empty() {
-        return Err(inside.error(format!("`{key}` takes one format: `{key}(Debug)` or `{key}(Display)`")));
-    }
-    Ok(Inspect { span: key.span(), format })
+    let format = vocabulary::format(&inside).and_then(|format| match inside.is_empty() {
+        true => Ok(format),
+        false => Err(inside.error(format!(
+            "`{key}` takes one format: `{key}(Debug)` or `{key}(Display)`"
+        ))),
+    });
+    // What is left would be reported as a mistake of its own.
+    inside.parse::<TokenStream>()?;
+    Ok(Inspect {
+        span: key.span(),
+        format: format?,
+    })
 }

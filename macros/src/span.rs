@@ -26,7 +26,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         mistakes.add(error);
     }
     if block.name.is_none() && mistakes.is_empty() {
-        mistakes.at(proc_macro2::Span::call_site(), "a span has a name: `span!(\"charge card\")`");
+        mistakes.at(
+            proc_macro2::Span::call_site(),
+            "a span has a name: `span!(\"charge card\")`",
+        );
     }
     match block.name {
         Some(name) if mistakes.is_empty() => Start {
@@ -73,7 +76,10 @@ impl Block {
             let misplaced = input.peek(Token![=]) || matches!(name, Expr::Assign(_));
             let place = crate::tokens::first_span(&name);
             if misplaced || input.peek(Token![.]) {
-                return Err(Error::new(place, "the name comes before the attributes: `span!(\"charge card\", key = value)`"));
+                return Err(Error::new(
+                    place,
+                    "the name comes before the attributes: `span!(\"charge card\", key = value)`",
+                ));
             }
             self.name = Some(constant_value(name, "the name", place)?);
             return Ok(());
@@ -87,12 +93,18 @@ impl Block {
         input.parse::<Token![:]>()?;
         if !KEYS.contains(&word.as_str()) {
             return Err(match self.name {
-                Some(_) => Error::new(key.span(), format!("an attribute is written with `=`: `{word} = …`")),
+                Some(_) => Error::new(
+                    key.span(),
+                    format!("an attribute is written with `=`: `{word} = …`"),
+                ),
                 None => unknown(&key),
             });
         }
         if self.name.is_some() {
-            return Err(Error::new(key.span(), format!("options come before the name: `span!({word}: …, \"name\")`")));
+            return Err(Error::new(
+                key.span(),
+                format!("options come before the name: `span!({word}: …, \"name\")`"),
+            ));
         }
         if self.seen.contains(&word) {
             return Err(Error::new(key.span(), format!("duplicate option `{word}`")));
@@ -114,5 +126,8 @@ const KEYS: [&str; 6] = ["kind", "level", "target", "parent", "links", "crate"];
 const KEY_LIST: &str = "`kind`, `level`, `target`, `parent`, `links`, `crate`";
 
 fn unknown(key: &Ident) -> Error {
-    Error::new(key.span(), format!("unknown option `{key}`; the valid options are {KEY_LIST}"))
+    Error::new(
+        key.span(),
+        format!("unknown option `{key}`; the valid options are {KEY_LIST}"),
+    )
 }

@@ -7,7 +7,7 @@ use quote::quote_spanned;
 use syn::{Expr, Ident, Path};
 
 use crate::attributes::Attribute;
-use crate::tokens::{first_span, generated, generated_at, local};
+use crate::tokens::{first_span, generated, generated_at, local, placed};
 use crate::vocabulary::Word;
 
 /// What is known about a span at its start.
@@ -28,13 +28,21 @@ pub(crate) struct Start<'a> {
 impl Start<'_> {
     /// An expression of type `Span`.
     pub(crate) fn expression(&self) -> TokenStream {
-        let Self { private, parent, links, attrs, .. } = self;
+        let Self {
+            private,
+            parent,
+            links,
+            attrs,
+            ..
+        } = self;
         let callsite = self.callsite();
         let at = generated();
         let start = match parent {
             None => quote_spanned!(at=> #private::Span::start(#callsite)),
             Some(parent) => {
-                let at = generated_at(first_span(parent));
+                let place = first_span(parent);
+                let at = generated_at(place);
+                let private = placed(private, place);
                 quote_spanned!(at=> #private::Span::start_with(#callsite, #private::Parent::from(#parent)))
             }
         };
@@ -45,13 +53,15 @@ impl Start<'_> {
         let span = local("__span");
         let attrs = attrs.iter().map(|attr| attr.record(private, &span));
         let links = links.map(|links| {
-            let at = generated_at(first_span(links));
+            let place = first_span(links);
+            let at = generated_at(place);
+            let private = placed(private, place);
             quote_spanned!(at=> #private::add_links(&mut #span, #links);)
         });
         quote_spanned! {at=>
             {
                 let mut #span = #start;
-                if #span.is_recording() {
+                if #private::Span::is_recording(&#span) {
                     #(#attrs)*
                     #links
                 }
@@ -62,7 +72,12 @@ impl Start<'_> {
 
     /// The static lives in a block of its own: it can neither meet nor shadow an item of the user's.
     fn callsite(&self) -> TokenStream {
-        let Self { private, name, function, .. } = self;
+        let Self {
+            private,
+            name,
+            function,
+            ..
+        } = self;
         let at = generated();
         let kind = Ident::new(self.kind.unwrap_or("Internal"), at);
         let level = Ident::new(self.level.unwrap_or("Info"), at);

@@ -18,9 +18,23 @@ pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, generated())
 }
 
+/// The same tokens, shown at `place` in messages. A message about a path covers the whole annotation unless all its
+/// tokens lie in one place.
+pub(crate) fn placed(tokens: &TokenStream, place: Span) -> TokenStream {
+    let move_there = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(place));
+        token
+    };
+    tokens.clone().into_iter().map(move_there).collect()
+}
+
 /// Where something begins.
 pub(crate) fn first_span(tokens: impl ToTokens) -> Span {
-    tokens.into_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
+    tokens
+        .into_token_stream()
+        .into_iter()
+        .next()
+        .map_or_else(Span::call_site, |token| token.span())
 }
 
 /// Whether a word occurs as an identifier, at any depth.
@@ -39,7 +53,8 @@ pub(crate) fn may_use(tokens: TokenStream, variable: &str) -> bool {
         TokenTree::Group(group) => may_use(group.stream(), variable),
         TokenTree::Literal(literal) => {
             let text = literal.to_string();
-            text.match_indices('{').any(|(at, _)| text[at + 1..].starts_with(variable))
+            text.match_indices('{')
+                .any(|(at, _)| text[at + 1..].starts_with(variable))
         }
         TokenTree::Punct(_) => false,
     })

@@ -21,11 +21,20 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     };
     let helpers = Helpers::take(parsed.attrs_mut(), options.krate.as_ref(), &mut mistakes);
     if let Some(skip) = &helpers.skip {
-        mistakes.at(skip.path().span(), "`#[skip]` and `#[traced]` contradict each other: remove one");
+        mistakes.at(
+            skip.path().span(),
+            "`#[skip]` and `#[traced]` contradict each other: remove one",
+        );
     } else if let Some(second) = &helpers.traced {
-        mistakes.at(second.path().span(), "the item is annotated with `#[traced]` twice: join the arguments in one");
+        mistakes.at(
+            second.path().span(),
+            "the item is annotated with `#[traced]` twice: join the arguments in one",
+        );
     }
-    let expanded = Walk { mistakes: &mut mistakes }.item(&mut parsed, &options, None, true);
+    let expanded = Walk {
+        mistakes: &mut mistakes,
+    }
+    .item(&mut parsed, &options, None, true);
     if mistakes.is_empty() {
         return expanded;
     }
@@ -49,7 +58,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn item(&mut self, item: &mut Item, options: &Options, qualifier: Option<&str>, direct: bool) -> TokenStream {
+    fn item(
+        &mut self,
+        item: &mut Item,
+        options: &Options,
+        qualifier: Option<&str>,
+        direct: bool,
+    ) -> TokenStream {
         if let (Item::Other(other), true) = (&*item, direct) {
             let message = format!(
                 "`#[traced]` is for functions, methods, impl blocks, traits and inline modules; this is {}",
@@ -58,7 +73,13 @@ impl Walk<'_> {
             self.mistakes.at(place_of(item), message);
         }
         match item {
-            Item::Function(function) => Traced { function, options, qualifier, direct }.expand(self.mistakes),
+            Item::Function(function) => Traced {
+                function,
+                options,
+                qualifier,
+                direct,
+            }
+            .expand(self.mistakes),
             Item::Container(container) => self.container(container, options),
             Item::Other(other) => other.to_token_stream(),
         }
@@ -66,7 +87,10 @@ impl Walk<'_> {
 
     fn container(&mut self, container: &mut Container, options: &Options) -> TokenStream {
         if let Some(name) = &options.name {
-            self.mistakes.at(name.span(), "`name` names one span: write it on a function, as `#[traced(name = …)]`");
+            self.mistakes.at(
+                name.span(),
+                "`name` names one span: write it on a function, as `#[traced(name = …)]`",
+            );
         }
         let qualifier = container.qualifier.clone();
         let mut members = TokenStream::new();
@@ -76,15 +100,25 @@ impl Walk<'_> {
         container.with_members(members)
     }
 
-    fn member(&mut self, member: &mut Item, outer: &Options, qualifier: Option<&str>) -> TokenStream {
+    fn member(
+        &mut self,
+        member: &mut Item,
+        outer: &Options,
+        qualifier: Option<&str>,
+    ) -> TokenStream {
         let helpers = Helpers::take(member.attrs_mut(), outer.krate.as_ref(), self.mistakes);
         if let Some(skip) = &helpers.skip {
             if let Item::Other(other) = &*member {
-                self.mistakes.at(skip.path().span(), format!("there is nothing to skip: this is {}", other.noun));
+                self.mistakes.at(
+                    skip.path().span(),
+                    format!("there is nothing to skip: this is {}", other.noun),
+                );
             }
             return member.to_token_stream();
         }
-        let own = helpers.arguments().map(|arguments| Options::parse(arguments, self.mistakes));
+        let own = helpers
+            .arguments()
+            .map(|arguments| Options::parse(arguments, self.mistakes));
         let direct = own.is_some();
         let own = own.unwrap_or_default();
         let options = match &*member {

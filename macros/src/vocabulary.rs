@@ -39,7 +39,10 @@ pub(crate) fn level(input: ParseStream<'_>) -> Result<Word> {
     }
     if input.peek(LitInt) {
         let number = input.parse::<LitInt>()?;
-        return Err(Error::new(number.span(), format!("a level is a bare word, one of {LEVEL_LIST}")));
+        return Err(Error::new(
+            number.span(),
+            format!("a level is a bare word, one of {LEVEL_LIST}"),
+        ));
     }
     let (word, span) = bare_word(input, "level", LEVEL_LIST, &LEVELS)?;
     lookup(&LEVELS, &word).ok_or_else(|| unknown_word("level", &word, span, LEVEL_LIST, &LEVELS))
@@ -62,8 +65,12 @@ pub(crate) fn format(input: ParseStream<'_>) -> Result<Format> {
 pub(crate) fn advice(word: &str) -> Option<&'static str> {
     Some(match word {
         "fields" => "it is called `attrs` here, as in `attrs(order.id = %id)`",
-        "properties" | "props" | "attributes" | "attr" | "tags" => "it is called `attrs` here, as in `attrs(key = value)`",
-        "skip" | "skip_all" => "there is nothing to skip: arguments are recorded only when `attrs` names them",
+        "properties" | "props" | "attributes" | "attr" | "tags" => {
+            "it is called `attrs` here, as in `attrs(key = value)`"
+        }
+        "skip" | "skip_all" => {
+            "there is nothing to skip: arguments are recorded only when `attrs` names them"
+        }
         "follows_from" | "link" => "it is called `links` here, as in `links = [context]`",
         "short_name" => "the name is always short; write `name = \"…\"` for another one",
         "enter_on_poll" => "the span of a future is entered on each poll, always",
@@ -85,22 +92,37 @@ const KINDS: [(&str, Word); 5] = [
 ];
 const KIND_LIST: &str = "`internal`, `server`, `client`, `producer`, `consumer`";
 
-const LEVELS: [(&str, Word); 5] =
-    [("trace", "Trace"), ("debug", "Debug"), ("info", "Info"), ("warn", "Warn"), ("error", "Error")];
+const LEVELS: [(&str, Word); 5] = [
+    ("trace", "Trace"),
+    ("debug", "Debug"),
+    ("info", "Info"),
+    ("warn", "Warn"),
+    ("error", "Error"),
+];
 const LEVEL_LIST: &str = "`trace`, `debug`, `info`, `warn`, `error`";
 
 fn lookup(words: &[(&str, Word)], word: &str) -> Option<Word> {
-    words.iter().find(|(name, _)| *name == word).map(|(_, variant)| *variant)
+    words
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, variant)| *variant)
 }
 
-fn bare_word(input: ParseStream<'_>, key: &str, list: &str, words: &[(&str, Word)]) -> Result<(String, Span)> {
+fn bare_word(
+    input: ParseStream<'_>,
+    key: &str,
+    list: &str,
+    words: &[(&str, Word)],
+) -> Result<(String, Span)> {
     if !input.peek(Ident::peek_any) {
         return Err(input.error(format!("expected one of {list}")));
     }
     let word = input.call(Ident::parse_any)?;
     if input.peek(Token![::]) {
         // `Level::DEBUG` and `SpanKind::Client` are what other libraries want.
-        let path = input.parse::<Token![::]>().and_then(|_| input.call(Ident::parse_any))?;
+        let path = input
+            .parse::<Token![::]>()
+            .and_then(|_| input.call(Ident::parse_any))?;
         let last = path.to_string().to_lowercase();
         let advice = match lookup(words, &last) {
             Some(_) => format!("write the bare word: `{key} = {last}`"),
@@ -114,7 +136,13 @@ fn bare_word(input: ParseStream<'_>, key: &str, list: &str, words: &[(&str, Word
 fn unknown_word(what: &str, word: &str, span: Span, list: &str, words: &[(&str, Word)]) -> Error {
     let lower = word.to_lowercase();
     if lookup(words, &lower).is_some() {
-        return Error::new(span, format!("the {what} is written in lower case: `{lower}`"));
+        return Error::new(
+            span,
+            format!("the {what} is written in lower case: `{lower}`"),
+        );
     }
-    Error::new(span, format!("unknown {what} `{word}`; the valid ones are {list}"))
+    Error::new(
+        span,
+        format!("unknown {what} `{word}`; the valid ones are {list}"),
+    )
 }

@@ -117,7 +117,7 @@ impl Path for Emit {
 macro_rules! spans {
     ($module:ident, |$order:ident| $props:expr) => {
         mod $module {
-            use super::{CARRIER, CHANNEL, CHILD, CURRENCY, Future, Order, REGION, ROOT};
+            use super::{CHILD, Future, Order, ROOT};
 
             #[emit::span(name: ROOT, evt_props: $props, "order.place")]
             pub(super) fn root($order: &Order, body: impl FnOnce()) {
@@ -145,7 +145,7 @@ macro_rules! spans {
 spans!(plain, |_order| emit::Empty);
 spans!(three, |order| emit::props! {
     #[emit::key("order.channel")]
-    channel: CHANNEL,
+    channel: super::CHANNEL,
     #[emit::key("order.items")]
     items: order.items,
     #[emit::key("order.id")]
@@ -154,28 +154,28 @@ spans!(three, |order| emit::props! {
 });
 spans!(ten, |order| emit::props! {
     #[emit::key("order.channel")]
-    channel: CHANNEL,
+    channel: super::CHANNEL,
     #[emit::key("order.items")]
     items: order.items,
     #[emit::key("order.id")]
     #[emit::as_display]
     id: order.id,
     #[emit::key("order.currency")]
-    currency: CURRENCY,
+    currency: super::CURRENCY,
     #[emit::key("order.total")]
     total: order.total,
     #[emit::key("order.customer")]
     #[emit::as_display]
     customer: order.customer,
     #[emit::key("order.region")]
-    region: REGION,
+    region: super::REGION,
     #[emit::key("order.weight")]
     weight: order.weight,
     #[emit::key("order.shipment")]
     #[emit::as_display]
     shipment: order.shipment,
     #[emit::key("order.carrier")]
-    carrier: CARRIER,
+    carrier: super::CARRIER,
 });
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);

@@ -15,6 +15,8 @@ mod fastrace;
 mod floor;
 mod opentelemetry;
 mod otlp;
+mod throughline;
+mod throughline_tracing;
 mod tracing_opentelemetry;
 mod tracing_spans;
 
@@ -24,6 +26,8 @@ pub(crate) use emit::Emit;
 pub(crate) use fastrace::Fastrace;
 pub(crate) use floor::Floor;
 pub(crate) use opentelemetry::Opentelemetry;
+pub(crate) use throughline::Throughline;
+pub(crate) use throughline_tracing::ThroughlineTracing;
 pub(crate) use tracing_opentelemetry::TracingOpentelemetry;
 
 use crate::order::Order;

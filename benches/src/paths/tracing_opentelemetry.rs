@@ -7,7 +7,6 @@ use std::future::Future;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::Registry;
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::{Path, otlp, tracing_spans};
@@ -23,15 +22,8 @@ pub(crate) struct TracingOpentelemetry {
 impl Path for TracingOpentelemetry {
     fn start(endpoint: &str, sampling: Sampling) -> Self {
         let provider = otlp::provider(endpoint, sampling);
-        let layer =
-            tracing_opentelemetry::layer().with_tracer(provider.tracer(otlp::SERVICE_NAME));
-        let level = match sampling {
-            Sampling::Disabled => LevelFilter::ERROR,
-            Sampling::Sampled | Sampling::Unsampled => LevelFilter::INFO,
-        };
-        let subscriber = Registry::default().with(layer).with(level);
-        tracing::subscriber::set_global_default(subscriber)
-            .expect("a worker process sets its subscriber once");
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer(otlp::SERVICE_NAME));
+        tracing_spans::subscribe(Registry::default().with(layer), sampling);
         Self { provider }
     }
 
@@ -49,14 +41,14 @@ impl Path for TracingOpentelemetry {
     where
         F: Future<Output = ()>,
     {
-        tracing_spans::root_future::<A, F>(&order, body)
+        tracing_spans::root_future::<A, F>(order, body)
     }
 
     fn child_future<const A: usize, F>(&self, order: Order, body: F) -> impl Future<Output = ()>
     where
         F: Future<Output = ()>,
     {
-        tracing_spans::child_future::<A, F>(&order, body)
+        tracing_spans::child_future::<A, F>(order, body)
     }
 
     fn context_future<F>(&self, body: F) -> Option<impl Future<Output = ()>>

@@ -136,6 +136,28 @@ pub fn set_filter(filter: Filter) {
     let mut registry = registry();
     registry.filter = filter;
     registry.apply_all();
+    let observers = registry.observers.clone();
+    drop(registry);
+    observers.iter().for_each(|observer| observer());
+}
+
+/// Whether the process-wide filter lets a target and a level pass, recorder or not.
+///
+/// For what has no [`Callsite`]: it takes a lock, where a callsite remembers the answer.
+pub fn filter_enables(target: &str, level: Level) -> bool {
+    let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
+    registry.filter.enables(target, level)
+}
+
+/// The most verbose level that the process-wide filter lets pass for any target.
+pub fn filter_max_level() -> Option<Level> {
+    let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
+    registry.filter.max_level()
+}
+
+/// Calls `observer` after each later [`set_filter`]: for those who remember what the filter answered.
+pub fn on_filter_change(observer: fn()) {
+    registry().observers.push(observer);
 }
 
 /// Turns all callsites on (in as far as the filter lets them) with the first running recorder and off with the last.
@@ -166,6 +188,7 @@ struct Registry {
     callsites: Vec<&'static Callsite>,
     filter: Filter,
     recorders: usize,
+    observers: Vec<fn()>,
 }
 
 impl Registry {
@@ -190,6 +213,7 @@ static REGISTRY: RwLock<Registry> = RwLock::new(Registry {
     callsites: Vec::new(),
     filter: Filter::at(Level::Trace),
     recorders: 0,
+    observers: Vec::new(),
 });
 
 fn registry() -> RwLockWriteGuard<'static, Registry> {

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::id::{SpanId, TraceFlags, TraceId};
-use crate::local::{self, Live, Token};
+use crate::local::{self, Token};
 use crate::span_context::SpanContext;
 
 /// The identity of a span together with the recorder its trace goes to: cheap to copy, to send and to store.
@@ -66,7 +66,7 @@ impl Context {
     #[inline]
     pub fn attach(&self) -> ContextGuard {
         ContextGuard {
-            token: local::with(|local| local.push(self.clone(), Live::None)),
+            token: local::attach(self),
             not_send: PhantomData,
         }
     }
@@ -93,7 +93,7 @@ impl Drop for ContextGuard {
     #[inline]
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
-            local::with(|local| local.remove(token));
+            local::detach(token);
         }
     }
 }

@@ -8,8 +8,8 @@ use throughline_wire::AsKey;
 use crate::context::Context;
 use crate::kind::{SpanKind, Status};
 use crate::live::{EventFields, LiveSpan};
-use crate::local::{self, Live, Token};
-use crate::span::{self, editing};
+use crate::local::{self, Entry, Token};
+use crate::span::{Span, editing};
 use crate::span_context::SpanContext;
 use crate::value::AttributeValue;
 
@@ -43,45 +43,41 @@ impl CurrentSpan {
     ///
     /// What `edit` itself records on the current span, by formatting a value that logs for instance, is left out.
     pub fn edit<R>(&self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        let (context, (token, live)) =
-            local::with(|local| local.take_current().map(|taken| (local.current(), taken)))
-                .flatten()?;
-        match live {
-            Live::Owned(live) => {
+        match local::with(|local| local.take_current()).flatten()? {
+            (token, Entry::Span(live)) => {
                 let mut taken = Taken {
-                    context,
                     token,
                     live: Some(live),
                 };
-                taken.live.as_deref_mut().map(edit)
+                taken
+                    .live
+                    .as_deref_mut()
+                    .filter(|live| live.is_recording())
+                    .map(edit)
             }
-            Live::Shared(span) => span.edit(edit),
-            Live::None => None,
+            (_, Entry::Shared(span, _)) => span.edit(edit),
+            _ => None,
         }
     }
 }
 
 /// Gives the span back to its frame, also when the edit unwinds.
 struct Taken {
-    context: Context,
     token: Token,
     live: Option<Box<LiveSpan>>,
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let Some(live) = self.live.take() else {
-            return;
-        };
-        let mut slot = Some(live);
+        let token = self.token;
         local::with(|local| {
-            if let Some(live) = slot.take() {
-                slot = local.give_back(self.token, live);
+            if let Some(live) = self.live.take() {
+                self.live = local.give_back(token, live);
             }
         });
         // The edit itself left the span: it ends here, since nobody else holds it.
-        if let Some(live) = slot {
-            span::Span::from_parts(self.context.clone(), Some(live)).end();
+        if let Some(live) = self.live.take() {
+            Span::from_live(live).end();
         }
     }
 }

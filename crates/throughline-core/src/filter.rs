@@ -60,6 +60,12 @@ impl Filter {
         self
     }
 
+    /// The most verbose level that passes for any target.
+    pub(crate) fn max_level(&self) -> Option<Level> {
+        let levels = self.directives.iter().map(|directive| directive.level);
+        levels.chain([self.default]).max().flatten()
+    }
+
     pub(crate) fn enables(&self, target: &str, level: Level) -> bool {
         let directive = self
             .directives

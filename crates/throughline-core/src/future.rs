@@ -79,13 +79,13 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let unwound = this.span.live().is_some_and(LiveSpan::was_unwound);
-            let token = this.span.push_unless_disabled();
+            let token = this.span.push();
             let mut entered = Entered { span: this.span, token };
             this.inner.set(None);
             entered.leave();
             if entered.span.is_recording() {
                 let outcome = if unwound { Outcome::Panicked } else { Outcome::Cancelled };
-                entered.span.finish(outcome, clock::now());
+                entered.span.finish(outcome, None);
             }
         }
     }
@@ -181,8 +181,7 @@ impl<F: Future, I: Inspect<F::Output>> Future for InSpan<F, I> {
             && this.span.is_recording()
         {
             this.inspect.inspect(output, this.span);
-            this.span
-                .finish(Outcome::Completed, left.unwrap_or_else(clock::now));
+            this.span.finish(Outcome::Completed, left);
         }
         result
     }
@@ -201,8 +200,7 @@ impl<S: Stream, I> Stream for InSpan<S, I> {
         }
         let (result, left) = poll_in_span(this.span, this.fresh, || inner.poll_next(cx));
         if let Poll::Ready(None) = &result {
-            this.span
-                .finish(Outcome::Completed, left.unwrap_or_else(clock::now));
+            this.span.finish(Outcome::Completed, left);
         }
         result
     }

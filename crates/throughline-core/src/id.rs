@@ -45,6 +45,17 @@ impl TraceId {
         self.high | self.low != 0
     }
 
+    /// The halves as numbers.
+    #[inline]
+    pub(crate) const fn halves(self) -> [u64; 2] {
+        [self.high, self.low]
+    }
+
+    /// The inverse of [`halves`](Self::halves).
+    pub(crate) const fn from_halves([high, low]: [u64; 2]) -> Self {
+        Self { high, low }
+    }
+
     /// The right-most eight bytes as a number.
     #[inline]
     pub(crate) const fn low(self) -> u64 {
@@ -79,6 +90,15 @@ impl SpanId {
     #[inline]
     pub const fn is_valid(self) -> bool {
         self.0 != 0
+    }
+
+    #[inline]
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
     }
 }
 

@@ -55,7 +55,9 @@ mod span_context;
 mod suppress;
 mod value;
 
-pub use callsite::{Callsite, CallsiteSpec, set_filter};
+pub use callsite::{
+    Callsite, CallsiteSpec, filter_enables, filter_max_level, on_filter_change, set_filter,
+};
 pub use context::{Context, ContextGuard, Parent};
 pub use current::{CurrentSpan, current};
 pub use filter::{Filter, FilterError};

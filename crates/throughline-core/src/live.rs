@@ -10,16 +10,21 @@ use throughline_wire::{self as wire, AsKey, AttributeField};
 
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
+use crate::context::Context;
 use crate::id::SpanId;
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::limits::SpanLimits;
 use crate::record::{Header, Marks};
+use crate::recorder::RecorderConfig;
 use crate::span_context::SpanContext;
 use crate::value::{self, AttributeValue};
 
 /// An open span, as it is edited through [`Span::edit`](crate::Span::edit), [`SharedSpan::edit`](crate::SharedSpan)
 /// and [`CurrentSpan`](crate::CurrentSpan).
 pub struct LiveSpan {
+    context: Context,
+    /// Whether anything below means anything: an unsampled span is its context only.
+    recording: bool,
     callsite: &'static Callsite,
     parent: SpanId,
     start: Ticks,
@@ -175,13 +180,28 @@ impl LiveSpan {
     }
 
     #[inline]
+    pub(crate) fn set_context(&mut self, context: Context, recording: bool) {
+        self.context = context;
+        self.recording = recording;
+    }
+
+    #[inline]
+    pub(crate) const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    #[inline]
+    pub(crate) const fn is_recording(&self) -> bool {
+        self.recording
+    }
+
+    #[inline]
     pub(crate) fn begin(
         &mut self,
         callsite: &'static Callsite,
         parent: SpanContext,
-        limits: SpanLimits,
+        config: &RecorderConfig,
         generation: u32,
-        poll_statistics: bool,
         start: Ticks,
     ) {
         self.callsite = callsite;
@@ -199,7 +219,7 @@ impl LiveSpan {
         if parent.is_remote() {
             self.marks.set(Marks::REMOTE_PARENT);
         }
-        self.poll_statistics = poll_statistics;
+        self.poll_statistics = config.poll_statistics;
         self.began_in_panic = std::thread::panicking();
         self.unwound = false;
         self.polls = 0;
@@ -210,7 +230,7 @@ impl LiveSpan {
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
-        self.limits = limits;
+        self.limits = config.limits;
     }
 
     pub(crate) const fn generation(&self) -> u32 {
@@ -230,11 +250,11 @@ impl LiveSpan {
     }
 
     pub(crate) const fn counts_polls(&self) -> bool {
-        self.poll_statistics
+        self.recording && self.poll_statistics
     }
 
     /// Whether the thread started to unwind since the span began.
-    pub(crate) fn is_unwinding(&self) -> bool {
+    fn is_unwinding(&self) -> bool {
         std::thread::panicking() && !self.began_in_panic
     }
 
@@ -244,6 +264,16 @@ impl LiveSpan {
 
     pub(crate) const fn mark_unwound(&mut self) {
         self.unwound = true;
+    }
+
+    /// How the span ends if nobody knows better.
+    #[inline]
+    pub(crate) fn outcome_so_far(&self) -> Outcome {
+        if self.is_unwinding() {
+            Outcome::Panicked
+        } else {
+            Outcome::Completed
+        }
     }
 
     /// Adds one poll, or one stay inside an entered span.
@@ -260,6 +290,9 @@ impl LiveSpan {
     /// unless the user has set those.
     #[inline]
     pub(crate) fn finish(&mut self, outcome: Outcome) {
+        if !self.recording {
+            return;
+        }
         self.outcome = match outcome {
             Outcome::Completed if self.status == Status::Error => Outcome::Error,
             other => other,
@@ -291,9 +324,9 @@ impl LiveSpan {
     }
 
     #[inline]
-    pub(crate) fn header(&self, context: SpanContext, end: Ticks) -> Header {
+    pub(crate) fn header(&self, end: Ticks) -> Header {
         Header {
-            context,
+            context: self.context.span_context(),
             parent: self.parent,
             start: self.start,
             end,
@@ -326,6 +359,8 @@ impl LiveSpan {
 impl Default for LiveSpan {
     fn default() -> Self {
         Self {
+            context: Context::default(),
+            recording: false,
             callsite: &NOWHERE,
             parent: SpanId::INVALID,
             start: Ticks::default(),

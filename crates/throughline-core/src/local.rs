@@ -19,46 +19,46 @@ use crate::context::{Context, Parent};
 use crate::id::{IdGenerator, TraceFlags};
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
-use crate::record::Header;
 use crate::recorder::{self, RecorderState};
 use crate::shared::SharedSpan;
-use crate::span::Span;
 use crate::span_context::SpanContext;
 
 pub(crate) struct Local {
-    stack: Vec<Frame>,
+    /// The frames below `depth` are in use; those above wait to be used again, so that entering a span writes a few
+    /// words in place.
+    frames: Vec<Frame>,
+    depth: usize,
+    last_token: u64,
     lanes: Vec<Lane>,
     #[expect(
         clippy::vec_box,
-        reason = "the boxes themselves are what is kept: spans move them in and out"
+        reason = "the boxes are what is kept: spans move them in and out"
     )]
     pool: Vec<Box<LiveSpan>>,
     ids: Option<IdGenerator>,
     /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
     generation: u32,
     suppressed: u32,
-    last_token: u64,
 }
 
 /// One entry of the stack of current contexts.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    pub(crate) context: Context,
-    pub(crate) live: Live,
+struct Frame {
     token: Token,
-    entered: Ticks,
+    entry: Entry,
 }
 
-/// What can be edited through a frame.
+/// What is current.
 #[derive(Debug, Default)]
-pub(crate) enum Live {
-    /// Nothing: the span is unsampled, lives elsewhere, or is being edited further up the call stack.
+pub(crate) enum Entry {
+    /// Nothing: the frame is not in use.
     #[default]
-    None,
-    /// The span, while it is entered here.
-    Owned(Box<LiveSpan>),
-    /// A span that several threads may enter.
-    Shared(SharedSpan),
+    Vacant,
+    /// A span that is entered here and nowhere else.
+    Span(Box<LiveSpan>),
+    /// A span that several threads may enter, and when this one did.
+    Shared(SharedSpan, Ticks),
+    /// A context whose span is elsewhere, or is being edited further up the call stack.
+    Context(Context),
 }
 
 /// Identifies a frame on its thread, so that guards may be dropped in any order.
@@ -77,123 +77,221 @@ thread_local! {
 /// Runs `f` on the thread's state; `None` if that is busy (rule 2) or gone (rule 3).
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
-    LOCAL
-        .try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local)))
-        .ok()
-        .flatten()
+    match LOCAL.try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local))) {
+        Ok(done) => done,
+        Err(_) => None,
+    }
 }
 
-/// Runs `f` on the thread's state, or on state made for the occasion.
-#[inline]
-pub(crate) fn with_any<R>(f: impl FnOnce(&mut Local) -> R) -> R {
-    let mut f = Some(f);
-    let done = with(|local| f.take().map(|f| f(local))).flatten();
-    match (done, f) {
-        (Some(result), _) => result,
-        (None, Some(f)) => f(&mut Local::new()),
-        (None, None) => unreachable!("`f` is taken only to produce a result"),
+// The functions below are what every span runs through. They are not inlined: an annotation costs its user a few
+// calls, not a few copies of this module.
+
+/// Starts a span of an enabled callsite under the current context; none if nothing records here.
+pub(crate) fn start_here(callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
+    with(|local| local.start_here(callsite))
+        .unwrap_or_else(|| outside(|local| local.start_here(callsite)))
+}
+
+/// Starts a span of an enabled callsite; none if nothing records here.
+pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<LiveSpan>> {
+    with(|local| local.start(callsite, parent))
+        .unwrap_or_else(|| outside(|local| local.start(callsite, parent)))
+}
+
+/// Makes the span current; it stays where it is if that cannot be.
+pub(crate) fn enter(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
+    with(|local| live.take().map(|live| local.push(Entry::Span(live)))).flatten()
+}
+
+/// Makes the context current.
+pub(crate) fn attach(context: &Context) -> Option<Token> {
+    with(|local| local.push(Entry::Context(context.clone())))
+}
+
+/// Makes the shared span current.
+pub(crate) fn enter_shared(span: SharedSpan, entered: Ticks) {
+    with(|local| local.push(Entry::Shared(span, entered)));
+}
+
+/// Undoes the last [`enter_shared`] of the span; returns when that was.
+pub(crate) fn exit_shared(span: &SharedSpan) -> Option<Ticks> {
+    // The removed entry is dropped out here: it may be the last owner of its span, and end it.
+    match with(|local| local.remove_shared(span)) {
+        Some(Entry::Shared(_, entered)) => Some(entered),
+        _ => None,
     }
+}
+
+/// Leaves the frame.
+pub(crate) fn detach(token: Token) {
+    drop(with(|local| local.remove(token)));
+}
+
+/// Leaves the frame and gives back its span.
+pub(crate) fn leave(token: Token) -> Option<Box<LiveSpan>> {
+    match with(|local| local.remove(token)) {
+        Some(Entry::Span(live)) => Some(live),
+        _ => None,
+    }
+}
+
+/// Leaves the frame and ends its span, if it is one that is open here.
+pub(crate) fn end_entered(token: Token) {
+    with(|local| {
+        if let Entry::Span(mut live) = local.remove(token) {
+            live.finish(live.outcome_so_far());
+            local.end(live, None);
+        }
+    });
+}
+
+/// Ends a span that is not entered, at the given time or now.
+pub(crate) fn end(live: Box<LiveSpan>, end: Option<Ticks>) {
+    let mut live = Some(live);
+    with(|local| live.take().map(|live| local.end(live, end)));
+    if let Some(live) = live {
+        outside(|local| local.end(live, end));
+    }
+}
+
+/// Runs `f` on state made for the occasion (rule 3).
+#[cold]
+fn outside<R>(f: impl FnOnce(&mut Local) -> R) -> R {
+    f(&mut Local::new())
 }
 
 impl Local {
     const fn new() -> Self {
         Self {
-            stack: Vec::new(),
+            frames: Vec::new(),
+            depth: 0,
+            last_token: 0,
             lanes: Vec::new(),
             pool: Vec::new(),
             ids: None,
             generation: 0,
             suppressed: 0,
-            last_token: 0,
         }
     }
 
-    #[inline]
     pub(crate) fn current(&self) -> Context {
-        self.stack
-            .last()
-            .map_or_else(Context::default, |frame| frame.context.clone())
+        self.top().cloned().unwrap_or_default()
     }
 
+    /// The current context.
     #[inline]
-    pub(crate) fn push(&mut self, context: Context, live: Live) -> Token {
-        self.push_at(context, live, Ticks::default())
+    fn top(&self) -> Option<&Context> {
+        let at = self.depth.checked_sub(1)?;
+        self.frames.get(at).and_then(|frame| frame.entry.context())
     }
 
-    /// Like [`push`](Self::push), with the time to be found by [`remove_shared`](Self::remove_shared).
-    #[inline]
-    pub(crate) fn push_at(&mut self, context: Context, live: Live, entered: Ticks) -> Token {
+    #[inline(always)]
+    fn push(&mut self, entry: Entry) -> Token {
         self.last_token += 1;
         let token = Token(NonZeroU64::new(self.last_token).unwrap_or(NonZeroU64::MIN));
-        self.stack.push(Frame {
-            context,
-            live,
-            token,
-            entered,
-        });
+        // A vacant frame has nothing to drop, so the entry is written in place.
+        if let Some(
+            frame @ Frame {
+                entry: Entry::Vacant,
+                ..
+            },
+        ) = self.frames.get_mut(self.depth)
+        {
+            frame.token = token;
+            frame.entry = entry;
+        } else {
+            self.grow(Frame { token, entry });
+        }
+        self.depth += 1;
         token
     }
 
-    #[inline]
-    pub(crate) fn remove(&mut self, token: Token) -> Option<Frame> {
-        if self.stack.last().is_some_and(|frame| frame.token == token) {
-            return self.stack.pop();
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, frame: Frame) {
+        self.frames.truncate(self.depth);
+        self.frames.push(frame);
+        let vacant = || Frame {
+            token: Token(NonZeroU64::MIN),
+            entry: Entry::Vacant,
+        };
+        let more = self.frames.len().max(FIRST_FRAMES);
+        self.frames
+            .extend(std::iter::repeat_with(vacant).take(more));
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, token: Token) -> Entry {
+        if let Some(at) = self.depth.checked_sub(1)
+            && let Some(frame) = self.frames.get_mut(at)
+            && frame.token == token
+        {
+            self.depth = at;
+            return std::mem::take(&mut frame.entry);
         }
         self.remove_where(|frame| frame.token == token)
     }
 
-    /// Removes the innermost frame of a shared span; returns when it was entered.
-    pub(crate) fn remove_shared(&mut self, span: &SharedSpan) -> Option<Ticks> {
-        let is_it = |frame: &Frame| matches!(&frame.live, Live::Shared(other) if other.is(span));
-        let frame = if self.stack.last().is_some_and(is_it) {
-            self.stack.pop()
-        } else {
-            self.remove_where(is_it)
-        };
-        frame.map(|frame| frame.entered)
+    fn remove_shared(&mut self, span: &SharedSpan) -> Entry {
+        self.remove_where(|frame| matches!(&frame.entry, Entry::Shared(other, _) if other.is(span)))
     }
 
+    /// Removes the innermost frame that fits, wherever it is.
     #[cold]
-    fn remove_where(&mut self, is_it: impl Fn(&Frame) -> bool) -> Option<Frame> {
-        let at = self.stack.iter().rposition(is_it)?;
-        Some(self.stack.remove(at))
+    fn remove_where(&mut self, fits: impl Fn(&Frame) -> bool) -> Entry {
+        let used = &mut self.frames[..self.depth];
+        let Some(at) = used.iter().rposition(fits) else {
+            return Entry::Vacant;
+        };
+        let entry = std::mem::take(&mut used[at].entry);
+        used[at..].rotate_left(1);
+        self.depth -= 1;
+        entry
     }
 
-    /// Takes what can be edited of the current span. A frame of a bare context leads to the frame of its span, if
-    /// that is entered further down on the same thread.
-    pub(crate) fn take_current(&mut self) -> Option<(Token, Live)> {
-        let current = self.stack.last()?.context.span_context();
-        let frame = self.stack.iter_mut().rev().find(|frame| {
-            frame.context.span_context().span_id() == current.span_id()
-                && !matches!(frame.live, Live::None)
-        })?;
-        match &frame.live {
-            Live::Shared(span) => Some((frame.token, Live::Shared(span.clone()))),
-            _ => Some((frame.token, std::mem::take(&mut frame.live))),
-        }
+    /// Takes what can be edited of the current span, leaving its context. A frame of a bare context leads to the
+    /// frame of its span, if that is entered further down on the same thread.
+    pub(crate) fn take_current(&mut self) -> Option<(Token, Entry)> {
+        let current = self.top()?.span_context().span_id();
+        let frame =
+            self.frames[..self.depth]
+                .iter_mut()
+                .rev()
+                .find(|frame| match &frame.entry {
+                    Entry::Span(live) => live.context().span_context().span_id() == current,
+                    Entry::Shared(span, _) => span.context().span_context().span_id() == current,
+                    _ => false,
+                })?;
+        let taken = match &frame.entry {
+            Entry::Shared(span, entered) => Entry::Shared(span.clone(), *entered),
+            _ => {
+                let context = frame.entry.context().cloned().unwrap_or_default();
+                std::mem::replace(&mut frame.entry, Entry::Context(context))
+            }
+        };
+        Some((frame.token, taken))
     }
 
     /// Gives back what [`take_current`](Self::take_current) took; returns it if the frame is gone by now.
     pub(crate) fn give_back(&mut self, token: Token, live: Box<LiveSpan>) -> Option<Box<LiveSpan>> {
-        match self
-            .stack
+        match self.frames[..self.depth]
             .iter_mut()
             .rev()
             .find(|frame| frame.token == token)
         {
             Some(frame) => {
-                frame.live = Live::Owned(live);
+                frame.entry = Entry::Span(live);
                 None
             }
             None => Some(live),
         }
     }
 
-    pub(crate) fn suppress(&mut self) {
+    pub(crate) const fn suppress(&mut self) {
         self.suppressed += 1;
     }
 
-    pub(crate) fn unsuppress(&mut self) {
+    pub(crate) const fn unsuppress(&mut self) {
         self.suppressed = self.suppressed.saturating_sub(1);
     }
 
@@ -201,10 +299,8 @@ impl Local {
         self.suppressed > 0
     }
 
-    /// Starts a span of an enabled callsite; a disabled one if nothing records here.
-    #[inline]
-    pub(crate) fn start(&mut self, callsite: &'static Callsite, parent: &Parent) -> Span {
-        let here = self.stack.last().map(|frame| &frame.context);
+    fn start(&mut self, callsite: &'static Callsite, parent: &Parent) -> Option<Box<LiveSpan>> {
+        let here = self.top();
         let inherited = here.map_or(0, Context::recorder);
         let (parent, number) = match parent {
             Parent::Current => (
@@ -217,107 +313,75 @@ impl Local {
             }
             Parent::Context(context) => (context.span_context(), context.recorder()),
         };
-        self.start_under(
-            callsite,
-            parent,
-            if number == 0 {
-                recorder::global_number()
-            } else {
-                number
-            },
-        )
+        self.start_under(callsite, parent, number)
     }
 
-    /// [`start`](Self::start) under the current context.
-    #[inline]
-    pub(crate) fn start_here(&mut self, callsite: &'static Callsite) -> Span {
-        let (parent, number) = match self.stack.last() {
-            Some(frame) if frame.context.recorder() != 0 => {
-                (frame.context.span_context(), frame.context.recorder())
-            }
-            Some(frame) => (frame.context.span_context(), recorder::global_number()),
-            None => (SpanContext::INVALID, recorder::global_number()),
+    #[inline(always)]
+    fn start_here(&mut self, callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
+        let (parent, number) = match self.top() {
+            Some(context) => (context.span_context(), context.recorder()),
+            None => (SpanContext::INVALID, 0),
         };
         self.start_under(callsite, parent, number)
     }
 
-    #[inline]
+    #[inline(always)]
     fn start_under(
         &mut self,
         callsite: &'static Callsite,
         parent: SpanContext,
         number: u32,
-    ) -> Span {
+    ) -> Option<Box<LiveSpan>> {
         if self.suppressed > 0 {
-            return Span::disabled();
+            return None;
         }
+        let number = if number == 0 {
+            recorder::global_number()
+        } else {
+            number
+        };
         self.reseed_after_fork();
         let generation = self.generation;
-        let ids = self.ids.get_or_insert_with(IdGenerator::seeded);
+        let ids = self.ids.get_or_insert_with(seeded);
         let (trace_id, flags) = if parent.is_valid() {
             (parent.trace_id(), parent.trace_flags())
         } else {
             (ids.trace_id(), TraceFlags::RANDOM)
         };
         let span_id = ids.span_id();
-        let Some(lane) = self.lane(number) else {
-            return Span::disabled();
-        };
+        let lane = find_lane(&mut self.lanes, number).filter(|lane| !lane.recorder.is_closed())?;
         let config = &lane.recorder.config;
         let sampled = config.sampler.samples(&parent, trace_id);
-        let context = Context::new(
-            SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false),
-            number,
+        lane.writer.tally(
+            if sampled {
+                recorder::STARTED
+            } else {
+                recorder::UNSAMPLED
+            },
+            1,
         );
-        if !sampled {
-            lane.writer.tally(recorder::UNSAMPLED, 1);
-            return Span::from_parts(context, None);
+        let mut live = self.pool.pop().unwrap_or_else(new_live_span);
+        let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
+        live.set_context(Context::new(context, number), sampled);
+        if sampled {
+            live.begin(callsite, parent, config, generation, clock::now());
         }
-        lane.writer.tally(recorder::STARTED, 1);
-        let (limits, poll_statistics) = (config.limits, config.poll_statistics);
-        let mut live = self.pool.pop().unwrap_or_default();
-        live.begin(
-            callsite,
-            parent,
-            limits,
-            generation,
-            poll_statistics,
-            clock::now(),
-        );
-        Span::from_parts(context, Some(live))
-    }
-
-    /// Leaves the frame and ends its span, if it is one that is open here.
-    #[inline]
-    pub(crate) fn end_entered(&mut self, token: Token) {
-        let Some(Frame {
-            context,
-            live: Live::Owned(mut live),
-            ..
-        }) = self.remove(token)
-        else {
-            return;
-        };
-        live.finish(if live.is_unwinding() {
-            Outcome::Panicked
-        } else {
-            Outcome::Completed
-        });
-        self.end(&context, live, clock::now());
+        Some(live)
     }
 
     /// Ends a span: one record, one counter.
-    #[inline]
-    pub(crate) fn end(&mut self, context: &Context, mut live: Box<LiveSpan>, end: Ticks) {
+    #[inline(always)]
+    fn end(&mut self, mut live: Box<LiveSpan>, end: Option<Ticks>) {
         // A span that a fork copied is its parent process's to end.
-        if live.generation() == throughline_ring::fork_generation()
-            && let Some(lane) = self.lane_even_if_closed(context.recorder())
+        if live.is_recording()
+            && live.generation() == throughline_ring::fork_generation()
+            && let Some(lane) = find_lane(&mut self.lanes, live.context().recorder())
         {
             let counted = if lane.recorder.is_closed() {
                 recorder::DROPPED_CLOSED
             } else {
-                let header: [u8; Header::LEN] = live.header(context.span_context(), end).encode();
-                match lane.writer.push(&header, live.body()) {
+                let header = live.header(end.unwrap_or_else(clock::now));
+                match lane.writer.push(header.encode(), live.body()) {
                     Ok(()) => recorder::PUBLISHED,
                     Err(_) => recorder::DROPPED_FULL,
                 }
@@ -338,58 +402,73 @@ impl Local {
             self.ids = None;
         }
     }
-
-    #[inline]
-    fn lane(&mut self, number: u32) -> Option<&mut Lane> {
-        self.lane_even_if_closed(number)
-            .filter(|lane| !lane.recorder.is_closed())
-    }
-
-    #[inline]
-    fn lane_even_if_closed(&mut self, number: u32) -> Option<&mut Lane> {
-        if self
-            .lanes
-            .first()
-            .is_none_or(|lane| lane.recorder.number != number)
-        {
-            self.find_lane(number)?;
-        }
-        self.lanes.first_mut()
-    }
-
-    /// Puts the lane of that recorder first, making it if there is none yet.
-    #[cold]
-    fn find_lane(&mut self, number: u32) -> Option<()> {
-        if number == 0 {
-            return None;
-        }
-        if let Some(at) = self
-            .lanes
-            .iter()
-            .position(|lane| lane.recorder.number == number)
-        {
-            self.lanes.swap(0, at);
-            return Some(());
-        }
-        let recorder = RecorderState::find(number)?;
-        self.lanes.retain(|lane| !lane.recorder.is_closed());
-        let writer = recorder.hub.writer();
-        self.lanes.insert(0, Lane { recorder, writer });
-        Some(())
-    }
 }
 
 impl Drop for Local {
     /// Ends what the thread left entered, so that a leaked guard costs no span.
     fn drop(&mut self) {
-        while let Some(Frame { context, live, .. }) = self.stack.pop() {
-            if let Live::Owned(mut live) = live {
+        while let Some(at) = self.depth.checked_sub(1) {
+            self.depth = at;
+            if let Entry::Span(mut live) = std::mem::take(&mut self.frames[at].entry) {
                 live.finish(Outcome::Cancelled);
-                self.end(&context, live, clock::now());
+                self.end(live, None);
             }
         }
     }
 }
 
+impl Entry {
+    #[inline]
+    fn context(&self) -> Option<&Context> {
+        match self {
+            Self::Span(live) => Some(live.context()),
+            Self::Shared(span, _) => Some(span.context_ref()),
+            Self::Context(context) => Some(context),
+            Self::Vacant => None,
+        }
+    }
+}
+
+/// The lane of that recorder, which is the first one as a rule.
+#[inline]
+fn find_lane(lanes: &mut Vec<Lane>, number: u32) -> Option<&mut Lane> {
+    if lanes
+        .first()
+        .is_none_or(|lane| lane.recorder.number != number)
+    {
+        bring_lane_forward(lanes, number)?;
+    }
+    lanes.first_mut()
+}
+
+/// Puts the lane of that recorder first, making it if there is none yet.
+#[cold]
+fn bring_lane_forward(lanes: &mut Vec<Lane>, number: u32) -> Option<()> {
+    if number == 0 {
+        return None;
+    }
+    if let Some(at) = lanes.iter().position(|lane| lane.recorder.number == number) {
+        lanes.swap(0, at);
+        return Some(());
+    }
+    let recorder = RecorderState::find(number)?;
+    lanes.retain(|lane| !lane.recorder.is_closed());
+    let writer = recorder.hub.writer();
+    lanes.insert(0, Lane { recorder, writer });
+    Some(())
+}
+
+#[cold]
+fn new_live_span() -> Box<LiveSpan> {
+    Box::default()
+}
+
+#[cold]
+fn seeded() -> IdGenerator {
+    IdGenerator::seeded()
+}
+
 /// Boxes that a thread keeps for its next spans.
 const POOLED_SPANS: usize = 256;
+/// Frames that a thread's stack starts with.
+const FIRST_FRAMES: usize = 16;

@@ -58,50 +58,72 @@ impl Header {
 
     #[inline]
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
+        let [high, low] = self.context.trace_id().halves();
+        let flags = self.context.trace_flags().to_u8();
+        let small = [
+            flags,
+            self.kind.to_otlp(),
+            self.status.to_otlp(),
+            self.outcome as u8,
+            self.marks.0,
+            0,
+            0,
+            0,
+        ];
+        let words = [
+            high,
+            low,
+            self.context.span_id().number(),
+            self.parent.number(),
+            self.start.get(),
+            self.end.get(),
+            self.busy,
+            self.longest_poll,
+            u64::from(self.polls) << 32 | u64::from(self.callsite),
+            u64::from_ne_bytes(small),
+        ];
         let mut bytes = [0; Self::LEN];
-        bytes[0..16].copy_from_slice(&self.context.trace_id().to_bytes());
-        bytes[16..24].copy_from_slice(&self.context.span_id().to_bytes());
-        bytes[24..32].copy_from_slice(&self.parent.to_bytes());
-        bytes[32..40].copy_from_slice(&self.start.get().to_ne_bytes());
-        bytes[40..48].copy_from_slice(&self.end.get().to_ne_bytes());
-        bytes[48..56].copy_from_slice(&self.busy.to_ne_bytes());
-        bytes[56..64].copy_from_slice(&self.longest_poll.to_ne_bytes());
-        bytes[64..68].copy_from_slice(&self.polls.to_ne_bytes());
-        bytes[68..72].copy_from_slice(&self.callsite.to_ne_bytes());
-        bytes[72] = self.context.trace_flags().to_u8();
-        bytes[73] = self.kind.to_otlp();
-        bytes[74] = self.status.to_otlp();
-        bytes[75] = self.outcome as u8;
-        bytes[76] = self.marks.0;
+        for (word, to) in words.iter().zip(bytes.chunks_exact_mut(8)) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
         bytes
     }
 
     fn decode(bytes: &[u8; Self::LEN]) -> Self {
-        let u64_at = |at| u64::from_ne_bytes(array(bytes, at));
-        let u32_at = |at| u32::from_ne_bytes(array(bytes, at));
-        let trace_id = TraceId::from_bytes(array(bytes, 0));
-        let span_id = SpanId::from_bytes(array(bytes, 16));
+        let mut words = [0; Self::LEN / 8];
+        for (word, from) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_ne_bytes(*from);
+        }
+        let [
+            high,
+            low,
+            span_id,
+            parent,
+            start,
+            end,
+            busy,
+            longest_poll,
+            numbers,
+            small,
+        ] = words;
+        let [flags, kind, status, outcome, marks, ..] = small.to_ne_bytes();
+        let trace_id = TraceId::from_halves([high, low]);
+        let span_id = SpanId::from_number(span_id);
         Self {
-            context: SpanContext::new(trace_id, span_id, TraceFlags::from_u8(bytes[72]), false),
-            parent: SpanId::from_bytes(array(bytes, 24)),
-            start: Ticks::from_raw(u64_at(32)),
-            end: Ticks::from_raw(u64_at(40)),
-            busy: u64_at(48),
-            longest_poll: u64_at(56),
-            polls: u32_at(64),
-            callsite: u32_at(68),
-            kind: SpanKind::from_otlp(bytes[73]),
-            status: Status::from_otlp(bytes[74]),
-            outcome: Outcome::from_number(bytes[75]),
-            marks: Marks(bytes[76]),
+            context: SpanContext::new(trace_id, span_id, TraceFlags::from_u8(flags), false),
+            parent: SpanId::from_number(parent),
+            start: Ticks::from_raw(start),
+            end: Ticks::from_raw(end),
+            busy,
+            longest_poll,
+            polls: (numbers >> 32) as u32,
+            callsite: numbers as u32,
+            kind: SpanKind::from_otlp(kind),
+            status: Status::from_otlp(status),
+            outcome: Outcome::from_number(outcome),
+            marks: Marks(marks),
         }
     }
-}
-
-fn array<const N: usize>(bytes: &[u8; Header::LEN], at: usize) -> [u8; N] {
-    let mut part = [0; N];
-    part.copy_from_slice(&bytes[at..at + N]);
-    part
 }
 
 /// An ended span, as [`Recorder::drain`](crate::Recorder::drain) offers it.

@@ -11,10 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::clock::{self, Ticks};
 use crate::context::Context;
-use crate::kind::Outcome;
 use crate::live::LiveSpan;
-use crate::local::{self, Live};
-use crate::span;
+use crate::local;
 
 /// A span with several owners. It ends at [`end`](Self::end), or when the last owner goes.
 ///
@@ -52,15 +50,14 @@ impl SharedSpan {
         } else {
             Ticks::default()
         };
-        local::with(|local| local.push_at(self.context(), Live::Shared(self.clone()), entered));
+        local::enter_shared(self.clone(), entered);
     }
 
     /// Undoes the last [`enter`](Self::enter) of this span on this thread; does nothing if there was none.
     pub fn exit(&self) {
-        let Some(entered) = local::with(|local| local.remove_shared(self)).flatten() else {
-            return;
-        };
-        if self.is_sampled() {
+        if let Some(entered) = local::exit_shared(self)
+            && self.is_sampled()
+        {
             let left = clock::now();
             self.edit(|live| live.add_poll(entered, left));
         }
@@ -70,7 +67,9 @@ impl SharedSpan {
     pub fn edit<R>(&self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
         let editing = Editing::begin();
         let mut live = editing.lock(&self.0.live)?;
-        live.as_deref_mut().map(edit)
+        live.as_deref_mut()
+            .filter(|live| live.is_recording())
+            .map(edit)
     }
 
     /// Ends the span at the time of its last [`exit`](Self::exit), or now if it was never entered. Later calls do
@@ -80,8 +79,12 @@ impl SharedSpan {
         let taken = editing.lock(&self.0.live).and_then(|mut live| live.take());
         drop(editing);
         if let Some(live) = taken {
-            end(&self.0.context, live);
+            end(live);
         }
+    }
+
+    pub(crate) fn context_ref(&self) -> &Context {
+        &self.0.context
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
@@ -89,18 +92,10 @@ impl SharedSpan {
     }
 }
 
-fn end(context: &Context, live: Box<LiveSpan>) {
-    let end = if live.polls() > 0 {
-        live.last_exit()
-    } else {
-        clock::now()
-    };
-    let outcome = if live.is_unwinding() {
-        Outcome::Panicked
-    } else {
-        Outcome::Completed
-    };
-    span::finish(context, live, outcome, end);
+fn end(mut live: Box<LiveSpan>) {
+    let end = (live.polls() > 0).then(|| live.last_exit());
+    live.finish(live.outcome_so_far());
+    local::end(live, end);
 }
 
 impl Drop for Inner {
@@ -111,7 +106,7 @@ impl Drop for Inner {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
         {
-            end(&self.context, live);
+            end(live);
         }
     }
 }

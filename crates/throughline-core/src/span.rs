@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use throughline_wire::AsKey;
 
 use crate::callsite::Callsite;
-use crate::clock::{self, Ticks};
+use crate::clock::Ticks;
 use crate::context::{Context, Parent};
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::live::{EventFields, LiveSpan};
-use crate::local::{self, Live, Token};
+use crate::local::{self, Token};
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
 use crate::value::AttributeValue;
@@ -23,7 +23,6 @@ use crate::value::AttributeValue;
 #[derive(Debug)]
 #[must_use = "a span that is dropped at once measures nothing; enter it or wrap a future in it"]
 pub struct Span {
-    context: Context,
     live: Option<Box<LiveSpan>>,
 }
 
@@ -36,7 +35,9 @@ impl Span {
         if !callsite.is_enabled() {
             return Self::disabled();
         }
-        local::with_any(|local| local.start_here(callsite))
+        Self {
+            live: local::start_here(callsite),
+        }
     }
 
     /// Starts a span under the given parent.
@@ -45,67 +46,61 @@ impl Span {
         if !callsite.is_enabled() {
             return Self::disabled();
         }
-        let parent = parent.into();
-        local::with_any(|local| local.start(callsite, &parent))
+        Self {
+            live: local::start(callsite, &parent.into()),
+        }
     }
 
     /// A span that is not there: it records nothing and does not become current.
     #[inline]
-    pub fn disabled() -> Self {
-        Self {
-            context: Context::default(),
-            live: None,
-        }
+    pub const fn disabled() -> Self {
+        Self { live: None }
     }
 
     /// Whether what is recorded on the span goes anywhere. Expensive values need not be computed otherwise.
     #[inline]
-    pub const fn is_recording(&self) -> bool {
-        self.live.is_some()
+    pub fn is_recording(&self) -> bool {
+        self.live.as_deref().is_some_and(LiveSpan::is_recording)
     }
 
     /// Whether the span is not there at all; an unsampled span is there.
     #[inline]
-    pub fn is_disabled(&self) -> bool {
-        self.live.is_none() && !self.context.span_context().is_valid()
+    pub const fn is_disabled(&self) -> bool {
+        self.live.is_none()
     }
 
-    /// The context that makes others children of this span.
-    #[inline]
+    /// The context that makes others children of this span; an empty one if the span is disabled.
     pub fn context(&self) -> Context {
-        self.context.clone()
+        self.live
+            .as_deref()
+            .map(|live| live.context().clone())
+            .unwrap_or_default()
     }
 
     /// Adds an attribute whose key the span does not have yet, without looking for an earlier value.
     #[inline]
     pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
-        if let Some(live) = &mut self.live {
-            live.attribute(key, value);
-        }
+        self.edit(|live| live.attribute(key, value));
     }
 
     /// Edits the span, if it is recording.
     #[inline]
     pub fn edit<R>(&mut self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        self.live.as_deref_mut().map(edit)
+        self.live
+            .as_deref_mut()
+            .filter(|live| live.is_recording())
+            .map(edit)
     }
 
     /// Makes the span current on this thread until the guard is dropped, which ends it.
     #[inline]
     pub fn enter(mut self) -> SpanGuard {
-        let mut guard = SpanGuard {
-            token: None,
-            outside: None,
+        let token = self.push();
+        SpanGuard {
+            token,
+            outside: self,
             not_send: PhantomData,
-        };
-        if self.is_disabled() {
-            return guard;
         }
-        guard.token = self.push();
-        if guard.token.is_none() {
-            guard.outside = Some(Box::new(self));
-        }
-        guard
     }
 
     /// Runs `f` with the span current, then ends the span.
@@ -116,7 +111,7 @@ impl Span {
 
     /// Turns the span into one that several threads may enter and edit.
     pub fn share(mut self) -> SharedSpan {
-        SharedSpan::new(self.context.clone(), self.live.take())
+        SharedSpan::new(self.context(), self.live.take())
     }
 
     /// Ends the span now.
@@ -126,72 +121,56 @@ impl Span {
     }
 
     #[inline]
-    pub(crate) fn from_parts(context: Context, live: Option<Box<LiveSpan>>) -> Self {
-        Self { context, live }
+    pub(crate) fn from_live(live: Box<LiveSpan>) -> Self {
+        Self { live: Some(live) }
     }
 
     #[inline]
-    pub(crate) const fn live(&self) -> Option<&LiveSpan> {
-        match &self.live {
-            Some(live) => Some(live),
-            None => None,
-        }
+    pub(crate) fn live(&self) -> Option<&LiveSpan> {
+        self.live.as_deref()
     }
 
-    /// Moves the span onto the thread's stack; it stays here if the stack cannot be reached.
+    /// Moves the span onto the thread's stack; it stays here if it is disabled or the stack cannot be reached.
     #[inline]
     pub(crate) fn push(&mut self) -> Option<Token> {
-        local::with(|local| {
-            let live = self.live.take().map_or(Live::None, Live::Owned);
-            local.push(self.context.clone(), live)
-        })
-    }
-
-    /// Like [`push`](Self::push), for a span that is there.
-    pub(crate) fn push_unless_disabled(&mut self) -> Option<Token> {
-        if self.is_disabled() {
-            None
+        if self.live.is_some() {
+            local::enter(&mut self.live)
         } else {
-            self.push()
+            None
         }
     }
 
     /// Moves the span back from the thread's stack.
     #[inline]
     pub(crate) fn pop(&mut self, token: Token) {
-        let frame = local::with(|local| local.remove(token)).flatten();
-        if let Some(Live::Owned(live)) = frame.map(|frame| frame.live) {
-            self.live = Some(live);
-        }
+        self.live = local::leave(token);
     }
 
     /// Ends the span at that time, in that way.
-    #[inline]
-    pub(crate) fn finish(&mut self, outcome: Outcome, end: Ticks) {
-        if let Some(live) = self.live.take() {
-            finish(&self.context, live, outcome, end);
+    pub(crate) fn finish(&mut self, outcome: Outcome, end: Option<Ticks>) {
+        if let Some(mut live) = self.live.take() {
+            live.finish(outcome);
+            local::end(live, end);
         }
+    }
+
+    #[cold]
+    fn finish_as_it_is(&mut self) {
+        let outcome = self
+            .live
+            .as_deref()
+            .map_or(Outcome::Completed, LiveSpan::outcome_so_far);
+        self.finish(outcome, None);
     }
 }
 
 impl Drop for Span {
     #[inline]
     fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
-            let outcome = if live.is_unwinding() {
-                Outcome::Panicked
-            } else {
-                Outcome::Completed
-            };
-            finish(&self.context, live, outcome, clock::now());
+        if self.live.is_some() {
+            self.finish_as_it_is();
         }
     }
-}
-
-#[inline]
-pub(crate) fn finish(context: &Context, mut live: Box<LiveSpan>, outcome: Outcome, end: Ticks) {
-    live.finish(outcome);
-    local::with_any(|local| local.end(context, live, end));
 }
 
 /// Keeps a span current on this thread; ends it when dropped.
@@ -203,43 +182,28 @@ pub(crate) fn finish(context: &Context, mut live: Box<LiveSpan>, outcome: Outcom
 pub struct SpanGuard {
     token: Option<Token>,
     /// The span, if the thread's stack could not take it.
-    outside: Option<Box<Span>>,
+    outside: Span,
     not_send: PhantomData<*const ()>,
 }
 
 impl SpanGuard {
     /// Leaves the span without ending it.
     pub fn exit(mut self) -> Span {
-        self.take().unwrap_or_else(Span::disabled)
+        if let Some(token) = self.token.take() {
+            self.outside.pop(token);
+        }
+        std::mem::replace(&mut self.outside, Span::disabled())
     }
 
     /// Edits the span, if it is recording.
     pub fn edit<R>(&mut self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        if let Some(span) = &mut self.outside {
-            return span.edit(edit);
-        }
-        let token = self.token?;
-        let mut frame = local::with(|local| local.remove(token)).flatten()?;
-        let result = match &mut frame.live {
-            Live::Owned(live) => Some(edit(live)),
-            _ => None,
-        };
-        self.token = local::with(|local| local.push(frame.context, frame.live));
-        result
-    }
-
-    fn take(&mut self) -> Option<Span> {
-        // Taken, so that the destructor finds nothing to end.
         let Some(token) = self.token.take() else {
-            return self.outside.take().map(|span| *span);
+            return self.outside.edit(edit);
         };
-        let frame = local::with(|local| local.remove(token)).flatten()?;
-        let live = if let Live::Owned(live) = frame.live {
-            Some(live)
-        } else {
-            None
-        };
-        Some(Span::from_parts(frame.context, live))
+        self.outside.pop(token);
+        let result = self.outside.edit(edit);
+        self.token = self.outside.push();
+        result
     }
 }
 
@@ -247,7 +211,7 @@ impl Drop for SpanGuard {
     #[inline]
     fn drop(&mut self) {
         if let Some(token) = self.token {
-            local::with(|local| local.end_entered(token));
+            local::end_entered(token);
         }
     }
 }

@@ -53,14 +53,14 @@ pub struct DebugValue<'a, T: ?Sized>(&'a T);
 impl<T: fmt::Display + ?Sized> AttributeValue for DisplayValue<'_, T> {
     #[inline]
     fn write(&self, writer: ValueWriter<'_>) {
-        writer.display(&self.0);
+        writer.formatted(format_args!("{}", self.0));
     }
 }
 
 impl<T: fmt::Debug + ?Sized> AttributeValue for DebugValue<'_, T> {
     #[inline]
     fn write(&self, writer: ValueWriter<'_>) {
-        writer.debug(&self.0);
+        writer.formatted(format_args!("{:?}", self.0));
     }
 }
 
@@ -127,7 +127,7 @@ impl AttributeValue for Duration {
 impl AttributeValue for fmt::Arguments<'_> {
     #[inline]
     fn write(&self, writer: ValueWriter<'_>) {
-        writer.display(self);
+        writer.formatted(*self);
     }
 }
 

@@ -90,14 +90,12 @@ impl Batcher {
     /// fit any more, so a batch never exceeds its bounds unless one span does.
     pub(crate) fn push(&mut self, record: &Record<'_>, now: Instant) -> Pushed {
         let callsite = record.callsite();
-        let at_most = record.len()
-            + callsite.name().len()
-            + callsite.static_fields().len()
-            + ENCODING_SLACK;
+        let at_most =
+            record.len() + callsite.name().len() + callsite.static_fields().len() + ENCODING_SLACK;
         if at_most + self.resource.len() > MAX_REQUEST_BYTES {
             return Pushed::Oversize;
         }
-        let full = self.spans >= self.bounds.spans || self.bytes + at_most > self.bounds.bytes;
+        let full = self.is_full() || self.bytes + at_most > self.bounds.bytes;
         let sealed = if full { self.seal() } else { None };
 
         let index = self.scope_of(record);
@@ -125,6 +123,11 @@ impl Batcher {
         self.bytes = 0;
         self.since = None;
         Some(Batch::new(Bytes::from(request), mem::take(&mut self.spans)))
+    }
+
+    /// Whether the batch under construction has as many spans as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        self.spans >= self.bounds.spans
     }
 
     /// Spans in the batch under construction.

@@ -66,6 +66,12 @@ impl Delivery {
         }
     }
 
+    /// Where the batches go, for messages.
+    pub(crate) fn destination(&self) -> String {
+        catch_unwind(AssertUnwindSafe(|| self.exporter.destination()))
+            .unwrap_or_else(|_| "the exporter".to_owned())
+    }
+
     /// Sends a batch until it is accepted, refused, or out of time. `failed` hears
     /// of each failed attempt and whether another one follows.
     pub(crate) async fn send(
@@ -115,11 +121,7 @@ impl Delivery {
         bounded(|| exporter.flush(), deadline, urgency).await
     }
 
-    async fn attempt(
-        &mut self,
-        batch: &Batch,
-        deadline: Instant,
-    ) -> Result<Receipt, ExportError> {
+    async fn attempt(&mut self, batch: &Batch, deadline: Instant) -> Result<Receipt, ExportError> {
         let deadline = deadline.min(after(self.timeouts.attempt));
         let batch = batch.clone();
         let Self {
@@ -278,3 +280,6 @@ async fn changed(urgency: &mut watch::Receiver<Urgency>) {
 fn after(wait: Duration) -> Instant {
     Instant::now() + wait.min(FOREVER)
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,9 @@ impl Endpoint {
         if authority.as_str().contains('@') {
             return Err(EndpointError::UserInformation);
         }
-        if authority.host().is_empty() {
+        let host = authority.host();
+        let has_port = authority.as_str().len() > host.len();
+        if host.is_empty() || has_port && authority.port_u16().is_none() {
             return Err(EndpointError::NotUrl);
         }
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);

@@ -222,10 +222,7 @@ mod tests {
         for value in [None, Some(""), Some("  ")] {
             assert_eq!(with(value, |env| env.text("X")), (None, vec![]));
             assert_eq!(with(value, |env| env.boolean("X")), (None, vec![]));
-            assert_eq!(
-                with(value, |env| env.number("X", 1..=9, 5)),
-                (None, vec![])
-            );
+            assert_eq!(with(value, |env| env.number("X", 1..=9, 5)), (None, vec![]));
             assert_eq!(with(value, |env| env.ratio("X", 1.0)), (None, vec![]));
             assert_eq!(
                 with(value, |env| env.choice("X", &[("a", 1)], "a")),

@@ -266,7 +266,10 @@ mod tests {
         let (mut notices, now) = notices();
         let error = ExportError::permanent("400", format!("400: \n\u{1b}[2J{}", "x".repeat(1000)));
         let line = notices.gave_up(now, &error, 1).unwrap();
-        assert!(!line.contains(['\n', '\u{1b}']) && line.len() < 450, "{line}");
+        assert!(
+            !line.contains(['\n', '\u{1b}']) && line.len() < 450,
+            "{line}"
+        );
     }
 
     #[test]

@@ -182,8 +182,8 @@ fn no_response(error: hyper_util::client::legacy::Error) -> ExportError {
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |error| error.source())
-        .find_map(|error| error.downcast_ref())
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.into_iter().find_map(|error| error.downcast_ref())
 }
 
 fn message_field(message: &[u8], number: u32) -> Option<&[u8]> {

@@ -34,6 +34,8 @@ pub(crate) struct Queue {
     items: RefCell<VecDeque<Item>>,
     spans: Cell<u64>,
     bytes: Cell<usize>,
+    /// Spans and bytes of the batch in flight.
+    in_flight: Cell<(u64, usize)>,
     capacity: Capacity,
     /// An item was pushed.
     filled: Notify,
@@ -47,6 +49,7 @@ impl Queue {
             items: RefCell::default(),
             spans: Cell::new(0),
             bytes: Cell::new(0),
+            in_flight: Cell::default(),
             capacity,
             filled: Notify::new(),
             settled: Notify::new(),
@@ -65,18 +68,22 @@ impl Queue {
     /// Takes the first item, waiting for one if need be.
     pub(crate) async fn pop(&self) -> Item {
         loop {
-            if let Some(item) = self.items.borrow_mut().pop_front() {
+            let first = self.items.borrow_mut().pop_front();
+            if let Some(item) = first {
+                if let Item::Batch(batch) = &item {
+                    self.in_flight.set((batch.spans(), batch.request().len()));
+                }
                 return item;
             }
             self.filled.notified().await;
         }
     }
 
-    /// Says that a batch that was popped is done with.
-    pub(crate) fn settle(&self, batch: &Batch) {
-        self.spans.set(self.spans.get().saturating_sub(batch.spans()));
-        self.bytes
-            .set(self.bytes.get().saturating_sub(batch.request().len()));
+    /// Says that the batch that was popped last is done with.
+    pub(crate) fn settle(&self) {
+        let (spans, bytes) = self.in_flight.take();
+        self.spans.set(self.spans.get() - spans);
+        self.bytes.set(self.bytes.get() - bytes);
         self.settled.notify_one();
     }
 
@@ -98,6 +105,10 @@ impl Queue {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.get()
+    }
+
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.capacity.bytes
     }
 }
 
@@ -122,11 +133,10 @@ mod tests {
         queue.push(Item::Batch(batch(4, 60)));
         queue.push(Item::Close);
         assert!(queue.has_room(5, 39) && !queue.has_room(6, 0) && !queue.has_room(0, 40));
-        let Item::Batch(first) = queue.pop().await else {
-            panic!("the first item is the batch");
-        };
+        assert!(matches!(queue.pop().await, Item::Batch(_)));
         assert!(!queue.is_idle());
-        queue.settle(&first);
+        queue.settle();
+        queue.settle();
         assert!(queue.is_idle() && queue.bytes() == 0);
         queue.settled().await;
         assert!(matches!(queue.pop().await, Item::Close));

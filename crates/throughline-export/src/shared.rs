@@ -12,7 +12,7 @@
 //!    held the lock when the fork came.
 
 use std::ops::ControlFlow;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use throughline_core::Recorder;
@@ -28,8 +28,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
-    /// Wakes the drain.
-    pub(crate) wake: Notify,
+    /// Wakes the drain. Recording threads hold it too, without the rest.
+    pub(crate) wake: Arc<Notify>,
     state: Mutex<State>,
     changed: Condvar,
     urgency: watch::Sender<Urgency>,
@@ -47,15 +47,17 @@ struct State {
     flush_asked: u64,
     /// The number of the last flush that is done; lower ones are done too.
     flush_done: u64,
-    /// The counts when the shutdown began.
+    /// The counts when the last report was made.
+    reported: Snapshot,
+    /// The counts that the report of the shutdown starts from, once it has begun.
     closing: Option<Snapshot>,
     stopped: bool,
     /// What the shutdown achieved, once it is over.
     outcome: Option<FlushReport>,
 }
 
-/// The counts at the beginning of a flush.
-#[derive(Clone, Copy)]
+/// The counts at a certain time.
+#[derive(Clone, Copy, Default)]
 struct Snapshot {
     exported: u64,
     failed: u64,
@@ -77,7 +79,7 @@ impl Shared {
     pub(crate) fn new(recorder: Recorder) -> Self {
         Self {
             recorder,
-            wake: Notify::new(),
+            wake: Arc::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
             urgency: watch::Sender::default(),
@@ -88,14 +90,14 @@ impl Shared {
     /// wait for.
     pub(crate) fn flush(&self, timeout: Duration) -> FlushReport {
         let mut state = self.lock();
-        let before = self.snapshot(&state);
+        let before = state.reported;
         state.flush_asked += 1;
         let number = state.flush_asked;
         self.urgency.send_modify(|urgency| urgency.nudges += 1);
         self.wake.notify_one();
         let done = |state: &State| state.stopped || state.flush_done >= number;
-        let (state, timed_out) = self.wait(state, timeout, done);
-        self.report(&state, before, timed_out)
+        let (mut state, timed_out) = self.wait(state, timeout, done);
+        self.report(&mut state, before, timed_out)
     }
 
     /// Closes the recorder and begins the shutdown, or joins the one that was begun,
@@ -106,7 +108,7 @@ impl Shared {
         let before = match state.closing {
             Some(before) => before,
             None => {
-                let before = self.snapshot(&state);
+                let before = state.reported;
                 state.closing = Some(before);
                 self.urgency.send_modify(|urgency| {
                     let deadline = tokio::time::Instant::now() + timeout.min(FOREVER);
@@ -117,10 +119,11 @@ impl Shared {
             }
         };
         let timeout = timeout.saturating_add(SHUTDOWN_GRACE);
-        let (state, timed_out) = self.wait(state, timeout, |state| state.stopped);
-        state
-            .outcome
-            .unwrap_or_else(|| self.report(&state, before, timed_out))
+        let (mut state, timed_out) = self.wait(state, timeout, |state| state.stopped);
+        match state.outcome {
+            Some(outcome) => outcome,
+            None => self.report(&mut state, before, timed_out),
+        }
     }
 
     pub(crate) fn stats(&self) -> PipelineStats {
@@ -146,8 +149,7 @@ impl Shared {
         // The recorder is asked last, so that what left its buffers meanwhile is not
         // counted twice.
         let recorded = self.recorder.stats();
-        let taken =
-            stats.in_flight + stats.exported + stats.failed.total() + stats.dropped.total();
+        let taken = stats.in_flight + stats.exported + stats.failed.total() + stats.dropped.total();
         stats.queued = recorded.published.saturating_sub(taken);
         stats.started = recorded.started;
         stats.live = recorded.live();
@@ -228,10 +230,10 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Counts whatever an unwound export loop left behind.
-    pub(crate) fn unwound(&self, queued: u64) {
+    /// Counts the batch that was in flight when the export loop unwound.
+    pub(crate) fn unwound(&self) {
         let mut state = self.lock();
-        let spans = std::mem::take(&mut state.in_flight) + queued;
+        let spans = std::mem::take(&mut state.in_flight);
         state.failed.add("panic", spans);
     }
 
@@ -244,23 +246,23 @@ impl Shared {
         state.stopped = true;
         if let Some(before) = state.closing {
             let too_late = self.is_too_late();
-            state.outcome = Some(self.report(&state, before, too_late));
+            state.outcome = Some(self.report(&mut state, before, too_late));
         }
         self.changed.notify_all();
     }
 
-    fn snapshot(&self, state: &State) -> Snapshot {
+    /// Reports what has happened since `before`. The next flush starts from here;
+    /// one that is under way keeps its own start, so that flushes at the same time
+    /// all hear of a failure.
+    fn report(&self, state: &mut State, before: Snapshot, timed_out: bool) -> FlushReport {
         let recorded = self.recorder.stats();
-        Snapshot {
+        let now = Snapshot {
             exported: state.exported,
             failed: state.failed.total(),
             dropped: state.dropped.total() + recorded.dropped_full + recorded.dropped_closed,
             exporter_failures: state.exporter_failures,
-        }
-    }
-
-    fn report(&self, state: &State, before: Snapshot, timed_out: bool) -> FlushReport {
-        let now = self.snapshot(state);
+        };
+        state.reported = now;
         FlushReport {
             exported: now.exported - before.exported,
             failed: now.failed - before.failed,

@@ -108,16 +108,19 @@ impl fmt::Display for PipelineStats {
     }
 }
 
-/// What a flush or a shutdown achieved, counted from its beginning to its end.
+/// What a flush or a shutdown achieved.
+///
+/// The counts begin where those of the flush before it ended (or with the
+/// pipeline), so that what failed in the background is told once, too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[must_use = "a flush may have failed"]
 #[non_exhaustive]
 pub struct FlushReport {
-    /// Spans that the exporter accepted meanwhile.
+    /// Spans that the exporter accepted.
     pub exported: u64,
-    /// Spans that the exporter did not accept meanwhile.
+    /// Spans that the exporter did not accept.
     pub failed: u64,
-    /// Spans dropped meanwhile without reaching the exporter.
+    /// Spans dropped without reaching the exporter.
     pub dropped: u64,
     /// Whether the time was over before the work was.
     pub timed_out: bool,
@@ -129,7 +132,8 @@ pub struct FlushReport {
 }
 
 impl FlushReport {
-    /// Whether every span that had ended before the call was accepted.
+    /// Whether every span that ended before the call, and after the flush before it,
+    /// was accepted.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let Self {
@@ -206,7 +210,16 @@ mod tests {
             ..good
         };
         assert!(!late.is_complete());
-        assert_eq!(late.to_string(), "5 spans exported, 0 failed, 0 dropped, out of time");
-        assert!(!FlushReport { forked: true, ..good }.is_complete());
+        assert_eq!(
+            late.to_string(),
+            "5 spans exported, 0 failed, 0 dropped, out of time"
+        );
+        assert!(
+            !FlushReport {
+                forked: true,
+                ..good
+            }
+            .is_complete()
+        );
     }
 }

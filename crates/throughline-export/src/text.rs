@@ -46,13 +46,13 @@ pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && io.raw_os_error().is_some()
-        {
-            return operating_system_error(io);
-        }
         innermost = error;
-        next = error.source();
+        next = match error.downcast_ref::<io::Error>() {
+            Some(io) if io.raw_os_error().is_some() => return operating_system_error(io),
+            // The error that this one was made of is not its source.
+            Some(io) => io.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
     }
     innermost.to_string()
 }

@@ -358,3 +358,13 @@ const _: () = assert!(
     "the byte bound must count the real size"
 );
 const _: () = assert!(OVERSIZE_FRAME <= MIN_CAPACITY && OVERSIZE_FRAME.is_multiple_of(ALIGN));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_take_their_length_field_and_whole_words() {
+        assert_eq!([0, 1, 4, 5, 8].map(frame_len), [4, 8, 8, 12, 12]);
+    }
+}

@@ -46,3 +46,24 @@ impl Default for HubConfig {
 
 /// Keeps every length and offset inside a chunk well within a `u32`.
 const MAX_CHUNK_BYTES: usize = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunk_sizes_are_rounded_up_within_their_limits() {
+        let whole = |chunk_bytes| {
+            let config = HubConfig {
+                max_bytes: 0,
+                chunk_bytes,
+            };
+            config.chunk_capacity() + OVERHEAD
+        };
+        let asked = [0, 128, 129, 32 << 10, 1 << 30, usize::MAX];
+        assert_eq!(
+            asked.map(whole),
+            [128, 128, 192, 32 << 10, 1 << 30, 1 << 30]
+        );
+    }
+}

@@ -240,3 +240,29 @@ impl Drop for Owned<'_> {
         self.0.store(0, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Hub;
+
+    fn lanes(hub: &std::sync::Arc<Hub>) -> usize {
+        let inner = hub.share();
+        inner.lanes_from(inner.first_lane()).count()
+    }
+
+    #[test]
+    fn lanes_are_as_many_as_writers_at_one_time() {
+        let hub = Hub::new(HubConfig::default());
+        for round in 0..1000 {
+            let mut writers = [hub.writer(), hub.writer(), hub.writer()];
+            if round % 2 == 0 {
+                let [used, ..] = &mut writers;
+                assert!(used.push([], b"record").is_ok());
+            }
+            drop(writers);
+            hub.drain(|_| ControlFlow::Continue(()));
+        }
+        assert_eq!(lanes(&hub), 3);
+    }
+}

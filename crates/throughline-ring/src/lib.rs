@@ -13,7 +13,7 @@
 //!
 //! let hub = Hub::new(HubConfig::default());
 //! let mut writer = hub.writer();
-//! writer.push(b"head", b"body").expect("an empty hub has room");
+//! writer.push(*b"head", b"body").expect("an empty hub has room");
 //! writer.tally(0, 1);
 //!
 //! let mut seen = Vec::new();

@@ -39,6 +39,7 @@ mod real {
 #[cfg(throughline_loom)]
 mod model {
     use std::collections::VecDeque;
+    use std::hash::{DefaultHasher, Hash, Hasher};
     use std::sync::PoisonError;
 
     use loom::cell::UnsafeCell;
@@ -52,8 +53,9 @@ mod model {
     /// All threads of a model run on one thread of the system, so the address
     /// of a system thread-local would not tell them apart.
     pub(crate) fn thread_token() -> usize {
-        loom::thread_local!(static TOKEN: Box<u8> = Box::new(0));
-        TOKEN.with(|token| std::ptr::from_ref::<u8>(token).addr())
+        let mut hasher = DefaultHasher::new();
+        loom::thread::current().id().hash(&mut hasher);
+        (hasher.finish() | 1) as usize
     }
 
     /// One tracked cell per four bytes of a chunk: a read that is not ordered

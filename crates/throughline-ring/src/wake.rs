@@ -9,6 +9,8 @@
 //! 3. So either `sleep` sees the announcement, or the announcer sees the
 //!    sleeper: both make their mark, then a sequentially consistent fence, then
 //!    look at the other's mark.
+//! 4. `asleep` is changed by exchanges only, never by plain stores, so that the
+//!    changes of both sides stand in one chain, each aware of the one before.
 
 use std::ptr;
 
@@ -91,7 +93,7 @@ impl Wake {
     pub(crate) fn begin(&self) {
         // Relaxed: a writer that still sees the old value calls the waker of a
         // consumer that is awake, which is harmless.
-        self.asleep.store(false, Ordering::Relaxed);
+        self.asleep.swap(false, Ordering::Relaxed);
         // Acquire pairs with the release in `announce`.
         let announced = self.announced.load(Ordering::Acquire);
         // Relaxed: read by the consumer itself.
@@ -102,7 +104,7 @@ impl Wake {
     /// announced since `begin`.
     pub(crate) fn sleep(&self) -> bool {
         // Relaxed: ordered by the fence.
-        self.asleep.store(true, Ordering::Relaxed);
+        self.asleep.swap(true, Ordering::Relaxed);
         // Pairs with the fence in `announce`, rule 3.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence, and `begun` is the consumer's own.
@@ -110,7 +112,7 @@ impl Wake {
             return true;
         }
         // Relaxed: as in `begin`.
-        self.asleep.store(false, Ordering::Relaxed);
+        self.asleep.swap(false, Ordering::Relaxed);
         false
     }
 }

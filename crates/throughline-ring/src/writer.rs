@@ -23,7 +23,12 @@ use crate::lane::Lane;
 use crate::sync::Arc;
 
 /// Appends records to a [`Hub`], in order. One thread at a time; it may be
-/// moved to another.
+/// moved to another, but not shared:
+///
+/// ```compile_fail
+/// fn shared<T: Sync>() {}
+/// shared::<throughline_ring::Writer>();
+/// ```
 ///
 /// Dropping it loses nothing: what it wrote stays for the consumer, its counts
 /// stay in the hub's.
@@ -72,7 +77,7 @@ impl Writer {
     ///
     /// [`Full`] if the hub's byte bound leaves no room for the record.
     #[inline]
-    pub fn push<const H: usize>(&mut self, header: &[u8; H], body: &[u8]) -> Result<(), Full> {
+    pub fn push<const H: usize>(&mut self, header: [u8; H], body: &[u8]) -> Result<(), Full> {
         const { assert!(H <= 1 << 16, "a record's fixed header is small") };
         // No overflow: a slice is at most `isize::MAX` long.
         let needed = frame_len(H + body.len());
@@ -82,13 +87,15 @@ impl Writer {
         {
             let at = self.at.get();
             // SAFETY: the chunk is ours to write (rule 2) and has the room.
-            unsafe { chunk.write_frame(at, header, body) };
+            unsafe { chunk.write_frame(at, &header, body) };
             self.at.set(at + needed);
             // SAFETY: the frame is whole, and so are all below it.
             unsafe { chunk.publish(at + needed) };
             return Ok(());
         }
-        self.push_slow(header, body)
+        // A copy, so that the fast path may keep the header in registers.
+        let spilled = header;
+        self.push_slow(&spilled, body)
     }
 
     /// Adds `n` to a counter of this lane, see [`Hub::tallies`]. What the

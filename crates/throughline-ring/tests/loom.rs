@@ -9,6 +9,7 @@
 //! chunk that is never freed.
 
 #![cfg(throughline_loom)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,12 +31,20 @@ fn hub(chunks: usize) -> Arc<Hub> {
 
 /// Two of these fill a chunk.
 fn push_half(writer: &mut Writer, value: u8) -> bool {
-    writer.push(&[value; 4], &[value; 24]).is_ok()
+    writer.push([value; 4], &[value; 24]).is_ok()
 }
 
 /// One of these fills a chunk.
 fn push_whole(writer: &mut Writer, value: u8) -> bool {
-    writer.push(&[value; 4], &[value; 56]).is_ok()
+    writer.push([value; 4], &[value; 56]).is_ok()
+}
+
+/// Checks every interleaving with at most `preemptions` switches away from a
+/// thread that could go on: for models where all of them would take minutes.
+fn model_bounded(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
 }
 
 fn drain_into(hub: &Hub, values: &mut Vec<u8>) -> Drained {
@@ -66,7 +75,7 @@ fn publish_while_draining_delivers_each_record_once_in_order() {
 
 #[test]
 fn handing_over_chunks_while_draining_keeps_order() {
-    loom::model(|| {
+    model_bounded(3, || {
         let hub = hub(3);
         let mut writer = hub.writer();
         let producer = thread::spawn(move || {
@@ -166,6 +175,24 @@ fn thread_exit_while_draining_loses_nothing_and_returns_the_chunk() {
 }
 
 #[test]
+fn a_record_written_just_before_thread_exit_is_not_lost() {
+    loom::model(|| {
+        let hub = hub(1);
+        let mut writer = hub.writer();
+        let producer = thread::spawn(move || {
+            assert!(push_half(&mut writer, 1));
+            // The fast path: nothing but this publishes it before the exit.
+            assert!(push_half(&mut writer, 2));
+        });
+        let mut values = Vec::new();
+        drain_into(&hub, &mut values);
+        producer.join().unwrap();
+        drain_into(&hub, &mut values);
+        assert_eq!(values, [1, 2]);
+    });
+}
+
+#[test]
 fn a_lane_changes_hands_between_threads() {
     loom::model(|| {
         let hub = hub(1);
@@ -194,7 +221,7 @@ fn a_lane_changes_hands_between_threads() {
 
 #[test]
 fn a_flush_sees_all_that_was_published_before_it() {
-    loom::model(|| {
+    model_bounded(3, || {
         let hub = hub(2);
         let delivered = Arc::new(AtomicUsize::new(0));
         let published = Arc::new(AtomicBool::new(false));
@@ -256,7 +283,7 @@ fn an_oversize_record_is_handed_over_and_freed() {
         });
         let mut writer = hub.writer();
         let producer = thread::spawn(move || {
-            assert!(writer.push(&[7; 4], &[7; 96]).is_ok());
+            assert!(writer.push([7; 4], &[7; 96]).is_ok());
         });
         let mut values = Vec::new();
         drain_into(&hub, &mut values);
@@ -269,7 +296,7 @@ fn an_oversize_record_is_handed_over_and_freed() {
 
 #[test]
 fn the_hub_may_go_while_a_writer_writes() {
-    loom::model(|| {
+    model_bounded(3, || {
         let hub = hub(2);
         let mut writer = hub.writer();
         let producer = thread::spawn(move || {
@@ -284,7 +311,7 @@ fn the_hub_may_go_while_a_writer_writes() {
 
 #[test]
 fn a_sleeping_consumer_is_woken_for_a_chunk() {
-    loom::model(|| {
+    model_bounded(4, || {
         let hub = hub(2);
         let woken = Arc::new(WakeUp::default());
         {

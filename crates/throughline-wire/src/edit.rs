@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use crate::key::KEY_TAG;
 use crate::read::{self, FieldValue};
 use crate::span::EVENT_TIME_TAG;
 
@@ -61,10 +62,19 @@ pub fn patch_event_times(body: &mut [u8], mut f: impl FnMut(u64) -> u64) {
     }
 }
 
+#[inline]
 fn has_key(key_value: &[u8], key: &str) -> bool {
-    read::fields(key_value).any(|field| {
-        field.is_ok_and(|field| field.number == 1 && field.value == FieldValue::Len(key.as_bytes()))
-    })
+    match key_value {
+        // As this crate writes it: the key first, and its length in one byte.
+        [KEY_TAG, len @ ..0x80, rest @ ..] if rest.len() >= usize::from(*len) => {
+            key.len() == usize::from(*len) && rest.starts_with(key.as_bytes())
+        }
+        _ => read::fields(key_value).any(|field| {
+            field.is_ok_and(|field| {
+                field.number == 1 && field.value == FieldValue::Len(key.as_bytes())
+            })
+        }),
+    }
 }
 
 fn remove_where(buf: &mut Vec<u8>, mut unwanted: impl FnMut(u32, FieldValue<'_>) -> bool) -> bool {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::span::NAME_TAG;
 use crate::varint::{
     fixed64_tag, len_field_len, len_field_len_unless_empty, len_tag, put_len_field_unless_empty,
-    put_prefix, put_tag_and_len, varint_tag,
+    put_tag_and_len, varint_tag,
 };
 
 /// What a span has beside its body.
@@ -40,16 +40,31 @@ pub struct SpanHead<'a> {
 ///
 /// Reserves once and copies each part once.
 pub fn put_span(out: &mut Vec<u8>, head: &SpanHead<'_>) {
-    let (fixed, fixed_len) = fixed_fields(head);
     let name = head.name.unwrap_or_default();
-    let message = fixed_len
+    let has_parent = head.parent_span_id != [0; 8];
+    let whole =
+        head.kind != 0 && head.start_unix_nano != 0 && head.end_unix_nano != 0 && head.flags != 0;
+    let message = IDS_LEN
+        + if has_parent { ID_LEN } else { 0 }
+        + if whole {
+            DETAILS_LEN
+        } else {
+            details_len(head)
+        }
         + len_field_len_unless_empty(name.len())
         + head.static_fields.len()
         + head.body.len();
-    // Slack for the bytes that `put_prefix` writes and cuts off again.
-    out.reserve(len_field_len(message) + FIXED_MAX);
+    out.reserve(len_field_len(message));
     put_tag_and_len(out, SPANS_TAG, message);
-    put_prefix(out, fixed, fixed_len);
+    out.extend_from_slice(&ids(head));
+    if has_parent {
+        out.extend_from_slice(&id(PARENT_SPAN_ID_TAG, head.parent_span_id));
+    }
+    if whole {
+        out.extend_from_slice(&details(head));
+    } else {
+        put_details(out, head);
+    }
     put_len_field_unless_empty(out, NAME_TAG, name.as_bytes());
     out.extend_from_slice(head.static_fields);
     out.extend_from_slice(head.body);
@@ -123,56 +138,83 @@ pub fn put_request<'a>(
     }
 }
 
-/// The fields of a head that have a bounded length, and how many bytes of the array they take.
-fn fixed_fields(head: &SpanHead<'_>) -> ([u8; FIXED_MAX], usize) {
-    let mut fields = Fixed {
-        bytes: [0; FIXED_MAX],
-        len: 0,
-    };
-    fields.push([TRACE_ID_TAG, 16]);
-    fields.push(head.trace_id);
-    fields.push([SPAN_ID_TAG, 8]);
-    fields.push(head.span_id);
-    if head.parent_span_id != [0; 8] {
-        fields.push([PARENT_SPAN_ID_TAG, 8]);
-        fields.push(head.parent_span_id);
-    }
+/// `Span.trace_id` and `Span.span_id`.
+#[inline]
+fn ids(head: &SpanHead<'_>) -> [u8; IDS_LEN] {
+    let mut fields = [0; IDS_LEN];
+    fields[0] = TRACE_ID_TAG;
+    fields[1] = 16;
+    fields[2..18].copy_from_slice(&head.trace_id);
+    fields[18..].copy_from_slice(&id(SPAN_ID_TAG, head.span_id));
+    fields
+}
+
+#[inline]
+fn id(tag: u8, id: [u8; 8]) -> [u8; ID_LEN] {
+    let mut field = [tag, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+    field[2..].copy_from_slice(&id);
+    field
+}
+
+/// The kind, both times and the flags, for a head that has them all, as every real one does.
+#[inline]
+fn details(head: &SpanHead<'_>) -> [u8; DETAILS_LEN] {
+    let mut fields = [0; DETAILS_LEN];
+    fields[..2].copy_from_slice(&kind(head));
+    fields[2..11].copy_from_slice(&time(START_TAG, head.start_unix_nano));
+    fields[11..20].copy_from_slice(&time(END_TAG, head.end_unix_nano));
+    fields[20..].copy_from_slice(&flags(head));
+    fields
+}
+
+fn details_len(head: &SpanHead<'_>) -> usize {
+    let mut len = 0;
+    len += if head.kind != 0 { 2 } else { 0 };
+    len += if head.start_unix_nano != 0 { 9 } else { 0 };
+    len += if head.end_unix_nano != 0 { 9 } else { 0 };
+    len += if head.flags != 0 { 6 } else { 0 };
+    len
+}
+
+#[inline(never)]
+fn put_details(out: &mut Vec<u8>, head: &SpanHead<'_>) {
     if head.kind != 0 {
-        // A varint of one byte; there are six kinds.
-        fields.push([KIND_TAG, head.kind & 0x7F]);
+        out.extend_from_slice(&kind(head));
     }
     if head.start_unix_nano != 0 {
-        fields.push([START_TAG]);
-        fields.push(head.start_unix_nano.to_le_bytes());
+        out.extend_from_slice(&time(START_TAG, head.start_unix_nano));
     }
     if head.end_unix_nano != 0 {
-        fields.push([END_TAG]);
-        fields.push(head.end_unix_nano.to_le_bytes());
+        out.extend_from_slice(&time(END_TAG, head.end_unix_nano));
     }
     if head.flags != 0 {
-        fields.push(FLAGS_TAG);
-        fields.push(head.flags.to_le_bytes());
-    }
-    (fields.bytes, fields.len)
-}
-
-struct Fixed {
-    bytes: [u8; FIXED_MAX],
-    len: usize,
-}
-
-impl Fixed {
-    #[inline]
-    fn push<const N: usize>(&mut self, part: [u8; N]) {
-        if let Some(slots) = self.bytes.get_mut(self.len..self.len + N) {
-            slots.copy_from_slice(&part);
-            self.len += N;
-        }
+        out.extend_from_slice(&flags(head));
     }
 }
 
-/// All of `fixed_fields`: two ids with 16 and 8 bytes, the parent, the kind, two times, flags.
-const FIXED_MAX: usize = 18 + 10 + 10 + 2 + 9 + 9 + 6;
+#[inline]
+fn kind(head: &SpanHead<'_>) -> [u8; 2] {
+    // A varint of one byte: there are six kinds.
+    [KIND_TAG, head.kind & 0x7F]
+}
+
+#[inline]
+fn time(tag: u8, unix_nano: u64) -> [u8; 9] {
+    let mut field = [tag, 0, 0, 0, 0, 0, 0, 0, 0];
+    field[1..].copy_from_slice(&unix_nano.to_le_bytes());
+    field
+}
+
+#[inline]
+fn flags(head: &SpanHead<'_>) -> [u8; 6] {
+    let [a, b, c, d] = head.flags.to_le_bytes();
+    // Field 16, 32 bits: the only tag of two bytes.
+    [0x85, 0x01, a, b, c, d]
+}
+
+const ID_LEN: usize = 10;
+const IDS_LEN: usize = 18 + ID_LEN;
+const DETAILS_LEN: usize = 2 + 9 + 9 + 6;
 
 /// `ExportTraceServiceRequest.resource_spans`.
 const RESOURCE_SPANS_TAG: u8 = len_tag(1);
@@ -198,5 +240,3 @@ const PARENT_SPAN_ID_TAG: u8 = len_tag(4);
 const KIND_TAG: u8 = varint_tag(6);
 const START_TAG: u8 = fixed64_tag(7);
 const END_TAG: u8 = fixed64_tag(8);
-/// `Span.flags`: field 16, 32 bits, the only tag of two bytes.
-const FLAGS_TAG: [u8; 2] = [0x85, 0x01];

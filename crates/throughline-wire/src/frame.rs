@@ -17,9 +17,9 @@ pub(crate) struct Frame<'a> {
     pub(crate) buf: &'a mut Vec<u8>,
     /// Where the outermost field's tag stands; [`CLOSED`] once there is nothing to take back.
     start: usize,
-    /// Where the one-byte lengths stand, outermost first; the first `depth` count.
+    /// Where the one-byte lengths stand, outermost first. A frame of fewer than three fields
+    /// repeats one: to fill in the same byte twice is cheaper than to ask how often.
     marks: [usize; 3],
-    depth: usize,
 }
 
 impl<'a> Frame<'a> {
@@ -31,8 +31,7 @@ impl<'a> Frame<'a> {
         Self {
             buf,
             start,
-            marks: [start + 1, 0, 0],
-            depth: 1,
+            marks: [start + 1; 3],
         }
     }
 
@@ -41,30 +40,23 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn open_value(
         buf: &'a mut Vec<u8>,
-        tag: u8,
+        mut tag: u8,
         key: Option<KeyRef<'_>>,
         inner: u8,
     ) -> Self {
         let start = buf.len();
-        let Some(key) = key else {
-            buf.extend_from_slice(&[tag, 0, inner, 0]);
-            return Self {
-                buf,
-                start,
-                marks: [start + 1, start + 3, 0],
-                depth: 2,
-            };
-        };
-        buf.reserve(key.encoded_len() + 6 + USUAL_CONTENT);
-        buf.extend_from_slice(&[tag, 0]);
-        key.put(buf);
+        if let Some(key) = key {
+            buf.reserve(key.encoded_len() + USUAL_LEN);
+            buf.extend_from_slice(&[tag, 0]);
+            key.put(buf);
+            tag = VALUE_TAG;
+        }
         let value = buf.len();
-        buf.extend_from_slice(&[VALUE_TAG, 0, inner, 0]);
+        buf.extend_from_slice(&u32::from_le_bytes([tag, 0, inner, 0]).to_le_bytes());
         Self {
             buf,
             start,
             marks: [start + 1, value + 1, value + 3],
-            depth: 3,
         }
     }
 
@@ -75,7 +67,7 @@ impl<'a> Frame<'a> {
         self.start = CLOSED;
         // The outermost field is the longest.
         if end - self.marks[0] <= 0x80 {
-            for &mark in &self.marks[..self.depth] {
+            for mark in self.marks {
                 self.buf[mark] = (end - mark - 1) as u8;
             }
         } else {
@@ -83,19 +75,24 @@ impl<'a> Frame<'a> {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn close_long(&mut self, end: usize) {
-        let marks = &self.marks[..self.depth];
-        let mut lens = [0; 3];
+        let mut fields = [(0, 0); 3];
+        let mut count = 0;
         let mut shift = 0;
-        for (len, mark) in lens.iter_mut().zip(marks).rev() {
+        for mark in self.marks.into_iter().rev() {
+            if count > 0 && fields[count - 1].0 == mark {
+                continue;
+            }
             // An inner length that grows makes the outer fields longer.
-            *len = end + shift - (mark + 1);
-            shift += varint_len(*len as u64) - 1;
+            let len = end + shift - (mark + 1);
+            shift += varint_len(len as u64) - 1;
+            fields[count] = (mark, len);
+            count += 1;
         }
         self.buf.resize(end + shift, 0);
         let mut content_end = end;
-        for (&len, &mark) in lens.iter().zip(marks).rev() {
+        for &(mark, len) in &fields[..count] {
             let content = mark + 1;
             self.buf.copy_within(content..content_end, content + shift);
             let width = varint_len(len as u64);
@@ -117,6 +114,6 @@ impl Drop for Frame<'_> {
 /// Longer than any buffer, so that truncating to it does nothing.
 const CLOSED: usize = usize::MAX;
 
-/// Room for the content of a usual value, so that writing it piece by piece grows the buffer at
+/// Room for the rest of a usual attribute, so that writing it piece by piece grows the buffer at
 /// most once.
-const USUAL_CONTENT: usize = 64;
+const USUAL_LEN: usize = 64;

@@ -82,7 +82,7 @@ pub enum KeyRef<'a> {
 }
 
 impl<'a> KeyRef<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(self, buf: &mut Vec<u8>) {
         match self {
             Self::Encoded(key) => buf.extend_from_slice(key.encoded),

@@ -140,6 +140,7 @@ impl FieldSpan {
 }
 
 /// Reads the field at `at`; none at the end of the message.
+#[inline]
 pub(crate) fn scan(message: &[u8], at: usize) -> Result<Option<FieldSpan>, Malformed> {
     match message.get(at..) {
         None | Some([]) => Ok(None),
@@ -155,6 +156,7 @@ pub(crate) fn scan(message: &[u8], at: usize) -> Result<Option<FieldSpan>, Malfo
 }
 
 /// Reads the field at the front of `bytes`.
+#[inline]
 fn scan_field(bytes: &[u8]) -> Option<FieldSpan> {
     let (tag, tag_len) = varint(bytes)?;
     let tag = u32::try_from(tag).ok()?;
@@ -196,7 +198,15 @@ fn scan_field(bytes: &[u8]) -> Option<FieldSpan> {
 }
 
 /// The varint at the front of `bytes` and its length; none if it is cut off or exceeds 64 bits.
+#[inline]
 fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    match bytes {
+        [byte @ ..0x80, ..] => Some((u64::from(*byte), 1)),
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().take(10).enumerate() {
         let bits = u64::from(byte & 0x7F);

@@ -10,7 +10,7 @@ use crate::frame::Frame;
 use crate::key::AsKey;
 use crate::value::{AttributeField, Limits, ValueWriter, put_attribute};
 use crate::varint::{
-    fixed64_tag, len_tag, put_len_field_unless_empty, put_prefix, varint_tag, write_varint,
+    fixed64_tag, len_tag, put_len_field_unless_empty, put_prefix, short_varint, varint_tag,
 };
 
 /// Appends an event with the attributes that `f` writes.
@@ -145,9 +145,10 @@ pub fn put_dropped_counts(buf: &mut Vec<u8>, attributes: u32, events: u32, links
 #[inline]
 fn put_count(buf: &mut Vec<u8>, tag: u8, count: u32) {
     if count != 0 {
-        let mut field = [tag, 0, 0, 0, 0, 0];
-        let len = 1 + write_varint(&mut field[1..], u64::from(count));
-        put_prefix(buf, field, len);
+        // A 32-bit number takes five bytes at most, so field and tag fit the word.
+        let (digits, len) = short_varint(u64::from(count));
+        let field = digits << 8 | u64::from(tag);
+        put_prefix(buf, field.to_le_bytes(), 1 + len);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::frame::Frame;
 use crate::key::{AsKey, KeyRef};
 use crate::text::{self, BoundedText};
 use crate::varint::{
-    fixed64_tag, len_field_len, len_tag, put_prefix, put_tag_and_len, varint_tag, write_varint,
+    fixed64_tag, len_field_len, len_tag, put_prefix, put_tag_and_len, varint_tag, varint_word,
 };
 
 /// Appends one attribute: `field` of the enclosing message, with `key` and the value that `f`
@@ -71,6 +71,7 @@ pub enum AttributeField {
 }
 
 impl AttributeField {
+    #[inline]
     pub(crate) const fn tag(self) -> u8 {
         len_tag(self as u8)
     }
@@ -119,17 +120,15 @@ impl<'a> ValueWriter<'a> {
     /// Writes a truth value.
     #[inline]
     pub fn bool(self, value: bool) {
-        self.put_scalar([0, 2, BOOL_TAG, u8::from(value)], 4);
+        self.put_scalar(word([0, 2, BOOL_TAG, 0]) | u128::from(value) << 24, 4);
     }
 
     /// Writes an integer.
     #[inline]
     pub fn i64(self, value: i64) {
-        let mut value_field = [0; 16];
-        value_field[2] = INT_TAG;
-        let len = write_varint(&mut value_field[3..13], value as u64);
-        value_field[1] = 1 + len as u8;
-        self.put_scalar(value_field, 3 + len);
+        let (digits, len) = varint_word(value as u64);
+        let head = word([0, 1, INT_TAG, 0]) + ((len as u128) << 8);
+        self.put_scalar(head | digits << 24, 3 + len);
     }
 
     /// Writes an integer; one above `i64::MAX`, which OTLP cannot hold, as a string of its
@@ -145,15 +144,18 @@ impl<'a> ValueWriter<'a> {
     /// Writes a floating-point number, bit for bit.
     #[inline]
     pub fn f64(self, value: f64) {
-        let [a, b, c, d, e, f, g, h] = value.to_bits().to_le_bytes();
-        self.put_scalar([0, 9, DOUBLE_TAG, a, b, c, d, e, f, g, h], 11);
+        let bits = u128::from(value.to_bits());
+        self.put_scalar(word([0, 9, DOUBLE_TAG, 0]) | bits << 24, 11);
     }
 
     /// Writes a string.
     #[inline]
     pub fn str(self, value: &str) {
-        let value = text::cut(value, self.room.value_chars);
-        self.put_len_value(STRING_TAG, value.as_bytes());
+        if value.len() <= self.room.value_chars as usize {
+            self.put_len_value(STRING_TAG, value.as_bytes());
+        } else {
+            self.put_cut_str(value);
+        }
     }
 
     /// Writes a byte array.
@@ -175,7 +177,7 @@ impl<'a> ValueWriter<'a> {
     /// If `value` does; the attribute is taken back then.
     #[inline]
     pub fn display(self, value: &dyn fmt::Display) {
-        self.put_formatted(format_args!("{value}"));
+        self.formatted(format_args!("{value}"));
     }
 
     /// As [`display`](Self::display), with the `Debug` form.
@@ -185,13 +187,13 @@ impl<'a> ValueWriter<'a> {
     /// If `value` does; the attribute is taken back then.
     #[inline]
     pub fn debug(self, value: &dyn fmt::Debug) {
-        self.put_formatted(format_args!("{value:?}"));
+        self.formatted(format_args!("{value:?}"));
     }
 
     /// Writes the empty value, OTLP's null.
     #[inline]
     pub fn empty(self) {
-        self.put_scalar([0, 0], 2);
+        self.put_scalar(0, 2);
     }
 
     /// Writes an array of the elements that `f` writes.
@@ -214,7 +216,7 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn array(self, f: impl FnOnce(&mut ArrayWriter<'_>)) {
         let Some(room) = self.room.inside_array() else {
-            return self.put_scalar([0, 2, ARRAY_TAG, 0], 4);
+            return self.put_scalar(word([0, 2, ARRAY_TAG, 0]), 4);
         };
         let frame = Frame::open_value(self.buf, self.tag, self.key, ARRAY_TAG);
         f(&mut ArrayWriter {
@@ -233,7 +235,7 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn map(self, f: impl FnOnce(&mut MapWriter<'_>)) {
         let Some(room) = self.room.inside_map() else {
-            return self.put_scalar([0, 2, MAP_TAG, 0], 4);
+            return self.put_scalar(word([0, 2, MAP_TAG, 0]), 4);
         };
         let frame = Frame::open_value(self.buf, self.tag, self.key, MAP_TAG);
         f(&mut MapWriter {
@@ -243,46 +245,75 @@ impl<'a> ValueWriter<'a> {
         frame.close();
     }
 
-    /// Writes the first `len` bytes of `value_field`, which is the field that holds the
-    /// `AnyValue`, complete but for its tag.
-    #[inline]
-    fn put_scalar<const N: usize>(self, mut value_field: [u8; N], len: usize) {
+    #[inline(never)]
+    fn put_cut_str(self, value: &str) {
+        let value = text::cut(value, self.room.value_chars);
+        self.put_len_value(STRING_TAG, value.as_bytes());
+    }
+
+    /// Writes the first `len` bytes of `value_field`, a little-endian word: the field that holds
+    /// the `AnyValue`, complete but for its tag.
+    #[inline(always)]
+    fn put_scalar(self, value_field: u128, len: usize) {
+        let mut tag = self.tag;
         if let Some(key) = self.key {
             let message = key.encoded_len() + len;
             // Slack for the bytes that `put_prefix` writes and cuts off again.
-            self.buf.reserve(len_field_len(message) + N - len);
-            put_tag_and_len(self.buf, self.tag, message);
+            self.buf.reserve(len_field_len(message) + 16 - len);
+            put_tag_and_len(self.buf, tag, message);
             key.put(self.buf);
-            value_field[0] = VALUE_TAG;
-        } else {
-            value_field[0] = self.tag;
+            tag = VALUE_TAG;
         }
-        put_prefix(self.buf, value_field, len);
+        let value_field = value_field | u128::from(tag);
+        put_prefix(self.buf, value_field.to_le_bytes(), len);
     }
 
     /// Writes an `AnyValue` whose only field is length-delimited.
-    #[inline]
-    fn put_len_value(self, tag: u8, content: &[u8]) {
-        let value = len_field_len(content.len());
-        let mut value_tag = self.tag;
+    #[inline(always)]
+    fn put_len_value(self, field: u8, content: &[u8]) {
+        let len = content.len();
+        let key_len = self.key.map_or(0, KeyRef::encoded_len);
+        // A field whose length is below 128 has two bytes beside its content.
+        let message = key_len + 4 + len;
+        if message >= 0x80 {
+            return self.put_long_len_value(field, content);
+        }
+        self.buf.reserve(2 + message);
+        let mut tag = self.tag;
         if let Some(key) = self.key {
-            let message = key.encoded_len() + len_field_len(value);
-            self.buf.reserve(len_field_len(message));
-            put_tag_and_len(self.buf, self.tag, message);
+            put_tag_and_len(self.buf, tag, message);
             key.put(self.buf);
-            value_tag = VALUE_TAG;
+            tag = VALUE_TAG;
         }
-        if value < 0x80 {
-            let head = [value_tag, value as u8, tag, content.len() as u8];
-            self.buf.extend_from_slice(&head);
-        } else {
-            put_tag_and_len(self.buf, value_tag, value);
-            put_tag_and_len(self.buf, tag, content.len());
-        }
+        let head = u32::from_le_bytes([tag, 2 + len as u8, field, len as u8]);
+        self.buf.extend_from_slice(&head.to_le_bytes());
         self.buf.extend_from_slice(content);
     }
 
-    fn put_formatted(self, value: fmt::Arguments<'_>) {
+    #[inline(never)]
+    fn put_long_len_value(self, field: u8, content: &[u8]) {
+        let value = len_field_len(content.len());
+        let mut tag = self.tag;
+        if let Some(key) = self.key {
+            let message = key.encoded_len() + len_field_len(value);
+            self.buf.reserve(len_field_len(message));
+            put_tag_and_len(self.buf, tag, message);
+            key.put(self.buf);
+            tag = VALUE_TAG;
+        }
+        put_tag_and_len(self.buf, tag, value);
+        put_tag_and_len(self.buf, field, content.len());
+        self.buf.extend_from_slice(content);
+    }
+
+    /// Writes a string by what `format_args!` made, straight into the buffer: what [`display`](Self::display) and
+    /// [`debug`](Self::debug) do, with one call less between.
+    ///
+    /// # Panics
+    ///
+    /// If a formatted value does; the attribute is taken back then.
+    #[inline]
+    pub fn formatted(self, value: fmt::Arguments<'_>) {
         let frame = Frame::open_value(self.buf, self.tag, self.key, STRING_TAG);
         let mut text = BoundedText::new(frame.buf, self.room.value_chars);
         // An error means that the value ends here: at the limit, or because the implementation
@@ -290,6 +321,12 @@ impl<'a> ValueWriter<'a> {
         let _ = text.write_fmt(value);
         frame.close();
     }
+}
+
+/// Four bytes as the low end of a little-endian word.
+#[inline]
+const fn word(bytes: [u8; 4]) -> u128 {
+    u32::from_le_bytes(bytes) as u128
 }
 
 /// `KeyValue.value`.

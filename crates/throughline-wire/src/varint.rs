@@ -11,56 +11,82 @@ use alloc::vec::Vec;
 #[inline]
 #[must_use]
 pub const fn varint_len(value: u64) -> usize {
-    // Seven bits to a byte; zero takes a byte as well, hence the `| 1`.
-    let bits = (value | 1).ilog2() as usize + 1;
-    bits.div_ceil(7)
+    // Seven bits to a byte, and one byte for zero. For the highest bit's place, 0 to 63, this
+    // equals the division by seven, rounded up, and takes no division.
+    ((value | 1).ilog2() as usize * 9 + 73) / 64
 }
 
 /// The tag of a length-delimited field. Every field that this crate writes with it has a number
 /// below 16, so that the tag is one byte.
+#[inline]
 pub(crate) const fn len_tag(number: u8) -> u8 {
     assert!(number < 16);
     number << 3 | 2
 }
 
 /// The tag of a varint field with a number below 16.
+#[inline]
 pub(crate) const fn varint_tag(number: u8) -> u8 {
     assert!(number < 16);
     number << 3
 }
 
 /// The tag of a 64-bit field with a number below 16.
+#[inline]
 pub(crate) const fn fixed64_tag(number: u8) -> u8 {
     assert!(number < 16);
     number << 3 | 1
 }
 
-/// Writes `value` to the front of `slots` and answers how many bytes it took. With fewer slots
-/// than [`varint_len`] the varint is cut, so callers pass at least that many.
+/// The bytes of `value` as a varint, as a little-endian word, and how many there are; for values
+/// up to [`GROUPS_OF_EIGHT`].
+///
+/// Everything on the hot path is put together in registers: an array that is filled byte by byte
+/// and then read as a whole makes the processor wait for its own stores.
 #[inline]
-pub(crate) fn write_varint(slots: &mut [u8], mut value: u64) -> usize {
-    let mut len = 0;
-    for slot in slots {
-        len += 1;
-        if value < 0x80 {
-            *slot = value as u8;
-            break;
-        }
-        *slot = value as u8 | 0x80;
-        value >>= 7;
-    }
-    len
+pub(crate) const fn short_varint(value: u64) -> (u64, usize) {
+    let len = varint_len(value);
+    // All bytes but the last are marked as followed by another.
+    let continued = CONTINUED & ((1 << (8 * (len - 1))) - 1);
+    (spread(value) | continued, len)
 }
 
-/// Appends `value` as a varint.
+/// As [`short_varint`], for any value.
 #[inline]
-pub(crate) fn put_varint(buf: &mut Vec<u8>, value: u64) {
+pub(crate) const fn varint_word(value: u64) -> (u128, usize) {
     if value < 0x80 {
-        buf.push(value as u8);
-    } else {
-        let mut slots = [0; 10];
-        let len = write_varint(&mut slots, value);
-        put_prefix(buf, slots, len);
+        return (value as u128, 1);
+    }
+    if value <= GROUPS_OF_EIGHT {
+        let (word, len) = short_varint(value);
+        return (word as u128, len);
+    }
+    let low = spread(value & GROUPS_OF_EIGHT) | CONTINUED;
+    // Two groups are left, of seven bits and of one.
+    let (ninth, tenth) = (value >> 56 & 0x7F, value >> 63);
+    let high = ninth | tenth << 7 | tenth << 8;
+    (low as u128 | (high as u128) << 64, 9 + tenth as usize)
+}
+
+/// Moves the eight groups of seven bits of a 56-bit number to the low ends of eight bytes.
+#[inline]
+const fn spread(value: u64) -> u64 {
+    let value = (value & 0x00FF_FFFF_F000_0000) << 4 | value & 0x0FFF_FFFF;
+    let value = (value & 0x0FFF_C000_0FFF_C000) << 2 | value & 0x0000_3FFF_0000_3FFF;
+    (value & 0x3F80_3F80_3F80_3F80) << 1 | value & 0x007F_007F_007F_007F
+}
+
+/// The greatest number that eight groups of seven bits hold.
+const GROUPS_OF_EIGHT: u64 = (1 << 56) - 1;
+
+/// The marks of all bytes of a word.
+const CONTINUED: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// Writes `value` as a varint to `slots`, which has [`varint_len`] bytes.
+pub(crate) fn write_varint(slots: &mut [u8], value: u64) {
+    let (word, _) = varint_word(value);
+    for (slot, byte) in slots.iter_mut().zip(word.to_le_bytes()) {
+        *slot = byte;
     }
 }
 
@@ -79,11 +105,22 @@ pub(crate) fn put_prefix<const N: usize>(buf: &mut Vec<u8>, slots: [u8; N], len:
 #[inline]
 pub(crate) fn put_tag_and_len(buf: &mut Vec<u8>, tag: u8, len: usize) {
     if len < 0x80 {
-        buf.extend_from_slice(&[tag, len as u8]);
+        buf.extend_from_slice(&u16::from_le_bytes([tag, len as u8]).to_le_bytes());
     } else {
-        buf.push(tag);
-        put_varint(buf, len as u64);
+        put_tag_and_long_len(buf, tag, len);
     }
+}
+
+#[inline(never)]
+fn put_tag_and_long_len(buf: &mut Vec<u8>, tag: u8, len: usize) {
+    if len < 0x4000 {
+        buf.extend_from_slice(&[tag, len as u8 | 0x80, (len >> 7) as u8]);
+        return;
+    }
+    // No address space holds more bytes than a short varint can count.
+    let (digits, digits_len) = short_varint(len as u64 & GROUPS_OF_EIGHT);
+    let field = u128::from(digits) << 8 | u128::from(tag);
+    put_prefix(buf, field.to_le_bytes(), 1 + digits_len);
 }
 
 /// Appends a whole length-delimited field.

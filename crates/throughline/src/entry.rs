@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use throughline_core::diagnostics;
 use throughline_tokio::Runtime;
 
 /// `async fn main`: initialises, runs the body on its runtime, flushes.
@@ -19,11 +18,9 @@ pub fn block_on_main<F: Future>(runtime: Runtime, body: F) -> F::Output {
 /// A program whose telemetry cannot start says so and runs without it.
 pub fn run_main<R>(body: impl FnOnce() -> R) -> R {
     #[cfg(feature = "export")]
-    let _guard = crate::init().inspect_err(|error| {
-        diagnostics::say(
-            throughline_core::Level::Error,
-            format_args!("not started: {error}"),
-        )
+    let _pipeline = crate::init().inspect_err(|error| {
+        let level = throughline_core::Level::Error;
+        throughline_core::diagnostics::say(level, format_args!("not started: {error}"));
     });
     body()
 }

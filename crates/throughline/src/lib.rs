@@ -5,7 +5,11 @@
 pub use throughline_core as core;
 pub use throughline_core::{Context, FutureExt, Span, current};
 #[cfg(feature = "export")]
+pub use init::init;
+#[cfg(feature = "export")]
 pub use throughline_export as export;
+#[cfg(feature = "export")]
+pub use throughline_export::Pipeline;
 pub use throughline_macros::{main, skip, span, test, traced};
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
@@ -18,3 +22,5 @@ pub use throughline_tracing as tracing;
 pub mod __private;
 #[cfg(feature = "tokio")]
 mod entry;
+#[cfg(feature = "export")]
+mod init;

@@ -4,9 +4,6 @@
 use throughline::traced;
 
 #[traced]
-fn never_called() {}
-
-#[traced]
 pub async fn unused_variables(unused: u32, used: u32) -> u32 {
     let local = 1;
     used

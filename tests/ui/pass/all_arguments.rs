@@ -2,7 +2,8 @@
 #![deny(warnings)]
 
 use futures::executor::block_on;
-use throughline::{Context, SpanContext, traced};
+use throughline::core::SpanContext;
+use throughline::{Context, traced};
 
 const NAME: &str = "from a constant";
 

@@ -1,7 +1,8 @@
 //! `span!` in all its forms.
 #![deny(warnings)]
 
-use throughline::{Context, Span, SpanContext, span};
+use throughline::core::SpanContext;
+use throughline::{Context, Span, span};
 
 const NAME: &str = "from a constant";
 

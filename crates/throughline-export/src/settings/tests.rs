@@ -46,14 +46,27 @@ fn limited(set: fn(&mut SpanLimits)) -> Option<SpanLimits> {
 const TABLE: &[Row] = &[
     good("OTEL_SDK_DISABLED", "True", |s| s.disabled = Some(true)),
     good("OTEL_SDK_DISABLED", "false", |s| s.disabled = Some(false)),
-    ("OTEL_SDK_DISABLED", "1", Some(|s| s.disabled = Some(false)), Some("false")),
+    (
+        "OTEL_SDK_DISABLED",
+        "1",
+        Some(|s| s.disabled = Some(false)),
+        Some("false"),
+    ),
     unset("OTEL_SDK_DISABLED"),
-    good("OTEL_TRACES_EXPORTER", "otlp", |s| s.exporter = Some(ExporterKind::Otlp)),
-    good("OTEL_TRACES_EXPORTER", "Console", |s| s.exporter = Some(ExporterKind::Console)),
-    good("OTEL_TRACES_EXPORTER", "none", |s| s.exporter = Some(ExporterKind::None)),
+    good("OTEL_TRACES_EXPORTER", "otlp", |s| {
+        s.exporter = Some(ExporterKind::Otlp);
+    }),
+    good("OTEL_TRACES_EXPORTER", "Console", |s| {
+        s.exporter = Some(ExporterKind::Console);
+    }),
+    good("OTEL_TRACES_EXPORTER", "none", |s| {
+        s.exporter = Some(ExporterKind::None);
+    }),
     bad("OTEL_TRACES_EXPORTER", "zipkin", "otlp"),
     unset("OTEL_TRACES_EXPORTER"),
-    good("OTEL_SERVICE_NAME", " cart ", |s| s.service_name = Some("cart".into())),
+    good("OTEL_SERVICE_NAME", " cart ", |s| {
+        s.service_name = Some("cart".into());
+    }),
     unset("OTEL_SERVICE_NAME"),
     good("OTEL_RESOURCE_ATTRIBUTES", "a=b%20c", |s| {
         s.attributes = vec![("a".into(), "b c".into())];
@@ -63,38 +76,76 @@ const TABLE: &[Row] = &[
     good("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1/x", |s| {
         s.endpoint = Endpoint::exact("http://h:1/x/v1/traces").ok();
     }),
-    bad("OTEL_EXPORTER_OTLP_ENDPOINT", "h:1", "http://localhost:4318"),
-    bad("OTEL_EXPORTER_OTLP_ENDPOINT", "unix:///s", "http://localhost:4318"),
+    bad(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "h:1",
+        "http://localhost:4318",
+    ),
+    bad(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "unix:///s",
+        "http://localhost:4318",
+    ),
     unset("OTEL_EXPORTER_OTLP_ENDPOINT"),
     good("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://h:1", |s| {
         s.endpoint = Endpoint::exact("http://h:1/").ok();
     }),
-    bad("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "?", "http://localhost:4318"),
+    bad(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "?",
+        "http://localhost:4318",
+    ),
     unset("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
-    good("OTEL_EXPORTER_OTLP_HEADERS", "a=b", |s| s.headers.set("a", "b").unwrap()),
-    ("OTEL_EXPORTER_OTLP_HEADERS", "a", None, Some("leaving that header out")),
+    good("OTEL_EXPORTER_OTLP_HEADERS", "a=b", |s| {
+        s.headers.set("a", "b").unwrap();
+    }),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "a",
+        None,
+        Some("leaving that header out"),
+    ),
     unset("OTEL_EXPORTER_OTLP_HEADERS"),
-    good("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b", |s| s.headers.set("a", "b").unwrap()),
-    ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a b=c", None, Some("leaving that header out")),
+    good("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b", |s| {
+        s.headers.set("a", "b").unwrap();
+    }),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "a b=c",
+        None,
+        Some("leaving that header out"),
+    ),
     unset("OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
-    good("OTEL_EXPORTER_OTLP_TIMEOUT", "250", |s| s.timeout = millis(250)),
+    good("OTEL_EXPORTER_OTLP_TIMEOUT", "250", |s| {
+        s.timeout = millis(250);
+    }),
     good("OTEL_EXPORTER_OTLP_TIMEOUT", "0", |s| s.timeout = millis(0)),
     bad("OTEL_EXPORTER_OTLP_TIMEOUT", "-1", "10000"),
     bad("OTEL_EXPORTER_OTLP_TIMEOUT", "99999999999", "10000"),
     unset("OTEL_EXPORTER_OTLP_TIMEOUT"),
-    good("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "250", |s| s.timeout = millis(250)),
+    good("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "250", |s| {
+        s.timeout = millis(250);
+    }),
     bad("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1s", "10000"),
     unset("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
     good("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", |_| {}),
     bad("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
     bad("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "http/protobuf"),
     unset("OTEL_EXPORTER_OTLP_PROTOCOL"),
-    bad("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "http/protobuf"),
+    bad(
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "grpc",
+        "http/protobuf",
+    ),
     good("OTEL_EXPORTER_OTLP_COMPRESSION", "none", |_| {}),
     bad("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "none"),
     bad("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip", "none"),
-    good("OTEL_TRACES_SAMPLER", "ALWAYS_OFF", |s| s.sampler = Some(Sampler::always_off())),
-    good("OTEL_TRACES_SAMPLER", "always_on", |s| s.sampler = Some(Sampler::always_on())),
+    good("OTEL_TRACES_SAMPLER", "ALWAYS_OFF", |s| {
+        s.sampler = Some(Sampler::always_off());
+    }),
+    good("OTEL_TRACES_SAMPLER", "always_on", |s| {
+        s.sampler = Some(Sampler::always_on());
+    }),
     good("OTEL_TRACES_SAMPLER", "traceidratio", |s| {
         s.sampler = Some(Sampler::trace_id_ratio(1.0));
     }),
@@ -104,19 +155,31 @@ const TABLE: &[Row] = &[
     good("OTEL_TRACES_SAMPLER", "parentbased_always_off", |s| {
         s.sampler = Some(Sampler::parent_based(Sampler::always_off()));
     }),
-    bad("OTEL_TRACES_SAMPLER", "jaeger_remote", "parentbased_always_on"),
+    bad(
+        "OTEL_TRACES_SAMPLER",
+        "jaeger_remote",
+        "parentbased_always_on",
+    ),
     unset("OTEL_TRACES_SAMPLER"),
-    good("OTEL_BSP_SCHEDULE_DELAY", "100", |s| s.schedule_delay = millis(100)),
+    good("OTEL_BSP_SCHEDULE_DELAY", "100", |s| {
+        s.schedule_delay = millis(100);
+    }),
     bad("OTEL_BSP_SCHEDULE_DELAY", "soon", "5000"),
     unset("OTEL_BSP_SCHEDULE_DELAY"),
-    good("OTEL_BSP_EXPORT_TIMEOUT", "100", |s| s.export_timeout = millis(100)),
+    good("OTEL_BSP_EXPORT_TIMEOUT", "100", |s| {
+        s.export_timeout = millis(100);
+    }),
     bad("OTEL_BSP_EXPORT_TIMEOUT", "-5", "30000"),
     unset("OTEL_BSP_EXPORT_TIMEOUT"),
-    good("OTEL_BSP_MAX_QUEUE_SIZE", "10", |s| s.max_queue_spans = Some(10)),
+    good("OTEL_BSP_MAX_QUEUE_SIZE", "10", |s| {
+        s.max_queue_spans = Some(10);
+    }),
     bad("OTEL_BSP_MAX_QUEUE_SIZE", "0", "no limit"),
     bad("OTEL_BSP_MAX_QUEUE_SIZE", "2147483648", "no limit"),
     unset("OTEL_BSP_MAX_QUEUE_SIZE"),
-    good("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10", |s| s.max_batch_spans = Some(10)),
+    good("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10", |s| {
+        s.max_batch_spans = Some(10);
+    }),
     bad("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0", "no limit by count"),
     unset("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
     good("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7", |s| {
@@ -135,9 +198,13 @@ const TABLE: &[Row] = &[
         s.limits = limited(|l| l.attribute_count = 7);
     }),
     bad("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "4294967296", "128"),
-    good("OTEL_SPAN_EVENT_COUNT_LIMIT", "7", |s| s.limits = limited(|l| l.event_count = 7)),
+    good("OTEL_SPAN_EVENT_COUNT_LIMIT", "7", |s| {
+        s.limits = limited(|l| l.event_count = 7);
+    }),
     bad("OTEL_SPAN_EVENT_COUNT_LIMIT", "x", "128"),
-    good("OTEL_SPAN_LINK_COUNT_LIMIT", "7", |s| s.limits = limited(|l| l.link_count = 7)),
+    good("OTEL_SPAN_LINK_COUNT_LIMIT", "7", |s| {
+        s.limits = limited(|l| l.link_count = 7);
+    }),
     bad("OTEL_SPAN_LINK_COUNT_LIMIT", "x", "128"),
     good("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "7", |s| {
         s.limits = limited(|l| l.event_attribute_count = 7);
@@ -202,7 +269,10 @@ fn a_bad_variable_of_the_signal_falls_back_to_the_general_one() {
     ]);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert_eq!(settings.timeout, millis(1));
-    assert_eq!(settings.endpoint.unwrap().to_string(), "http://h:1/v1/traces");
+    assert_eq!(
+        settings.endpoint.unwrap().to_string(),
+        "http://h:1/v1/traces"
+    );
 }
 
 #[test]

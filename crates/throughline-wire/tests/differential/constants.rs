@@ -109,7 +109,7 @@ fn static_fields_equal_recorded_ones() {
     put_attribute(&mut recorded, span, &"a", Limits::default(), |v| v.str("x"));
     put_attribute(&mut recorded, span, &"b", Limits::default(), |v| v.i64(300));
     put_attribute(&mut recorded, span, &"c", Limits::default(), |v| {
-        v.bool(false)
+        v.bool(false);
     });
     let constant = static_fields!["a" = ("x"), "b" = int(300), "c" = bool(false)];
     assert_eq!(constant, recorded);

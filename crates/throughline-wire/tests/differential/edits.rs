@@ -8,17 +8,19 @@ use throughline_wire::{
     Limits, patch_event_times, put_name, put_status, read, remove_attribute, remove_fields,
 };
 
+use crate::arbitrary;
+use crate::expected;
 use crate::model::{self, Part};
 use crate::walk::{Message, walk};
 
 fn body() -> impl Strategy<Value = Vec<Part>> {
-    model::parts(proptest::option::of(model::text()))
+    arbitrary::parts(proptest::option::of(arbitrary::text()))
 }
 
 fn decode(body: &[u8]) -> otlp::Span {
     walk(body, Message::Span);
     let mut span = otlp::Span::decode(body).unwrap();
-    model::comparable(&mut span);
+    expected::comparable(&mut span);
     span
 }
 
@@ -69,13 +71,13 @@ proptest! {
     }
 
     #[test]
-    fn a_name_and_a_status_can_be_overwritten(parts in body(), name in model::text()) {
+    fn a_name_and_a_status_can_be_overwritten(parts in body(), name in arbitrary::text()) {
         let mut body = model::write_body(&parts, Limits::default());
         remove_fields(&mut body, 5);
         put_name(&mut body, &name);
         remove_fields(&mut body, 15);
         put_status(&mut body, 2, "failed");
-        let mut expected = model::expected_body(&parts, Limits::default());
+        let mut expected = expected::expected_body(&parts, Limits::default());
         expected.name = name;
         expected.status = Some(otlp::Status { message: "failed".to_owned(), code: 2 });
         prop_assert_eq!(decode(&body), expected);
@@ -89,7 +91,7 @@ proptest! {
             seen.push(time);
             time.wrapping_add(offset)
         });
-        let mut expected = model::expected_body(&parts, Limits::default());
+        let mut expected = expected::expected_body(&parts, Limits::default());
         let times: Vec<u64> = expected.events.iter().map(|event| event.time_unix_nano).collect();
         prop_assert_eq!(seen, times);
         for event in &mut expected.events {

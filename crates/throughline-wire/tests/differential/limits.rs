@@ -9,6 +9,7 @@ use throughline_wire::{
     AttributeField, Limits, SpanHead, ValueWriter, put_attribute, put_event, put_request, put_span,
 };
 
+use crate::arbitrary;
 use crate::model;
 
 fn chars(value_chars: u32) -> Limits {
@@ -29,7 +30,7 @@ fn written(limits: Limits, write: impl FnOnce(ValueWriter<'_>)) -> any_value::Va
 proptest! {
     /// Decoding proves that the text is valid UTF-8, the comparison that it is the right part.
     #[test]
-    fn text_is_cut_between_characters(text in model::text(), limit in 0..420_u32) {
+    fn text_is_cut_between_characters(text in arbitrary::text(), limit in 0..420_u32) {
         let kept: String = text.chars().take(limit as usize).collect();
         let kept = any_value::Value::StringValue(kept);
         prop_assert_eq!(&written(chars(limit), |v| v.str(&text)), &kept);

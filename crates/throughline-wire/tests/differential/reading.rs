@@ -6,7 +6,7 @@ use prost::Message as _;
 use throughline_wire::Limits;
 use throughline_wire::read::{self, Field, FieldValue, Malformed};
 
-use crate::model;
+use crate::arbitrary;
 
 /// Reads to the end and checks that the fields lie end to end up to the first error, which is
 /// the last item.
@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn damaged_requests(
-        request in model::request(),
+        request in arbitrary::request(),
         cut in any::<prop::sample::Index>(),
         damaged in any::<prop::sample::Index>(),
         byte in any::<u8>(),

@@ -8,6 +8,8 @@ use throughline_wire::{
     AttributeField, Limits, SpanHead, ValueWriter, put_attribute, put_request, put_span,
 };
 
+use crate::arbitrary;
+use crate::expected;
 use crate::model::{self, Value};
 use crate::walk::{Message, walk};
 
@@ -16,28 +18,28 @@ proptest! {
 
     #[test]
     fn requests_decode_to_what_was_written(
-        request in model::request(),
-        limits in model::limits(),
+        request in arbitrary::request(),
+        limits in arbitrary::limits(),
     ) {
         let bytes = request.write(limits);
         let mut decoded = ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap();
         prop_assert_eq!(decoded.encoded_len(), bytes.len());
         walk(&bytes, Message::Request);
-        model::comparable_request(&mut decoded);
+        expected::comparable_request(&mut decoded);
         prop_assert_eq!(decoded, request.expected(limits));
     }
 
     #[test]
     fn bodies_decode_to_what_was_written(
-        parts in model::parts(proptest::option::of(model::text())),
-        limits in model::limits(),
+        parts in arbitrary::parts(proptest::option::of(arbitrary::text())),
+        limits in arbitrary::limits(),
     ) {
         let bytes = model::write_body(&parts, limits);
         let mut decoded = otlp::Span::decode(bytes.as_slice()).unwrap();
         prop_assert_eq!(decoded.encoded_len(), bytes.len());
         walk(&bytes, Message::Span);
-        model::comparable(&mut decoded);
-        prop_assert_eq!(decoded, model::expected_body(&parts, limits));
+        expected::comparable(&mut decoded);
+        prop_assert_eq!(decoded, expected::expected_body(&parts, limits));
     }
 }
 
@@ -45,7 +47,8 @@ proptest! {
 /// for the two ways in which strings are written.
 #[test]
 fn lengths_grow_exactly_at_their_boundaries() {
-    for len in (0..300).chain(16_300..16_400) {
+    let around = |len: usize| len - 40..len + 10;
+    for len in (0..300).chain(around(1 << 14)).chain(around(1 << 21)) {
         for key in ["k", "a.rather.long.key"] {
             let text = "x".repeat(len);
             let mut exact = Vec::new();

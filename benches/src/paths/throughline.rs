@@ -1,0 +1,122 @@
+//! Throughline's own spans, exported by its pipeline with the defaults.
+//!
+//! *Unsampled* is the sampler that is always off, *disabled* a filter that switches every callsite off.
+
+use std::future::Future;
+use std::time::Duration;
+
+use throughline::core::{Filter, Sampler, set_filter};
+use throughline::{FutureExt, Pipeline, Span};
+
+use super::{Path, otlp};
+use crate::order::{CARRIER, CHANNEL, CURRENCY, Order, REGION};
+use crate::scenario::Sampling;
+
+/// `span!` blocks and futures in spans.
+#[derive(Debug)]
+pub(crate) struct Throughline {
+    pipeline: Pipeline,
+}
+
+impl Path for Throughline {
+    fn start(endpoint: &str, sampling: Sampling) -> Self {
+        if sampling == Sampling::Disabled {
+            set_filter(Filter::off());
+        }
+        Self {
+            pipeline: pipeline(endpoint, sampling),
+        }
+    }
+
+    #[inline]
+    fn root<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
+        let _guard = root_span::<A>(order).enter();
+        body();
+    }
+
+    #[inline]
+    fn child<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
+        let _guard = child_span::<A>(order).enter();
+        body();
+    }
+
+    fn root_future<const A: usize, F>(&self, order: Order, body: F) -> impl Future<Output = ()>
+    where
+        F: Future<Output = ()>,
+    {
+        body.in_span(root_span::<A>(&order))
+    }
+
+    fn child_future<const A: usize, F>(&self, order: Order, body: F) -> impl Future<Output = ()>
+    where
+        F: Future<Output = ()>,
+    {
+        body.in_span(child_span::<A>(&order))
+    }
+
+    fn context_future<F>(&self, body: F) -> Option<impl Future<Output = ()>>
+    where
+        F: Future<Output = ()>,
+    {
+        Some(body.in_current_context())
+    }
+
+    fn flush(&self) {
+        // A flush that fails shows as spans that the receiver did not get.
+        let _ = self.pipeline.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// The process's pipeline, for the native path and for the one through `tracing`.
+pub(super) fn pipeline(endpoint: &str, sampling: Sampling) -> Pipeline {
+    let sampler = match sampling {
+        Sampling::Unsampled => Sampler::always_off(),
+        Sampling::Sampled | Sampling::Disabled => Sampler::always_on(),
+    };
+    Pipeline::builder()
+        .service_name(otlp::SERVICE_NAME)
+        .traces_endpoint(endpoint)
+        .sampler(sampler)
+        .start_global()
+        .expect("a worker process starts its pipeline once, with a valid endpoint")
+}
+
+/// One span with `$attributes` attributes. The macro wants its name as a literal.
+macro_rules! span {
+    ($attributes:expr, $name:literal, $order:expr) => {
+        match $attributes {
+            0 => throughline::span!($name),
+            3 => throughline::span!(
+                $name,
+                order.channel = CHANNEL,
+                order.items = $order.items,
+                order.id = %$order.id
+            ),
+            _ => throughline::span!(
+                $name,
+                order.channel = CHANNEL,
+                order.items = $order.items,
+                order.id = %$order.id,
+                order.currency = CURRENCY,
+                order.total = $order.total,
+                order.customer = %$order.customer,
+                order.region = REGION,
+                order.weight = $order.weight,
+                order.shipment = %$order.shipment,
+                order.carrier = CARRIER
+            ),
+        }
+    };
+}
+
+#[inline]
+fn root_span<const A: usize>(order: &Order) -> Span {
+    span!(A, "order.place", order)
+}
+
+#[inline]
+fn child_span<const A: usize>(order: &Order) -> Span {
+    span!(A, "order.line", order)
+}
+
+pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,524 @@
+//! Configures a pipeline and starts it.
+//!
+//! Owns the public options, their validation and the wiring of the parts. What
+//! the environment says is kept apart and laid under the explicit options when
+//! the pipeline starts, so the order of calls does not matter.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use throughline_core::{Recorder, RecorderConfig, Sampler, SpanLimits};
+
+use crate::batch::{Batcher, Bounds, MAX_REQUEST_BYTES};
+use crate::console::ConsoleExporter;
+use crate::deliver::{Delivery, FOREVER, Timeouts};
+use crate::drain::Drain;
+use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
+use crate::env::process_variable;
+use crate::error::StartError;
+use crate::export::Export;
+use crate::exporter::SpanExporter;
+use crate::otlp_http::OtlpHttpExporter;
+use crate::pipeline::Pipeline;
+use crate::queue::{Capacity, Queue};
+use crate::resource::Resource;
+use crate::say;
+use crate::settings::{
+    EXPORT_TIMEOUT, ExporterKind, MAX_BATCH_BYTES, MAX_MEMORY_BYTES, SCHEDULE_DELAY, Settings,
+    TIMEOUT,
+};
+use crate::shared::Shared;
+use crate::thread::{self, Work};
+
+/// The schedule delay of the console exporter: who watches it does not want to wait.
+const CONSOLE_DELAY: Duration = Duration::from_millis(200);
+
+/// The least memory that a pipeline works with.
+const MIN_MEMORY_BYTES: usize = 64 << 10;
+
+/// The piece of memory that a recording thread takes at a time, and the least of
+/// it in a pipeline that has little.
+const CHUNK_BYTES: usize = 32 << 10;
+const MIN_CHUNK_BYTES: usize = 4 << 10;
+
+/// The options of a [`Pipeline`]. Made by [`Pipeline::builder`].
+///
+/// Explicit options win over what [`env`](Self::env) reads, whichever is said first.
+///
+/// ```no_run
+/// use throughline_export::Pipeline;
+///
+/// let pipeline = Pipeline::builder()
+///     .service_name("cart")
+///     .endpoint("http://collector:4318")
+///     .env()
+///     .start_global()?;
+/// // … the program …
+/// let report = pipeline.shutdown(std::time::Duration::from_secs(5));
+/// # Ok::<(), throughline_export::StartError>(())
+/// ```
+#[must_use = "a builder does nothing until it is started"]
+#[derive(Default)]
+pub struct PipelineBuilder {
+    explicit: Settings,
+    environment: Settings,
+    warnings: Vec<String>,
+    custom: Option<Box<dyn SpanExporter>>,
+    poll_statistics: Option<bool>,
+    /// The first option that was refused.
+    error: Option<StartError>,
+}
+
+impl PipelineBuilder {
+    /// Takes whatever is not said explicitly from the `OTEL_*` variables.
+    ///
+    /// A bad value is reported in one line when the pipeline starts, and its default
+    /// is used.
+    pub fn env(self) -> Self {
+        self.env_from(process_variable)
+    }
+
+    /// Like [`env`](Self::env), with another source of variables.
+    pub fn env_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
+        (self.environment, self.warnings) = Settings::from_env(&lookup);
+        self
+    }
+
+    /// The resource attribute `service.name`. Default: `unknown_service:` and the
+    /// name of the executable.
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.explicit.service_name = Some(name.into());
+        self
+    }
+
+    /// Adds or replaces one attribute of the resource.
+    pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.explicit.attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sends to `v1/traces` under this URL. Default: `http://localhost:4318`.
+    pub fn endpoint(self, url: &str) -> Self {
+        self.with_endpoint("endpoint", url, Endpoint::under_base(url))
+    }
+
+    /// Sends to exactly this URL.
+    pub fn traces_endpoint(self, url: &str) -> Self {
+        self.with_endpoint("traces_endpoint", url, Endpoint::exact(url))
+    }
+
+    /// Adds or replaces a header of each request. The value is never shown.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.explicit.headers.set(name, value) {
+            self.refuse(format!("header {name:?} {}", error.what()));
+        }
+        self
+    }
+
+    /// How long one request may take; zero means no limit. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.explicit.timeout = Some(timeout);
+        self
+    }
+
+    /// How long one batch may take with all its retries; zero means no limit.
+    /// Default: 30 s.
+    pub fn export_timeout(mut self, timeout: Duration) -> Self {
+        self.explicit.export_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a span may wait for its batch to fill. Default: 5 s, and 200 ms for
+    /// the console.
+    pub fn schedule_delay(mut self, delay: Duration) -> Self {
+        self.explicit.schedule_delay = Some(delay);
+        self
+    }
+
+    /// Which traces are recorded. Default: those whose parent is, and every trace
+    /// that starts here.
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.explicit.sampler = Some(sampler);
+        self
+    }
+
+    /// What one span may hold.
+    pub fn limits(mut self, limits: SpanLimits) -> Self {
+        self.explicit.limits = Some(limits);
+        self
+    }
+
+    /// Whether spans of futures carry poll count, busy and idle time. Default: yes.
+    pub fn poll_statistics(mut self, on: bool) -> Self {
+        self.poll_statistics = Some(on);
+        self
+    }
+
+    /// What ended spans may occupy, half of it in the buffers of the recording
+    /// threads and half in batches that wait for the exporter. Default: 64 MiB;
+    /// at least 64 KiB. Beyond it spans are dropped and counted.
+    pub fn max_memory_bytes(mut self, bytes: usize) -> Self {
+        self.explicit.max_memory_bytes = Some(bytes);
+        self
+    }
+
+    /// The size at which a batch is sent. Default: 512 KiB, some 6 000 spans. A span
+    /// that is larger travels alone.
+    pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
+        self.explicit.max_batch_bytes = Some(bytes);
+        self
+    }
+
+    /// The number of spans at which a batch is sent. Default: no limit, since the
+    /// size decides.
+    pub fn max_batch_spans(mut self, spans: u64) -> Self {
+        self.explicit.max_batch_spans = Some(spans);
+        self
+    }
+
+    /// How many spans may wait in batches. Default: no limit, since the memory
+    /// decides. More spans stay in the buffers of the recording threads, as far as
+    /// those go.
+    pub fn max_queue_spans(mut self, spans: u64) -> Self {
+        self.explicit.max_queue_spans = Some(spans);
+        self
+    }
+
+    /// Exports with this instead of OTLP over HTTP.
+    pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
+        self.custom = Some(Box::new(exporter));
+        self
+    }
+
+    /// Draws each trace on standard output instead of exporting it.
+    pub fn console(mut self) -> Self {
+        self.explicit.exporter = Some(ExporterKind::Console);
+        self
+    }
+
+    /// Exports nothing: spans are made and their context travels, for log
+    /// correlation for instance, and then they are counted as dropped.
+    pub fn no_exporter(mut self) -> Self {
+        self.explicit.exporter = Some(ExporterKind::None);
+        self
+    }
+
+    /// Whether to record nothing at all, like `OTEL_SDK_DISABLED`.
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.explicit.disabled = Some(disabled);
+        self
+    }
+
+    /// Starts a pipeline of its own: it records the traces that start in its
+    /// [context](Pipeline::context).
+    ///
+    /// Works on any thread, inside a runtime or not.
+    ///
+    /// # Errors
+    ///
+    /// An option is [invalid](StartError::is_invalid_option) or
+    /// [unsupported](StartError::is_unsupported), or the operating system gives
+    /// [no thread](StartError::is_out_of_resources).
+    pub fn start(mut self) -> Result<Pipeline, StartError> {
+        for warning in self.warnings.drain(..) {
+            say::warn(warning);
+        }
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let settings = self.explicit.over(self.environment);
+        if settings.disabled == Some(true) {
+            return Ok(Pipeline::disabled());
+        }
+        let sizes = Sizes::of(&settings)?;
+        let kind = settings.exporter.unwrap_or(ExporterKind::Otlp);
+        let exporter: Option<Box<dyn SpanExporter>> = match (self.custom, kind) {
+            (Some(custom), _) => Some(custom),
+            (None, ExporterKind::Otlp) => Some(Box::new(otlp(&settings)?)),
+            (None, ExporterKind::Console) => Some(Box::new(ConsoleExporter::to_stdout())),
+            (None, ExporterKind::None) => None,
+        };
+
+        let mut config = RecorderConfig::default();
+        config.sampler = settings.sampler.unwrap_or_default();
+        config.limits = settings.limits.unwrap_or_default();
+        config.poll_statistics = self.poll_statistics.unwrap_or(config.poll_statistics);
+        config.chunk_bytes = sizes.chunk_bytes;
+        // Without an exporter there is no reader, hence nothing to keep.
+        config.max_bytes = exporter.as_ref().map_or(0, |_| sizes.buffer_bytes);
+        let recorder = Recorder::start(config);
+        let Some(exporter) = exporter else {
+            return Ok(Pipeline::without_exporter(recorder));
+        };
+
+        let wake_recorder = recorder.clone();
+        let shared = Arc::new(Shared::new(recorder));
+        let wake = Arc::clone(&shared.wake);
+        wake_recorder.set_waker(move || wake.notify_one());
+
+        let delay = settings.schedule_delay.unwrap_or(match kind {
+            ExporterKind::Console => CONSOLE_DELAY,
+            _ => SCHEDULE_DELAY,
+        });
+        let timeouts = Timeouts {
+            attempt: limit(settings.timeout.unwrap_or(TIMEOUT)),
+            total: limit(settings.export_timeout.unwrap_or(EXPORT_TIMEOUT)),
+        };
+        let batcher = Batcher::new(resource(&settings).encode(), sizes.batch);
+        let work = Work {
+            queue: Queue::new(sizes.queue),
+            drain: Drain::new(batcher, delay),
+            export: Export::new(Delivery::new(exporter, timeouts, shared.urgency())),
+            shared: Arc::clone(&shared),
+        };
+        match thread::spawn(work) {
+            Ok(thread) => Ok(Pipeline::served_by(shared, thread)),
+            Err(source) => {
+                shared.recorder.close();
+                let message = format!("the export thread could not be started: {source}");
+                Err(StartError::resources(message, source))
+            }
+        }
+    }
+
+    /// Starts the pipeline of the whole process: it records every trace that does
+    /// not start in the context of another pipeline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start), and a process-wide pipeline is
+    /// [already running](StartError::is_already_installed).
+    pub fn start_global(self) -> Result<Pipeline, StartError> {
+        if Recorder::global().is_some_and(|recorder| !recorder.is_closed()) {
+            return Err(StartError::installed());
+        }
+        let pipeline = self.start()?;
+        match pipeline.recorder().map(Recorder::install_global) {
+            None | Some(Ok(())) => Ok(pipeline),
+            // Somebody else was faster; the pipeline is dropped, and empty.
+            Some(Err(_)) => Err(StartError::installed()),
+        }
+    }
+
+    fn with_endpoint(
+        mut self,
+        option: &str,
+        url: &str,
+        endpoint: Result<Endpoint, EndpointError>,
+    ) -> Self {
+        match endpoint {
+            Ok(endpoint) => self.explicit.endpoint = Some(endpoint),
+            Err(error) if error.is_secret() => {
+                self.refuse(format!("{option} is {}", error.what()));
+            }
+            Err(error) => self.refuse(format!("{option} {url:?} is {}", error.what())),
+        }
+        self
+    }
+
+    fn refuse(&mut self, message: String) {
+        self.error
+            .get_or_insert_with(|| StartError::invalid(message));
+    }
+}
+
+impl fmt::Debug for PipelineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineBuilder")
+            .field("explicit", &self.explicit)
+            .field("environment", &self.environment)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bounds of the parts, derived from the options.
+struct Sizes {
+    buffer_bytes: usize,
+    chunk_bytes: usize,
+    queue: Capacity,
+    batch: Bounds,
+}
+
+impl Sizes {
+    fn of(settings: &Settings) -> Result<Self, StartError> {
+        let memory = settings.max_memory_bytes.unwrap_or(MAX_MEMORY_BYTES);
+        at_least("max_memory_bytes", memory, MIN_MEMORY_BYTES)?;
+        let batch_bytes = settings.max_batch_bytes.unwrap_or(MAX_BATCH_BYTES);
+        at_least("max_batch_bytes", batch_bytes, 1)?;
+        let batch_spans = settings.max_batch_spans.unwrap_or(u64::MAX);
+        at_least("max_batch_spans", batch_spans, 1)?;
+        let queue_spans = settings.max_queue_spans.unwrap_or(u64::MAX);
+        at_least("max_queue_spans", queue_spans, 1)?;
+
+        let half = memory / 2;
+        Ok(Self {
+            buffer_bytes: half,
+            // Enough pieces that several threads get one.
+            chunk_bytes: (half / 64).clamp(MIN_CHUNK_BYTES, CHUNK_BYTES),
+            queue: Capacity {
+                spans: queue_spans,
+                bytes: half,
+            },
+            batch: Bounds {
+                spans: batch_spans.min(queue_spans),
+                // One batch is filled while another one travels.
+                bytes: batch_bytes.min(half / 2).min(MAX_REQUEST_BYTES),
+            },
+        })
+    }
+}
+
+fn at_least<T: PartialOrd + fmt::Display>(
+    option: &str,
+    value: T,
+    least: T,
+) -> Result<(), StartError> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(StartError::invalid(format!(
+        "{option} is {value}; give at least {least}"
+    )))
+}
+
+/// Zero means no limit.
+fn limit(timeout: Duration) -> Duration {
+    if timeout.is_zero() { FOREVER } else { timeout }
+}
+
+fn otlp(settings: &Settings) -> Result<OtlpHttpExporter, StartError> {
+    let endpoint = match &settings.endpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => {
+            Endpoint::under_base(DEFAULT_BASE).map_err(|error| StartError::invalid(error.what()))?
+        }
+    };
+    if endpoint.is_https() {
+        return Err(StartError::unsupported(format!(
+            "endpoint {:?} asks for tls, which this version does not speak; send to an http \
+             collector on the same host, which forwards over https",
+            endpoint.to_string()
+        )));
+    }
+    Ok(OtlpHttpExporter::new(endpoint, &settings.headers))
+}
+
+fn resource(settings: &Settings) -> Resource {
+    let mut resource = Resource::detected();
+    for (key, value) in &settings.attributes {
+        resource.set(key.as_str(), value.as_str());
+    }
+    if let Some(name) = &settings.service_name {
+        resource.set_service_name(name.as_str());
+    }
+    resource
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(builder: PipelineBuilder) -> StartError {
+        builder.start().map(drop).unwrap_err()
+    }
+
+    #[test]
+    fn tls_is_refused_and_not_downgraded() {
+        let error = refused(Pipeline::builder().endpoint("https://collector:4318"));
+        assert!(error.is_unsupported(), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("https://collector:4318/v1/traces")
+        );
+        let error = refused(Pipeline::builder().env_from(|name| {
+            (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| "https://h".to_owned())
+        }));
+        assert!(error.is_unsupported(), "{error}");
+    }
+
+    #[test]
+    fn invalid_options_are_named_with_their_value() {
+        for (builder, expected) in [
+            (
+                Pipeline::builder().endpoint("collector:4318"),
+                "endpoint \"collector:4318\" is without a scheme (write http://host:port)",
+            ),
+            (
+                Pipeline::builder().traces_endpoint("http://me:c4nary@h"),
+                "traces_endpoint is a url with user information (set an authorization header \
+                 instead)",
+            ),
+            (
+                Pipeline::builder().header("x", "c4nary\n"),
+                "header \"x\" has a value with characters that no http header may hold",
+            ),
+            (
+                Pipeline::builder().max_memory_bytes(1000),
+                "max_memory_bytes is 1000; give at least 65536",
+            ),
+            (
+                Pipeline::builder().max_batch_spans(0),
+                "max_batch_spans is 0; give at least 1",
+            ),
+            (
+                Pipeline::builder().max_queue_spans(0),
+                "max_queue_spans is 0; give at least 1",
+            ),
+            (
+                Pipeline::builder().max_batch_bytes(0),
+                "max_batch_bytes is 0; give at least 1",
+            ),
+        ] {
+            let error = refused(builder);
+            assert!(error.is_invalid_option());
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_batch_fits_the_queue() {
+        let sizes = |settings| Sizes::of(&settings).unwrap();
+        let usual = sizes(Settings::default());
+        assert_eq!(usual.batch.bytes, 512 << 10);
+        assert_eq!(usual.chunk_bytes, 32 << 10);
+        assert_eq!(usual.buffer_bytes + usual.queue.bytes, 64 << 20);
+        let small = sizes(Settings {
+            max_memory_bytes: Some(64 << 10),
+            max_queue_spans: Some(10),
+            max_batch_spans: Some(512),
+            ..Settings::default()
+        });
+        assert_eq!(small.batch.bytes, 16 << 10);
+        assert_eq!(small.batch.spans, 10);
+        assert_eq!(small.chunk_bytes, 4 << 10);
+    }
+
+    #[test]
+    fn the_builder_shows_no_header_value() {
+        let builder = Pipeline::builder()
+            .header("authorization", "c4nary")
+            .env_from(|name| (name == "OTEL_EXPORTER_OTLP_HEADERS").then(|| "a=c4nary".to_owned()));
+        let shown = format!("{builder:?}");
+        assert!(
+            shown.contains("authorization") && !shown.contains("c4nary"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn the_service_name_has_one_owner() {
+        let encoded = |settings: &Settings| {
+            String::from_utf8_lossy(&resource(settings).encode()).into_owned()
+        };
+        let mut settings = Settings {
+            attributes: vec![("service.name".into(), "from-attributes".into())],
+            ..Settings::default()
+        };
+        assert!(encoded(&settings).contains("from-attributes"));
+        settings.service_name = Some("from-name".into());
+        let both = encoded(&settings);
+        assert!(both.contains("from-name") && !both.contains("from-attributes"));
+    }
+}

@@ -1,0 +1,87 @@
+//! Empties the queue into the exporter, and counts and tells what came of it.
+
+use std::time::Instant;
+
+use crate::deliver::Delivery;
+use crate::exporter::Batch;
+use crate::notice::{Memory, Notices};
+use crate::queue::{Item, Queue};
+use crate::say;
+use crate::shared::Shared;
+
+pub(crate) struct Export {
+    delivery: Delivery,
+    notices: Notices,
+}
+
+impl Export {
+    pub(crate) fn new(delivery: Delivery) -> Self {
+        Self {
+            notices: Notices::new(delivery.destination()),
+            delivery,
+        }
+    }
+
+    /// Works until the queue says that nothing comes any more.
+    pub(crate) async fn run(&mut self, shared: &Shared, queue: &Queue) {
+        loop {
+            match queue.pop().await {
+                Item::Batch(batch) => {
+                    if shared.is_too_late() {
+                        shared.dropped("shutdown", batch.spans());
+                    } else {
+                        self.export(&batch, shared, queue).await;
+                    }
+                    queue.settle();
+                }
+                Item::Flush(number) => {
+                    let result = self.delivery.flush().await;
+                    shared.flushed(number, &result);
+                }
+                Item::Close => {
+                    let result = self.delivery.flush().await;
+                    return shared.flushed(0, &result);
+                }
+            }
+        }
+    }
+
+    async fn export(&mut self, batch: &Batch, shared: &Shared, queue: &Queue) {
+        let Self { delivery, notices } = self;
+        shared.exporting(batch.spans());
+        let result = delivery
+            .send(batch, |error, again| {
+                if again {
+                    let memory = memory(shared, queue);
+                    tell(notices.retrying(Instant::now(), error, memory));
+                }
+            })
+            .await;
+        shared.exported(&result);
+        let now = Instant::now();
+        match &result {
+            Ok(receipt) => {
+                if let Some(line) = notices.delivered(now) {
+                    say::inform(line);
+                }
+                tell(notices.partly_accepted(now, receipt));
+            }
+            Err(error) => tell(notices.gave_up(now, error, batch.spans())),
+        }
+    }
+}
+
+fn tell(line: Option<String>) {
+    if let Some(line) = line {
+        say::warn(line);
+    }
+}
+
+/// What spans occupy at this moment, in the threads' buffers and in the queue.
+fn memory(shared: &Shared, queue: &Queue) -> Memory {
+    let buffers = shared.recorder.stats();
+    Memory {
+        used_bytes: buffers.buffer_bytes + queue.bytes(),
+        max_bytes: buffers.buffer_limit_bytes + queue.max_bytes(),
+    }
+}

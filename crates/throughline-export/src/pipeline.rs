@@ -1,0 +1,197 @@
+//! The pipeline as the application holds it.
+//!
+//! Owns the public handle: what it may be asked from any thread, in whatever
+//! state the process is. The work is done elsewhere.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use throughline_core::{Context, Recorder};
+use throughline_ring::fork_generation;
+
+use crate::builder::PipelineBuilder;
+use crate::shared::Shared;
+use crate::stats::{FlushReport, PipelineStats};
+
+/// How long dropping a pipeline may take.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Takes the ended spans of its recorder to an exporter, on a thread of its own.
+///
+/// Dropping it shuts it down and waits up to five seconds for the last spans to
+/// be delivered, so keep it until the end of `main`. It needs no runtime and
+/// works inside any.
+///
+/// All methods may be called from any thread, at the same time and repeatedly;
+/// those that wait block the calling thread, up to the timeout they are given.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline_export::Pipeline;
+///
+/// let pipeline = Pipeline::builder().service_name("cart").no_exporter().start()?;
+/// let report = pipeline.shutdown(Duration::from_secs(5));
+/// assert!(report.is_complete());
+/// # Ok::<(), throughline_export::StartError>(())
+/// ```
+#[must_use = "dropping a pipeline shuts it down"]
+pub struct Pipeline(Kind);
+
+enum Kind {
+    /// Records nothing.
+    Disabled,
+    /// Records into buffers that hold nothing.
+    WithoutExporter(Recorder),
+    Running(Running),
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    thread: ThreadId,
+    /// Which process the thread runs in.
+    generation: u32,
+}
+
+impl Pipeline {
+    /// The options of a new pipeline.
+    pub fn builder() -> PipelineBuilder {
+        PipelineBuilder::default()
+    }
+
+    /// Exports every span that ended before the call, and waits for it.
+    ///
+    /// The wait between two attempts at a destination that does not answer is cut
+    /// short once. After a shutdown there is nothing to flush.
+    pub fn flush(&self, timeout: Duration) -> FlushReport {
+        match self.running() {
+            Ok(Some(shared)) => shared.flush(timeout),
+            Ok(None) => FlushReport::default(),
+            Err(unable) => unable,
+        }
+    }
+
+    /// Stops recording, exports every span that ended before the call, and ends the
+    /// export thread.
+    ///
+    /// Spans that end later are counted as dropped. A second call waits for the same
+    /// shutdown and returns the same report. What is not delivered when the time of
+    /// the first call is over is counted as failed or dropped. Batches that wait for
+    /// a destination that does not answer are tried once more.
+    pub fn shutdown(&self, timeout: Duration) -> FlushReport {
+        match self.running() {
+            Ok(Some(shared)) => shared.shutdown(timeout),
+            Ok(None) => {
+                if let Kind::WithoutExporter(recorder) = &self.0 {
+                    recorder.close();
+                }
+                FlushReport::default()
+            }
+            Err(unable) => unable,
+        }
+    }
+
+    /// What became of the spans so far.
+    ///
+    /// In a forked child it counts from the fork on, and nothing is ever exported.
+    #[must_use]
+    pub fn stats(&self) -> PipelineStats {
+        match &self.0 {
+            Kind::Disabled => PipelineStats::default(),
+            Kind::Running(running) if !running.is_in_child() => running.shared.stats(),
+            Kind::Running(running) => unread(&running.shared.recorder, "queue_full"),
+            Kind::WithoutExporter(recorder) => unread(recorder, "no_exporter"),
+        }
+    }
+
+    /// A context without a span. Traces that start while it is attached are recorded
+    /// by this pipeline, whichever is process-wide.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        self.recorder().map(Recorder::context).unwrap_or_default()
+    }
+
+    /// What records the spans; none in a disabled pipeline.
+    #[must_use]
+    pub fn recorder(&self) -> Option<&Recorder> {
+        match &self.0 {
+            Kind::Disabled => None,
+            Kind::WithoutExporter(recorder) => Some(recorder),
+            Kind::Running(running) => Some(&running.shared.recorder),
+        }
+    }
+
+    pub(crate) fn disabled() -> Self {
+        Self(Kind::Disabled)
+    }
+
+    pub(crate) fn without_exporter(recorder: Recorder) -> Self {
+        Self(Kind::WithoutExporter(recorder))
+    }
+
+    pub(crate) fn served_by(shared: Arc<Shared>, thread: ThreadId) -> Self {
+        Self(Kind::Running(Running {
+            shared,
+            thread,
+            generation: fork_generation(),
+        }))
+    }
+
+    /// The part that the export thread answers to, if there is one and it can.
+    fn running(&self) -> Result<Option<&Shared>, FlushReport> {
+        let Kind::Running(running) = &self.0 else {
+            return Ok(None);
+        };
+        if running.is_in_child() {
+            return Err(FlushReport {
+                forked: true,
+                ..FlushReport::default()
+            });
+        }
+        if thread::current().id() == running.thread {
+            // An exporter that waits for itself would wait for ever.
+            return Err(FlushReport {
+                timed_out: true,
+                ..FlushReport::default()
+            });
+        }
+        Ok(Some(&running.shared))
+    }
+}
+
+impl Running {
+    fn is_in_child(&self) -> bool {
+        self.generation != fork_generation()
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        // The report is for those who ask; stats and notices have told the rest.
+        let _ = self.shutdown(DROP_TIMEOUT);
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pipeline").field(&self.recorder()).finish()
+    }
+}
+
+/// The counts of a recorder that nobody drains, with the reason why its buffers
+/// take nothing.
+fn unread(recorder: &Recorder, reason: &'static str) -> PipelineStats {
+    let recorded = recorder.stats();
+    let mut stats = PipelineStats {
+        started: recorded.started,
+        live: recorded.live(),
+        queued: recorded.published,
+        ..PipelineStats::default()
+    };
+    stats.dropped.add(reason, recorded.dropped_full);
+    stats
+        .dropped
+        .add("already_shutdown", recorded.dropped_closed);
+    stats
+}

@@ -1,0 +1,14 @@
+//! The pipeline against live receivers and hostile exporters.
+//!
+//! Every test has a pipeline of its own, so all run side by side in one process.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod accounting; // Every span has one fate, whatever the load.
+mod configuration; // What the options and variables do to requests.
+mod exporters; // Exporters that misbehave.
+mod flush; // What flush reports is true.
+mod outage; // A collector that is not there, and comes back.
+mod responses; // What a response makes of a batch.
+mod shutdown; // It ends in time, wherever it is called.
+mod support;

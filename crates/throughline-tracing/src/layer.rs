@@ -1,0 +1,178 @@
+//! The layer: callbacks of the subscriber to spans of the recorder.
+//!
+//! Owns the relation between the two lives of a span: which span is its parent, when it is current, when it ends. It
+//! must not know what becomes of fields (`span_fields`, `event`) nor who else looks at the subscriber.
+//!
+//! Each callback looks at the span's extensions once, and lets go of them before anything else is locked.
+
+use std::sync::OnceLock;
+
+use throughline_core::{Parent, Span};
+use tracing::dispatcher::WeakDispatch;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::event::{self, EventOptions, Receiver};
+use crate::filter;
+use crate::lookup::{self, Recorded};
+use crate::site::Site;
+use crate::span_fields;
+
+/// Makes `tracing` spans and events part of Throughline's traces.
+///
+/// Every span becomes a span, whichever recorder its trace goes to; every event becomes an event of the span that is
+/// current on its thread, of whichever kind that is. What the filter ([`throughline_core::set_filter`]) rejects is not
+/// recorded; its children belong to the nearest span that is.
+///
+/// The fields `otel.name`, `otel.kind`, `otel.status_code` and `otel.status_message` (or `otel.status_description`)
+/// say what the span is, whenever they are recorded.
+///
+/// Put it below a `fmt` layer, so that the line of a span that begins already has its ids; and give it a
+/// [`TraceFilter`](crate::TraceFilter), so that what is filtered out costs nothing:
+///
+/// ```
+/// use throughline_tracing::{TraceFilter, TraceLayer};
+/// use tracing_subscriber::layer::{Layer, SubscriberExt};
+///
+/// let subscriber = tracing_subscriber::registry().with(TraceLayer::new().with_filter(TraceFilter::new()));
+/// # tracing::subscriber::with_default(subscriber, || tracing::info_span!("work").in_scope(|| ()));
+/// ```
+#[derive(Debug, Default)]
+pub struct TraceLayer {
+    events: EventOptions,
+    /// The subscriber this layer is part of: the way to spans that a filter hides from the layer.
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl TraceLayer {
+    /// A layer that records spans and their events.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether events say where they are written, by `code.file.path` and `code.line.number`. Default: no. Spans
+    /// always do, at no cost to the thread.
+    #[must_use]
+    pub const fn with_event_locations(mut self, locations: bool) -> Self {
+        self.events.locations = locations;
+        self
+    }
+
+    /// Whether an event of level `ERROR` sets the status of its span to error, with what it says as the description.
+    /// Default: no, since an error that was handled and logged need not make the work fail.
+    #[must_use]
+    pub const fn with_error_events_as_status(mut self, status: bool) -> Self {
+        self.events.errors_fail_spans = status;
+        self
+    }
+
+    /// Where an event with an explicit parent belongs.
+    fn receiver<S>(&self, parent: &Id, ctx: &Context<'_, S>) -> Option<Receiver>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let span = match ctx.span(parent) {
+            Some(span) => lookup::nearest(&span),
+            None => {
+                let dispatch = self.dispatch.get().and_then(WeakDispatch::upgrade)?;
+                lookup::nearest_unfiltered::<S>(&dispatch, parent)
+            }
+        };
+        span.map(Receiver::Span)
+    }
+}
+
+impl<S> Layer<S> for TraceLayer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        // A layer belongs to one subscriber; a second registration would be of the same.
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let site = Site::of(attributes.metadata());
+        if !site.callsite.is_enabled() {
+            return;
+        }
+        let Some(registered) = ctx.span(id) else {
+            return;
+        };
+        let parent = if attributes.is_contextual() {
+            Parent::Current
+        } else {
+            // A parent that is given but not recorded is skipped, like one that is not enabled: `tracing` makes such
+            // a span a root.
+            let given = attributes.parent().and_then(|_| registered.parent());
+            given.and_then(|parent| lookup::nearest(&parent)).map(|parent| parent.context()).into()
+        };
+        let mut span = Span::start_with(&site.callsite, parent);
+        if span.is_disabled() {
+            return;
+        }
+        span.edit(|span| span_fields::record_first(span, site, attributes));
+        let recorded = Recorded { span: span.share() };
+        // Another layer of this kind may have been here before.
+        let mut extensions = registered.extensions_mut();
+        if extensions.get_mut::<Recorded>().is_none() {
+            extensions.insert(recorded);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        let Some(registered) = ctx.span(id) else {
+            return;
+        };
+        if let Some(span) = lookup::recorded(&registered).filter(|span| span.is_sampled()) {
+            span_fields::record_later(&span, Site::of(registered.metadata()), values);
+        }
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
+        let recorded = |id| ctx.span(id).and_then(|span| lookup::recorded(&span));
+        if let (Some(span), Some(follows)) = (recorded(id), recorded(follows)) {
+            span.edit(|span| span.add_link(follows.context().span_context()));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let site = Site::of(event.metadata());
+        if !filter::lets_pass(site, event) || event.is_root() {
+            return;
+        }
+        let receiver = match event.parent() {
+            Some(parent) => self.receiver(parent, &ctx),
+            None => Some(Receiver::Current),
+        };
+        if let Some(receiver) = receiver {
+            event::record(&receiver, event, site, self.events);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        // To enter a span locks nothing, so that the extensions need not be left first.
+        if let Some(registered) = ctx.span(id)
+            && let Some(recorded) = registered.extensions().get::<Recorded>()
+        {
+            recorded.span.enter();
+        }
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        if let Some(span) = ctx.span(id).and_then(|span| lookup::recorded(&span)) {
+            span.exit();
+        }
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        // The extension stays until the registry clears it: other layers may still have something to say.
+        if let Some(span) = ctx.span(&id).and_then(|span| lookup::recorded(&span)) {
+            span.end();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! From spans of `tracing` to the spans that record them.
+//!
+//! Owns the extension that [`TraceLayer`](crate::TraceLayer) leaves in a span of the registry, and the way to it. It
+//! must not know what is recorded.
+//!
+//! Nothing here holds the lock of a span's extensions while anything else is locked or code of the user runs.
+
+use throughline_core::{Context, SharedSpan};
+use tracing::{Dispatch, Id};
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+/// What the layer keeps in a span of the registry.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) span: SharedSpan,
+}
+
+/// The span that records this one.
+#[inline]
+pub(crate) fn recorded<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<SharedSpan> {
+    span.extensions().get::<Recorded>().map(|recorded| recorded.span.clone())
+}
+
+/// The span that records this one, or the innermost around it that is recorded.
+pub(crate) fn nearest<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<SharedSpan> {
+    recorded(span).or_else(|| span.scope().skip(1).find_map(|outer| recorded(&outer)))
+}
+
+/// As [`nearest`], for a span that the filter of the layer that asks may hide.
+pub(crate) fn nearest_unfiltered<S>(dispatch: &Dispatch, id: &Id) -> Option<SharedSpan>
+where
+    S: for<'a> LookupSpan<'a> + 'static,
+{
+    nearest(&dispatch.downcast_ref::<S>()?.span(id)?)
+}
+
+/// The context of a `tracing` span, whether it is entered or not; empty if it is not recorded.
+///
+/// What runs inside the span finds the same by [`Context::current`]; this is for code that holds the span and hands
+/// work to elsewhere. If the span itself is filtered out, the result is that of the span around it.
+///
+/// ```
+/// let span = tracing::info_span!("job");
+/// let context = throughline_tracing::context_of(&span);
+/// std::thread::spawn(move || {
+///     let _here = context.attach();
+///     // Spans that start here are children of `job`.
+/// })
+/// .join()
+/// .unwrap();
+/// ```
+pub fn context_of(span: &tracing::Span) -> Context {
+    let found = span.with_subscriber(|(id, dispatch)| nearest_unfiltered::<Registry>(dispatch, id));
+    found.flatten().map_or_else(Context::default, |span| span.context())
+}

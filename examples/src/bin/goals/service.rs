@@ -1,0 +1,184 @@
+//! The HTTP side: routes, the server span of each request, and the functions that a request runs through.
+//!
+//! Knows the actor only by its handle, and nothing of the database.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use throughline::core::{SpanContext, Status};
+use throughline::task::JoinSet;
+use throughline::traced;
+
+use crate::actor::{Added, GoalBook, Unavailable};
+
+/// The body of `POST /goals`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Draft {
+    pub(crate) title: String,
+    pub(crate) owner: String,
+}
+
+/// The service, ready to be served.
+pub(crate) fn routes(book: GoalBook) -> Router {
+    Router::new()
+        .route("/goals", post(create_goal))
+        .layer(middleware::from_fn(serve))
+        .with_state(book)
+}
+
+/// The server span of a request, whatever route it takes. Its name is not known before the route is, so it gets one
+/// on the way.
+#[traced(
+    name = "HTTP",
+    kind = server,
+    parent = caller(request.headers()),
+    attrs(
+        http.request.method = request.method().as_str(),
+        url.scheme = "http",
+        url.path = request.uri().path(),
+    )
+)]
+async fn serve(request: Request, next: Next) -> Response {
+    record_route(&request);
+    let caller = request.headers().get(TRACEPARENT).cloned();
+    let response = next.run(request).await;
+    record_status(response.status());
+    let caller = caller.as_ref().and_then(|text| text.to_str().ok());
+    let status = response.status().as_u16();
+    tracing::info!(logged_by = "serve", caller, status, "answered");
+    response
+}
+
+fn record_route(request: &Request) {
+    let span = throughline::current();
+    let method = request.method();
+    if let Some(route) = request.extensions().get::<MatchedPath>() {
+        span.update_name(&format!("{method} {}", route.as_str()));
+        span.set_attribute("http.route", route.as_str());
+    } else {
+        span.update_name(method.as_str());
+    }
+}
+
+fn record_status(status: StatusCode) {
+    let span = throughline::current();
+    span.set_attribute("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.set_attribute("error.type", status.as_str());
+        span.set_status(Status::Error, "");
+    }
+}
+
+/// Where the caller's trace stands, if it says so.
+fn caller(headers: &HeaderMap) -> Option<SpanContext> {
+    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+    SpanContext::parse_traceparent(text).ok()
+}
+
+const TRACEPARENT: &str = "traceparent";
+
+#[traced(err, attrs(goal.title = &draft.title, goal.owner = &draft.owner))]
+async fn create_goal(
+    State(book): State<GoalBook>,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<Added>), Refusal> {
+    tracing::info!(logged_by = "create_goal", goal = draft.title, "a new goal");
+    validate(&draft)?;
+    let days = estimate(&draft).await;
+    let added = book.add(draft.title.clone(), draft.owner, days).await?;
+    tracing::info!(
+        logged_by = "create_goal",
+        goal = draft.title,
+        id = added.id,
+        "created"
+    );
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+#[traced(err)]
+fn validate(draft: &Draft) -> Result<(), Refusal> {
+    if draft.owner.is_empty() {
+        tracing::warn!(
+            logged_by = "validate",
+            goal = draft.title,
+            "nobody wants this"
+        );
+        return Err(Refusal::Invalid("a goal needs an owner"));
+    }
+    tracing::info!(logged_by = "validate", goal = draft.title, "fine");
+    Ok(())
+}
+
+/// Asks all advisers at the same time and takes the median.
+#[traced(ret)]
+async fn estimate(draft: &Draft) -> u64 {
+    let mut advisers: JoinSet<u64> = ["optimist", "pessimist", "realist"]
+        .into_iter()
+        .map(|adviser| ask(adviser, draft.title.clone()))
+        .collect();
+    let mut opinions = Vec::new();
+    while let Some(opinion) = advisers.join_next().await {
+        // An adviser that panics has no opinion; its span says why.
+        opinions.extend(opinion.ok());
+    }
+    opinions.sort_unstable();
+    let days = opinions.get(opinions.len() / 2).copied().unwrap_or(1);
+    tracing::info!(
+        logged_by = "estimate",
+        goal = draft.title,
+        days,
+        "the median"
+    );
+    days
+}
+
+#[traced(name = "ask adviser", attrs(adviser.name = adviser))]
+async fn ask(adviser: &'static str, goal: String) -> u64 {
+    tracing::info!(logged_by = "ask", goal, adviser, "thinking");
+    // Other tasks of other requests run on this thread meanwhile.
+    tokio::task::yield_now().await;
+    let size = goal.split_whitespace().map(str::len).sum::<usize>() as u64;
+    let days = match adviser {
+        "optimist" => size / 2,
+        "pessimist" => size * 10,
+        _ => size * 2,
+    };
+    tracing::info!(logged_by = "ask", goal, adviser, days, "decided");
+    days
+}
+
+/// Why a goal was not created.
+#[derive(Debug)]
+enum Refusal {
+    Invalid(&'static str),
+    Unavailable(Unavailable),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Invalid(reason) => f.write_str(reason),
+            Self::Unavailable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, self.to_string()).into_response()
+    }
+}

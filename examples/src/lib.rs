@@ -1,1 +1,0 @@
-//! Stories told with Throughline; each is a binary.

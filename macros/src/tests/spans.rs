@@ -1,0 +1,29 @@
+//! `span!`.
+
+use insta::assert_snapshot;
+use proc_macro2::TokenStream;
+use quote::quote;
+
+fn span(input: TokenStream) -> String {
+    let expression = crate::span::expand(input);
+    super::pretty(quote!(const SPAN: Span = #expression;))
+}
+
+#[test]
+fn name_alone() {
+    assert_snapshot!(span(quote!("charge")));
+}
+
+#[test]
+fn attributes() {
+    assert_snapshot!(span(
+        quote!(NAME, order.id = id, card = %card.brand(), items = ?items, "a key" = 1)
+    ));
+}
+
+#[test]
+fn options() {
+    assert_snapshot!(span(
+        quote!(kind: client, level: debug, target: "shop", parent: context, links: links, crate: crate::renamed, "charge", id = id)
+    ));
+}
