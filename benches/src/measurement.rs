@@ -93,3 +93,48 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_of_values_lies_between_the_middle_two() {
+        assert_eq!(median(vec![]), 0.0);
+        assert_eq!(median(vec![9.0, 1.0, 4.0]), 4.0);
+        assert_eq!(median(vec![9.0, 1.0, 4.0, 2.0]), 3.0);
+    }
+
+    #[test]
+    fn a_row_has_medians_of_figures_and_sums_of_spans() {
+        let scenario = Scenario {
+            path: PathName::Emit,
+            shape: Shape::Deep,
+            attributes: 3,
+            threads: 1,
+            sampling: Sampling::Sampled,
+            pace: Pace::Saturation,
+        };
+        let round = |app_ns, spans| {
+            let measured = Measured {
+                app_ns,
+                cpu_ns: 2.0 * app_ns,
+                allocations: 5.0,
+                offered: 100,
+            };
+            let received = Received {
+                spans,
+                bytes: spans * 80,
+                ..Received::default()
+            };
+            (measured, received)
+        };
+        let row = Row::new(
+            scenario,
+            &[round(10.0, 100), round(30.123, 0), round(20.456, 60)],
+        );
+        assert_eq!((row.app_ns, row.cpu_ns), (20.46, 40.91));
+        assert_eq!((row.offered, row.received), (300, 160));
+        assert_eq!(row.bytes, 80.0);
+    }
+}

@@ -197,3 +197,54 @@ Options (several values are separated by commas; without an option, all values):
   --micro            instead: costs of one poll, of unwanted spans, and bytes added to a future
   --help             this text
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(arguments: &[&str]) -> Comparison {
+        let arguments = ["compare"].iter().chain(arguments).map(OsString::from);
+        match parse(arguments).unwrap() {
+            Request::Compare(comparison) => comparison,
+            other => panic!("not a comparison: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn by_default_only_spans_that_are_sent_saturate() {
+        let scenarios = comparison(&[]).scenarios;
+        let (paths, conditions) = (7, 3 * 3 * 2);
+        assert_eq!(scenarios.len(), paths * conditions * (2 + 1 + 1));
+        let saturation = |scenario: &&Scenario| scenario.pace == Pace::Saturation;
+        let mut saturating = scenarios.iter().filter(saturation);
+        assert!(saturating.all(|scenario| scenario.sampling == Sampling::Sampled));
+    }
+
+    #[test]
+    fn a_pace_that_is_asked_for_is_for_every_sampling() {
+        let asked = ["--pace", "saturation", "--path=emit", "--shape=wide"];
+        assert_eq!(comparison(&asked).scenarios.len(), 3 * 3 * 2);
+    }
+
+    #[test]
+    fn the_paths_of_one_condition_run_next_to_each_other() {
+        let scenarios = comparison(&["--path=fastrace,floor", "--threads=1"]).scenarios;
+        let two = &scenarios[..2];
+        assert_eq!(two[0].path, PathName::Fastrace);
+        assert_eq!(
+            Scenario {
+                path: PathName::Floor,
+                ..two[0]
+            },
+            two[1]
+        );
+    }
+
+    #[test]
+    fn few_scenarios_get_more_rounds() {
+        assert_eq!(comparison(&[]).rounds, 3);
+        assert_eq!(comparison(&["--shape=wide", "--attributes=3"]).rounds, 7);
+        assert_eq!(comparison(&["--quick"]).rounds, 1);
+        assert_eq!(comparison(&["--rounds=2", "--quick"]).rounds, 2);
+    }
+}

@@ -200,21 +200,13 @@ impl Traced<'_> {
         let private = self.private();
         let at = generated();
         let [out, of] = [local("__out"), local("__of")];
-        match (self.options.err, self.options.ret) {
-            (None, None) => quote_spanned!(at=> #private::in_span(#span, #future)),
-            (Some(one), None) => {
-                let inspect = inspect_function(&private, "err", one);
-                quote_spanned!(at=> #private::in_span_inspect(#span, #future, #inspect))
-            }
-            (None, Some(one)) => {
-                let inspect = inspect_function(&private, "ret", one);
-                quote_spanned!(at=> #private::in_span_inspect(#span, #future, #inspect))
-            }
-            (Some(_), Some(_)) => {
-                let calls = self.inspect_calls(&out.to_token_stream(), &of.to_token_stream());
-                quote_spanned!(at=> #private::in_span_inspect(#span, #future, |#out, #of| { #calls }))
-            }
+        if self.options.err.is_none() && self.options.ret.is_none() {
+            return quote_spanned!(at=> #private::in_span(#span, #future));
         }
+        // A closure even around one call: a type that does not fit is then one mistake at the word `err`, while a path
+        // would fail the bounds of the call and those of the await.
+        let calls = self.inspect_calls(&out.to_token_stream(), &of.to_token_stream());
+        quote_spanned!(at=> #private::in_span_inspect(#span, #future, |#out, #of| { #calls }))
     }
 
     /// Statements that record the outcome `out` (a reference) in `span`. With `err`, `ret` means the value of `Ok`.

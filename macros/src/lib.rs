@@ -139,7 +139,7 @@ use proc_macro::TokenStream;
 ///             }
 ///             { Ok(Receipt) }
 ///         },
-///         P::inspect_err_display,
+///         |__out, __of| { P::inspect_err_display(__out, __of); },
 ///     )
 ///     .await
 /// }

@@ -1,7 +1,7 @@
 //! A mistake leaves the item as it is, without the marks that only `#[traced]` knows.
 
 use insta::assert_snapshot;
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::quote;
 
 use super::{messages, traced};
@@ -95,4 +95,98 @@ fn unsuitable_skip() {
         messages(crate::traced::misplaced_skip(quote!(fn f() {}))),
         @"`#[skip]` is for members of an impl block, trait or module that is annotated with `#[traced]`"
     );
+}
+
+/// What an editor hands over while somebody is typing: no token may be missed so badly that the macro panics, or that
+/// the item is gone.
+#[test]
+fn missing_tokens_are_survived() {
+    let args = quote!(name = "n", attrs(a.b = %x, "c" = y), err(Debug), parent = p, level = info);
+    let items = [
+        quote!(
+            #[inline]
+            pub async fn f<T: Copy>(&self, (a, b): (T, u8)) -> Result<T, E>
+            where
+                T: Send,
+            {
+                a.b()?;
+                Ok(a)
+            }
+        ),
+        quote!(
+            fn f(self: Box<Self>) -> Pin<Box<dyn Future<Output = u8>>> {
+                let x = 1;
+                Box::pin(async move { x })
+            }
+        ),
+        quote!(
+            impl<T> Trait for Type<T> {
+                #[skip]
+                fn a() {}
+                #[traced(ret)]
+                const fn b();
+                const C: u8 = 1;
+                type D = u8;
+            }
+        ),
+        quote!(
+            pub trait Trait: Send {
+                fn a(&self) -> impl Future {
+                    async {}
+                }
+            }
+        ),
+        quote!(
+            mod m {
+                use x::y;
+                impl Z {
+                    fn a() {}
+                }
+                fn b() {}
+            }
+        ),
+    ];
+    for item in items {
+        for broken in without_each_token(&item) {
+            let _ = crate::traced::expand(args.clone(), broken.clone());
+            let _ = crate::entry::main(quote!(flavor = "multi_thread"), broken.clone());
+            let _ = crate::entry::test(quote!(), broken);
+        }
+        for broken in without_each_token(&args) {
+            let expansion = crate::traced::expand(broken.clone(), item.clone());
+            assert!(
+                expansion.to_string().contains(" { "),
+                "{broken} leaves nothing of the item"
+            );
+        }
+    }
+    for broken in without_each_token(&quote!(kind: client, parent: p, "name", a.b = %x, "c" = ?y)) {
+        let _ = crate::span::expand(broken);
+    }
+}
+
+/// All that remains when one token is taken away, at any depth.
+fn without_each_token(tokens: &TokenStream) -> Vec<TokenStream> {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut all = Vec::new();
+    for (at, tree) in trees.iter().enumerate() {
+        let with = |replacement: Option<TokenTree>| {
+            trees[..at]
+                .iter()
+                .cloned()
+                .chain(replacement)
+                .chain(trees[at + 1..].iter().cloned())
+                .collect()
+        };
+        all.push(with(None));
+        if let TokenTree::Group(group) = tree {
+            let inner = without_each_token(&group.stream());
+            all.extend(
+                inner
+                    .into_iter()
+                    .map(|inner| with(Some(Group::new(group.delimiter(), inner).into()))),
+            );
+        }
+    }
+    all
 }

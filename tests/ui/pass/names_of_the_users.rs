@@ -29,6 +29,34 @@ enum Option {
 #[allow(dead_code)]
 struct Span;
 
+/// Methods of these names on everything.
+#[allow(dead_code)]
+trait Everywhere: Sized {
+    fn attribute(self, _: &u8, _: u8) {}
+    fn is_recording(self) -> u8 {
+        0
+    }
+    fn enter(self) {}
+    fn exit(self) {}
+    fn end(self) {}
+    fn inspect(self) {}
+    fn from(self) {}
+    fn as_ref(self) {}
+    fn ok(self) {}
+}
+
+impl<T> Everywhere for T {}
+
+#[traced(attrs(n = n), err, ret)]
+fn with_such_methods(n: u32) -> ::core::result::Result<u32, ::std::string::String> {
+    ::core::result::Result::Ok(n)
+}
+
+#[traced(attrs(n = n), err, ret)]
+async fn with_such_methods_async(n: u32) -> ::core::result::Result<u32, ::std::string::String> {
+    ::core::result::Result::Ok(n)
+}
+
 #[traced(attrs(span = span, guard = guard, result = result))]
 fn sync(span: u32, guard: u32, result: u32) -> Result {
     let __span = span;
@@ -77,5 +105,6 @@ fn main() {
     assert_eq!(block_on(not_sync(1)), Result(4));
     assert_eq!(r#type(1), 1);
     assert_eq!(nested(1), 2);
+    assert_eq!(with_such_methods(1), block_on(with_such_methods_async(1)));
     let _ = |never: core::option::Option| match never {};
 }

@@ -197,7 +197,7 @@ fn default_sizes_deliver_each_record_once_in_order() {
 #[test]
 fn seeded_runs_with_too_little_memory_conserve_the_count() {
     // Fewer chunks than writers: some get none, all are counted.
-    for chunks in 1..=50 {
+    for chunks in 1..=200 {
         let config = HubConfig {
             max_bytes: chunks % 7 * 512 + 100,
             chunk_bytes: 512,

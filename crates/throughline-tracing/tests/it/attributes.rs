@@ -33,7 +33,7 @@ fn values_keep_their_types() {
         );
         drop(span);
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"typed {text="a", owned="b", yes=true, signed=-1, unsigned=7, huge="18446744073709551615", wide=1, widest="340282366920938463463374607431768211455", float=1.5, shown="plain", debugged="Some(\"quoted\")", bytes=0x00ff, present=3, type="raw", dotted.name=1}"#);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn late_values_replace_earlier_ones() {
         span.record("result", field::display("done"));
         span.record("undeclared", 5);
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"late {count=2, state="Some(\"closed\")", result="done"}"#);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn errors_are_described_with_their_sources() {
         let span = info_span!("failed", error = first, also = second, later = field::Empty);
         span.record("later", first);
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"failed {error="outer failed", error.chain=["inner failed"], also="inner failed", later="outer failed", later.chain=["inner failed"], exception.message="outer failed"}"#);
 }
 
 #[test]
@@ -91,7 +91,11 @@ fn limits_hold_and_what_they_cost_is_counted() {
         tracing::info!("dropped");
     });
     let tree = capture.tree_with(&TreeOptions::new().hide("target"));
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"
+    bounded {a="äöüß", b="1234", +2 dropped}
+       • kept {level="INFO", one=1, +1 dropped}
+       • +1 dropped
+    "#);
 }
 
 #[derive(Debug)]

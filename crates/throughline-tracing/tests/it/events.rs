@@ -21,7 +21,14 @@ fn an_event_belongs_to_whatever_span_is_current() {
         drop(inner);
         drop(outer);
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"
+    native
+    │  • in a native span {level="INFO", target="it::events", amount=3}
+    └─ tracing
+       │  • in a tracing span {level="WARN", target="it::events", ok=true, ratio=0.5, text="x", shown="y", debugged="Some(1)"}
+       └─ native
+             • in a native span again {level="DEBUG", target="it::events"}
+    "#);
 }
 
 #[test]
@@ -33,7 +40,12 @@ fn an_explicit_parent_wins() {
         info!(parent: None, "to nobody");
         info!("to current");
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"
+    other
+       • to other {level="INFO", target="it::events"}
+    current
+       • to current {level="INFO", target="it::events"}
+    "#);
 }
 
 #[test]
@@ -47,7 +59,15 @@ fn an_event_is_called_by_its_name_or_by_what_it_says() {
         info!(message = 5);
         info!(error = 5, "a number");
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"
+    work
+       • 1 of 2 {level="INFO", target="it::events"}
+       • order.placed {level="INFO", target="it::events", message="placed an order", id=7}
+       • order.shipped {level="INFO", target="it::events", id=7}
+       • as a field {level="INFO", target="it::events"}
+       • 5 {level="INFO", target="it::events"}
+       • a number {level="INFO", target="it::events", error=5}
+    "#);
 }
 
 #[test]
@@ -71,7 +91,16 @@ fn errors_become_exceptions() {
         error!(error = %error, "with a message");
         error!(error = "text");
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"
+    fails
+       • exception {level="ERROR", target="it::events", exception.message="out of stock"}
+    by hand
+       • exception {level="ERROR", target="it::events", exception.message="out of stock"}
+       • gave up {level="ERROR", target="it::events", exception.message="out of stock", error="out of stock", attempts=2}
+       • both {level="ERROR", target="it::events", exception.message="out of stock", cause="out of stock", error="also"}
+       • with a message {level="ERROR", target="it::events", error="out of stock"}
+       • exception {level="ERROR", target="it::events", exception.message="text"}
+    "#);
 }
 
 #[test]
@@ -86,7 +115,13 @@ fn errors_make_the_span_fail_only_on_request() {
         warn!("not that bad");
     });
     let tree = capture.tree_with(&TreeOptions::new().hide("target").show("code.file.path").redact("code.file.path"));
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r#"
+    fails {code.file.path=…} error: out of stock
+       • exception {level="ERROR", code.file.path=…, exception.message="out of stock"}
+    native error: it failed
+       • it failed {level="ERROR", code.file.path=…, code=5}
+       • not that bad {level="WARN", code.file.path=…}
+    "#);
 }
 
 #[test]

@@ -18,7 +18,20 @@ fn they_describe_the_span_and_are_no_attributes() {
         drop(info_span!("ok is final", otel.status_code = "ok", otel.status_message = "ignored"));
         drop(info_span!("numbers", otel.name = 5, otel.kind = true));
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r"
+    GET /orders [server] {rows=3}
+    ├─ shown name [client]
+    ├─ debugged name [producer]
+    ├─ unknown
+    ├─ ok ok
+    ├─ failed error
+    ├─ odd
+    ├─ code first error: out of stock
+    ├─ message first error: out of stock
+    ├─ message only error: out of stock
+    ├─ ok is final ok
+    └─ 5
+    ");
 }
 
 #[test]
@@ -42,7 +55,10 @@ fn they_may_come_late_also_inside_the_span() {
         let span = entered.exit();
         span.record("otel.name", "third");
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r"
+    third [consumer] error: timed out
+    └─ child
+    ");
 }
 
 #[test]
@@ -53,7 +69,10 @@ fn a_status_set_late_may_still_become_ok_but_not_the_reverse() {
         let span = info_span!("declared", otel.status_code = "ok");
         span.record("otel.status_code", "error");
     });
-    insta::assert_snapshot!(tree, @"");
+    insta::assert_snapshot!(tree, @r"
+    recovered ok
+    declared ok
+    ");
 }
 
 #[derive(Debug)]

@@ -118,3 +118,14 @@ proptest! {
         prop_assert_eq!(edited, bytes);
     }
 }
+
+/// A tab is the tag of an event's time; only in an event it means that.
+#[test]
+fn patching_leaves_text_that_looks_like_a_time() {
+    let mut body = Vec::new();
+    put_name(&mut body, "\t12345678");
+    put_status(&mut body, 0, "\t12345678");
+    let before = body.clone();
+    patch_event_times(&mut body, |_| 0);
+    assert_eq!(body, before);
+}

@@ -292,3 +292,124 @@ POST /goals [server] (remote parent)
    └─ validate error: a goal needs an owner
          • nobody wants this
          • exception";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use throughline::core::{Context, TraceFlags};
+    use throughline::span;
+    use throughline::testing::Capture;
+
+    use super::*;
+    use crate::service::Draft;
+
+    #[throughline::test]
+    fn a_line_has_the_ids_of_its_span_or_it_does_not(capture: Capture) {
+        let sent = [sent("swim", 1), sent("sail", 2)];
+        let serve = span!(kind: server, parent: sent[0].caller, "serve");
+        let ask = |adviser| span!(parent: serve.context(), "ask", adviser.name = adviser);
+        let (optimist, realist) = (ask("optimist"), ask("realist"));
+        let [outer, inner, sibling] = [&serve, &optimist, &realist].map(|span| span.context());
+        drop((serve, optimist, realist));
+        let traces = capture.traces();
+
+        let mut truth = Truth::new(&sent, Some(&traces));
+        let mut check = |line| truth.check(&line, line.said.logged_by.as_deref().unwrap_or(""));
+        let caller = sent[0].caller.to_traceparent();
+        let answered = |context| {
+            line(
+                context,
+                json!({"logged_by": "serve", "caller": caller.as_str()}),
+            )
+        };
+        let asked = |context, goal| {
+            line(
+                context,
+                json!({"logged_by": "ask", "adviser": "optimist", "goal": goal}),
+            )
+        };
+        assert_eq!(check(answered(&outer)), Ok(()));
+        assert_eq!(check(asked(&inner, "swim")), Ok(()));
+        assert_eq!(check(asked(&outer, "swim")), Err("the ids of another span"));
+        assert_eq!(
+            check(asked(&sibling, "swim")),
+            Err("the ids of another span")
+        );
+        assert_eq!(check(asked(&inner, "sail")), Err("the id of another trace"));
+        let unknown = Context::from(sent[0].caller);
+        assert_eq!(
+            check(asked(&unknown, "swim")),
+            Err("the ids of no span that was received")
+        );
+        assert_eq!(check(asked(&Context::default(), "swim")), Err("no ids"));
+    }
+
+    #[test]
+    fn without_the_spans_a_function_has_one_id_per_request() {
+        let sent = [sent("swim", 1)];
+        let mut truth = Truth::new(&sent, None);
+        let mut check = |context: u8, logged_by: &str| {
+            let at = SpanContext::new(
+                sent[0].caller.trace_id(),
+                SpanId::from_bytes([context; 8]),
+                TraceFlags::SAMPLED,
+                false,
+            );
+            let said = json!({"logged_by": logged_by, "goal": "swim"});
+            truth.check(&line(&Context::from(at), said), logged_by)
+        };
+        assert_eq!(check(7, "estimate"), Ok(()));
+        assert_eq!(check(7, "estimate"), Ok(()));
+        assert_eq!(check(8, "estimate"), Err("the id of another span"));
+        assert_eq!(check(7, "validate"), Err("the id of another span"));
+        assert_eq!(check(9, "announce"), Ok(()));
+    }
+
+    #[throughline::test]
+    fn spans_without_their_parents_are_counted(capture: Capture) {
+        let open = span!("never received");
+        span!(parent: open.context(), "orphan").end();
+        span!(parent: sent("swim", 1).caller, kind: server, "request").end();
+        span!(parent: None::<Context>, "lost").end();
+        let mut findings = Findings::default();
+        check_received(&capture.traces(), 4, &mut findings);
+        assert_eq!(findings.spans_received, Some(3));
+        assert_eq!(findings.orphan_spans, Some(2));
+        findings.problems.sort();
+        assert_eq!(
+            findings.problems,
+            [
+                "4 spans were started, 3 received",
+                "`lost` has lost its parent",
+                "the parent of `orphan` was not received",
+            ]
+        );
+    }
+
+    fn sent(goal: &str, number: u8) -> Sent {
+        Sent {
+            draft: Draft {
+                title: goal.to_owned(),
+                owner: "ada".to_owned(),
+            },
+            caller: SpanContext::new(
+                TraceId::from_bytes([number; 16]),
+                SpanId::from_bytes([number; 8]),
+                TraceFlags::SAMPLED,
+                true,
+            ),
+            status: StatusCode::CREATED,
+        }
+    }
+
+    /// A line with the ids of a context, if it has any.
+    fn line(context: &Context, mut said: serde_json::Value) -> Line {
+        let span = context.span_context();
+        if span.is_valid() {
+            said["trace_id"] = json!(span.trace_id().to_string());
+            said["span_id"] = json!(span.span_id().to_string());
+            said["trace_flags"] = json!("01");
+        }
+        serde_json::from_value(said).expect("the members of a line")
+    }
+}

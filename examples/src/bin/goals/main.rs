@@ -136,8 +136,8 @@ const PROBLEMS_SHOWN: usize = 10;
 
 /// A receiver in this process, unless the environment says where the spans go.
 fn own_receiver() -> io::Result<Option<OtlpReceiver>> {
-    let said = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if DESTINATIONS.iter().any(|name| said(&name)) {
+    let said = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    if DESTINATIONS.into_iter().any(said) {
         return Ok(None);
     }
     OtlpReceiver::start().map(Some)

@@ -44,11 +44,11 @@ pub(crate) fn print_sample(sent: &[Sent], lines: &[String], traces: Option<&[Tra
     }
     let trace_with_id = |trace: &&Trace| trace.trace_id() == Some(trace_id);
     if let Some(trace) = traces.and_then(|traces| traces.iter().find(trace_with_id)) {
-        // The log lines stand above; here it is enough that they are events, too.
-        let options = TreeOptions::new()
-            .hide("goal")
-            .hide("logged_by")
-            .durations();
+        // The lines stand above; here it is enough that they are events, too.
+        let of_lines = ["adviser", "caller", "goal", "level", "logged_by", "target"];
+        let options = of_lines
+            .into_iter()
+            .fold(TreeOptions::new().durations(), TreeOptions::hide);
         println!("\nIts trace {trace_id}, as the receiver decoded it:\n");
         println!("{}", trace.tree_with(&options.durations()));
     }

@@ -114,7 +114,7 @@ fn validate(draft: &Draft) -> Result<(), Refusal> {
 }
 
 /// Asks all advisers at the same time and takes the median.
-#[traced(ret)]
+#[traced]
 async fn estimate(draft: &Draft) -> u64 {
     let mut advisers: JoinSet<u64> = ["optimist", "pessimist", "realist"]
         .into_iter()
@@ -127,6 +127,7 @@ async fn estimate(draft: &Draft) -> u64 {
     }
     opinions.sort_unstable();
     let days = opinions.get(opinions.len() / 2).copied().unwrap_or(1);
+    throughline::current().set_attribute("goal.days", days);
     tracing::info!(
         logged_by = "estimate",
         goal = draft.title,

@@ -1,0 +1,119 @@
+//! The comparison as its users run it: what it prints, what it writes, what it refuses.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+#[test]
+fn every_path_records_the_same_spans_and_loses_none_when_paced() {
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("paced.json");
+    let output = compare(&[
+        "--quick",
+        "--shape=wide,async",
+        "--attributes=3",
+        "--threads=1",
+        "--sampling=sampled",
+        "--pace=paced",
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "", "a path records something else");
+
+    let rows: Vec<Value> = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let paths = [
+        "throughline",
+        "throughline-tracing",
+        "tracing-opentelemetry",
+        "opentelemetry",
+        "fastrace",
+        "emit",
+        "floor",
+    ];
+    assert_eq!(rows.len(), 2 * paths.len());
+    for (row, path) in rows.iter().zip(paths.iter().cycle()) {
+        let keys: Vec<_> = row
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let mut expected = [
+            "path",
+            "shape",
+            "attributes",
+            "threads",
+            "sampling",
+            "pace",
+            "app_ns",
+            "cpu_ns",
+            "allocations",
+            "bytes",
+            "offered",
+            "received",
+        ];
+        expected.sort_unstable();
+        assert_eq!(keys, expected);
+        assert_eq!(row["path"], *path);
+        assert_eq!(row["attributes"], 3);
+        assert_eq!(row["sampling"], "sampled");
+        assert!(row["app_ns"].as_f64().unwrap() > 0.0, "{row}");
+        let sent = *path != "floor";
+        let received = if sent {
+            &row["offered"]
+        } else {
+            &Value::from(0)
+        };
+        assert_eq!(&row["received"], received, "{row}");
+        assert_eq!(row["bytes"].as_f64().unwrap() > 0.0, sent, "{row}");
+        if *path == "throughline" || *path == "floor" {
+            assert_eq!(row["allocations"], 0.0, "{row}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_wanted_is_not_sent() {
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("unwanted.json");
+    let output = compare(&[
+        "--quick",
+        "--shape=deep",
+        "--attributes=10",
+        "--threads=2",
+        "--sampling=unsampled,disabled",
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows: Vec<Value> = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    assert_eq!(rows.len(), 14);
+    for row in rows {
+        assert_eq!(row["received"], 0, "{row}");
+        assert_eq!(row["pace"], "paced");
+        assert!(row["offered"].as_u64().unwrap() > 0);
+    }
+    assert!(text(&output.stdout).contains("deep: 50 nested spans"));
+}
+
+#[test]
+fn a_value_that_does_not_exist_is_refused_with_the_ones_that_do() {
+    let output = compare(&["--shape=round"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "compare: unknown value \"round\": known are wide, deep, async\n"
+    );
+}
+
+fn compare(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_compare"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
