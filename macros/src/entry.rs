@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Error, FnArg, LitInt, LitStr, Path, Result, ReturnType, Signature};
 
 use crate::function::return_hint;
-use crate::item::{Function, Item, braced_like};
+use crate::item::{Function, Item, braced_like, nested};
 use crate::mistakes::Mistakes;
 use crate::options::{crate_path, equals};
 use crate::shape;
@@ -65,7 +65,8 @@ fn expand(role: Role, args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn body(role: Role, runtime: &Runtime, function: &Function) -> Option<TokenStream> {
-    let old = function.body.as_ref()?;
+    let outside = function.body.as_ref()?;
+    let old = &nested(outside);
     if role == Role::Main && !function.sig.inputs.is_empty() || function.sig.inputs.len() > 1 {
         return None;
     }
@@ -122,7 +123,7 @@ fn body(role: Role, runtime: &Runtime, function: &Function) -> Option<TokenStrea
         inner_attrs: function.inner_attrs.clone(),
         body: None,
     };
-    Some(function.with_body(old, call))
+    Some(function.with_body(outside, call))
 }
 
 /// The absolute path of the built-in attribute, since an import of our own `test` hides the plain one.

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{FnArg, Ident, Pat, ReceiverKind, ReturnType, Signature, Type};
 
 use crate::header::plain_name;
-use crate::item::Function;
+use crate::item::{Function, braced_like, nested};
 use crate::mistakes::Mistakes;
 use crate::options::{Inspect, Options};
 use crate::shape::{self, Shape};
@@ -49,16 +49,17 @@ impl Traced<'_> {
             return function.to_token_stream();
         }
         self.check_inspection(mistakes);
+        let inside = &nested(body);
         match Shape::of(sig, body) {
-            Shape::Sync => function.with_body(body, self.sync_body(body)),
-            Shape::Async => function.with_body(body, self.async_body(body)),
-            Shape::ImplFuture => function.with_body(body, self.future_body(body)),
+            Shape::Sync => function.with_body(body, self.sync_body(inside)),
+            Shape::Async => function.with_body(body, self.async_body(inside)),
+            Shape::ImplFuture => function.with_body(body, self.future_body(inside)),
             Shape::Boxed(tail) => {
                 let span = local("__span");
                 let start = self.start();
                 let wrapped =
                     tail.with_future(|future| self.in_span(&span.to_token_stream(), future));
-                let rest = crate::item::braced_like(body, wrapped);
+                let rest = braced_like(inside, wrapped);
                 function.with_body(
                     body,
                     quote_spanned!(generated()=> let #span = #start; #rest),
@@ -172,7 +173,7 @@ impl Traced<'_> {
         let block = if hint.is_empty() && order.is_empty() {
             body.to_token_stream()
         } else {
-            crate::item::braced_like(body, quote!(#hint #order #body)).to_token_stream()
+            braced_like(body, quote!(#hint #order #body)).to_token_stream()
         };
         // Shown at the user's `async`, so that "future is not `Send`" points there.
         let future = quote_spanned!(generated_at(place)=> async move #block);

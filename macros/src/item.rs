@@ -9,6 +9,7 @@ use syn::spanned::Spanned;
 use syn::{AttrStyle, Attribute, LitStr, Result, Signature, Token, Visibility, token};
 
 use crate::header;
+use crate::tokens::generated_at;
 
 /// An item, or a member of one.
 pub(crate) enum Item {
@@ -246,6 +247,13 @@ impl ToTokens for Other {
 pub(crate) fn braced_like(old: &Group, content: TokenStream) -> Group {
     let mut group = Group::new(Delimiter::Brace, content);
     group.set_span(old.span());
+    group
+}
+
+/// A body as a block inside of another: nobody wrote these braces, so no lint may call them superfluous.
+pub(crate) fn nested(body: &Group) -> Group {
+    let mut group = Group::new(Delimiter::Brace, body.stream());
+    group.set_span(generated_at(body.span()));
     group
 }
 

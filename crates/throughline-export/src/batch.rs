@@ -48,8 +48,10 @@ pub(crate) struct Batcher {
     resource: Vec<u8>,
     bounds: Bounds,
     scopes: Vec<ScopeSpans>,
-    /// The scope of the last record, which is as a rule that of the next.
-    last: usize,
+    /// Addresses of callsites and the places of their scopes.
+    cache: [(usize, usize); CACHE_SLOTS],
+    /// The buffer of a request that was delivered, for the next one.
+    spare: Vec<u8>,
     spans: u64,
     bytes: usize,
     since: Option<Instant>,
@@ -64,6 +66,30 @@ struct ScopeSpans {
     spans: Vec<u8>,
 }
 
+impl ScopeSpans {
+    fn new(name: &'static str, version: &'static str) -> Self {
+        let mut scope = Vec::new();
+        let fields = Scope {
+            name,
+            version,
+            schema_url: "",
+        };
+        put_scope(&mut scope, &fields);
+        Self {
+            name,
+            version,
+            scope,
+            spans: Vec::new(),
+        }
+    }
+}
+
+/// How many callsites are found by their address at a time.
+const CACHE_SLOTS: usize = 256;
+
+/// No callsite lies at address zero.
+const NO_CALLSITE: (usize, usize) = (0, 0);
+
 impl Batcher {
     /// `resource` is the body of an encoded `Resource` message.
     pub(crate) fn new(resource: Vec<u8>, bounds: Bounds) -> Self {
@@ -71,7 +97,8 @@ impl Batcher {
             resource,
             bounds,
             scopes: Vec::new(),
-            last: 0,
+            cache: [NO_CALLSITE; CACHE_SLOTS],
+            spare: Vec::new(),
             spans: 0,
             bytes: 0,
             since: None,
@@ -114,7 +141,8 @@ impl Batcher {
         if self.spans == 0 {
             return None;
         }
-        let mut request = Vec::new();
+        let mut request = mem::take(&mut self.spare);
+        request.clear();
         let scopes = self
             .scopes
             .iter()
@@ -124,6 +152,11 @@ impl Batcher {
         self.bytes = 0;
         self.since = None;
         Some(Batch::new(Bytes::from(request), mem::take(&mut self.spans)))
+    }
+
+    /// Takes a buffer that is not needed any more, to save the next request its own.
+    pub(crate) fn reuse(&mut self, buffer: Vec<u8>) {
+        self.spare = buffer;
     }
 
     /// Whether the batch under construction has as many spans as it may have.
@@ -146,34 +179,28 @@ impl Batcher {
         self.since
     }
 
+    /// The scope of a record. Callsites are few and live for ever, so most are found
+    /// by their address, without a look at any name.
     fn scope_of(&mut self, record: &Record<'_>) -> usize {
-        let (name, version) = record.callsite().scope();
-        // The same constant, as a rule, so that the texts need not be compared.
-        let same = |a: &str, b: &str| ptr::eq(a, b) || a == b;
-        let is_it = |scope: &ScopeSpans| same(scope.name, name) && same(scope.version, version);
-        if self.scopes.get(self.last).is_some_and(is_it) {
-            return self.last;
+        let callsite = record.callsite();
+        let address = ptr::from_ref(callsite).addr();
+        let slot = (address >> 4) % CACHE_SLOTS;
+        if let (known, index) = self.cache[slot]
+            && known == address
+        {
+            return index;
         }
-        self.last = match self.scopes.iter().position(is_it) {
-            Some(index) => index,
-            None => {
-                let mut scope = Vec::new();
-                let fields = Scope {
-                    name,
-                    version,
-                    schema_url: "",
-                };
-                put_scope(&mut scope, &fields);
-                self.scopes.push(ScopeSpans {
-                    name,
-                    version,
-                    scope,
-                    spans: Vec::new(),
-                });
-                self.scopes.len() - 1
-            }
-        };
-        self.last
+        let (name, version) = callsite.scope();
+        let found = self
+            .scopes
+            .iter()
+            .position(|scope| scope.name == name && scope.version == version);
+        let index = found.unwrap_or_else(|| {
+            self.scopes.push(ScopeSpans::new(name, version));
+            self.scopes.len() - 1
+        });
+        self.cache[slot] = (address, index);
+        index
     }
 
     /// Empties the scopes and keeps their buffers, unless those are worth more than
@@ -182,6 +209,7 @@ impl Batcher {
         let held: usize = self.scopes.iter().map(|scope| scope.spans.capacity()).sum();
         if held > 2 * self.bounds.bytes {
             self.scopes.clear();
+            self.cache = [NO_CALLSITE; CACHE_SLOTS];
         }
         for scope in &mut self.scopes {
             scope.spans.clear();

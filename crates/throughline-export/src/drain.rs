@@ -122,7 +122,10 @@ impl Drain {
             pass.bytes += record.len();
             match batcher.push(record, now) {
                 Pushed::Kept => {}
-                Pushed::Sealed(batch) => queue.push(Item::Batch(batch)),
+                Pushed::Sealed(batch) => {
+                    queue.push(Item::Batch(batch));
+                    batcher.reuse(queue.spare());
+                }
                 Pushed::Oversize => oversize += 1,
             }
             let room = queue.has_room(batcher.spans(), batcher.bytes());
@@ -154,6 +157,7 @@ impl Drain {
     fn seal(&mut self, queue: &Queue) {
         if let Some(batch) = self.batcher.seal() {
             queue.push(Item::Batch(batch));
+            self.batcher.reuse(queue.spare());
         }
     }
 

@@ -33,6 +33,7 @@ impl Export {
                         self.export(&batch, shared, queue).await;
                     }
                     queue.settle();
+                    queue.recycle(batch);
                 }
                 Item::Flush(number) => {
                     let result = self.delivery.flush().await;

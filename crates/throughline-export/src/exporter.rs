@@ -68,6 +68,11 @@ impl Batch {
         Self { request, spans }
     }
 
+    /// The buffer of the request, unless somebody still has a clone.
+    pub(crate) fn into_buffer(self) -> Option<Vec<u8>> {
+        self.request.try_into_mut().ok().map(Vec::from)
+    }
+
     /// The encoded request.
     #[must_use]
     pub fn request(&self) -> &Bytes {

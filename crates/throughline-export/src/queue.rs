@@ -29,7 +29,6 @@ pub(crate) struct Capacity {
     pub(crate) bytes: usize,
 }
 
-#[derive(Debug)]
 pub(crate) struct Queue {
     items: RefCell<VecDeque<Item>>,
     spans: Cell<u64>,
@@ -37,6 +36,8 @@ pub(crate) struct Queue {
     /// Spans and bytes of the batch in flight.
     in_flight: Cell<(u64, usize)>,
     capacity: Capacity,
+    /// The buffer of the last batch that was settled.
+    spare: Cell<Vec<u8>>,
     /// An item was pushed.
     filled: Notify,
     /// A batch was settled.
@@ -51,6 +52,7 @@ impl Queue {
             bytes: Cell::new(0),
             in_flight: Cell::default(),
             capacity,
+            spare: Cell::default(),
             filled: Notify::new(),
             settled: Notify::new(),
         }
@@ -85,6 +87,18 @@ impl Queue {
         self.spans.set(self.spans.get() - spans);
         self.bytes.set(self.bytes.get() - bytes);
         self.settled.notify_one();
+    }
+
+    /// Keeps the buffer of a batch that was settled, for a later one.
+    pub(crate) fn recycle(&self, batch: Batch) {
+        if let Some(buffer) = batch.into_buffer() {
+            self.spare.set(buffer);
+        }
+    }
+
+    /// The buffer that was kept last; empty if there is none.
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        self.spare.take()
     }
 
     /// Waits until a batch is settled.

@@ -1,11 +1,73 @@
 //! Tracing for async Rust: one attribute, correlated logs, OTLP out, at the price of two clock reads.
+//!
+//! ```no_run
+//! # #[derive(Debug)] struct OrderId(u64);
+//! # impl std::fmt::Display for OrderId { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { self.0.fmt(f) } }
+//! # #[derive(Debug)] struct Receipt;
+//! # #[derive(Debug)] struct OrderError;
+//! # impl std::fmt::Display for OrderError { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("no") } }
+//! #[throughline::traced(attrs(order.id = %id), err)]
+//! async fn place_order(id: OrderId) -> Result<Receipt, OrderError> {
+//!     tracing::info!("charged");
+//!     Ok(Receipt)
+//! }
+//!
+//! #[throughline::main]
+//! async fn main() {
+//!     let _ = place_order(OrderId(42)).await;
+//! }
+//! ```
+//!
+//! Every log line inside carries the ids of its span. With `OTEL_EXPORTER_OTLP_ENDPOINT` set, the spans arrive at that
+//! collector; with `OTEL_TRACES_EXPORTER=console`, they are drawn as trees; without either, a collector on
+//! `localhost:4318` is tried, and one line says if there is none.
+//!
+//! # Applications
+//!
+//! [`#[main]`](macro@main), or [`init`], or [`Pipeline::builder`] start recording and export. Configuration is that of
+//! OpenTelemetry: the [`export`] module lists the variables.
+//!
+//! # Libraries
+//!
+//! Depend on this crate with `default-features = false`: annotations cost one relaxed load until an application turns
+//! recording on, and nothing but the recording core comes with them.
+//!
+//! # What becomes a span
+//!
+//! | you write | you get |
+//! |---|---|
+//! | [`#[traced]`](macro@traced) on a function, an async function, an impl block, a trait, a module | a span per call |
+//! | [`span!`] | a [`Span`] for a block ([`Span::in_scope`]) or a future ([`FutureExt::in_span`]) |
+//! | [`current`] | the current span, to add attributes, events, errors and links |
+//! | [`Context::current`], [`FutureExt::with_context`] | what carries a trace by hand |
+//! | `task::spawn`, `task::spawn_blocking`, `task::JoinSet` | tasks that stay in the trace |
+//! | `tracing` spans, events and log lines, through `tracing::TraceLayer` | the same trace |
+//!
+//! A span ends [completed, with an error, cancelled or panicked](core::Outcome); a dropped future is not a success.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `export` | yes | the pipeline: batching and OTLP export on a thread of its own |
+//! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
+//! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
+//! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub use throughline_core as core;
-pub use throughline_core::{Context, FutureExt, Span, current};
+#[cfg(feature = "tokio")]
+mod entry;
+#[cfg(feature = "export")]
+mod init;
+
+#[doc(hidden)]
+pub mod __private;
+
 #[cfg(feature = "export")]
 pub use init::init;
+pub use throughline_core as core;
+pub use throughline_core::{Context, FutureExt, Span, current};
 #[cfg(feature = "export")]
 pub use throughline_export as export;
 #[cfg(feature = "export")]
@@ -17,10 +79,3 @@ pub use throughline_testing as testing;
 pub use throughline_tokio as task;
 #[cfg(feature = "tracing")]
 pub use throughline_tracing as tracing;
-
-#[doc(hidden)]
-pub mod __private;
-#[cfg(feature = "tokio")]
-mod entry;
-#[cfg(feature = "export")]
-mod init;
