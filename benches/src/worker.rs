@@ -94,12 +94,13 @@ impl Plan {
         Self {
             traces,
             spans: traces * spans_per_trace,
-            warm_up: if quick { 3 } else { 12 },
+            warm_up: if quick || !exporting { 3 } else { 12 },
             bursts: match (saturating, quick) {
-                (false, false) => 24,
                 (false, true) => 8,
-                (true, false) => 100,
+                (false, false) if exporting => 24,
+                (false, false) => 16,
                 (true, true) => 30,
+                (true, false) => 100,
             },
             saturating,
             exporting,

@@ -111,9 +111,9 @@ fn compare(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_compare"))
         .args(arguments)
         .output()
-        .unwrap()
+        .expect("the program starts")
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+    std::str::from_utf8(bytes).expect("the program writes text")
 }

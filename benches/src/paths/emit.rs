@@ -3,11 +3,14 @@
 //! Attributes are event properties (`evt_props`), not ambient ones: ambient properties would be copied
 //! onto every span below, which no other path does, and cost more. *Unsampled* is the sampler of
 //! `emit_traceparent`, which decides once per trace; emit itself has no notion of it. *Disabled* is a
-//! level filter above the spans' level.
+//! level filter above the spans' level. The futures of the three numbers of attributes share one type, so
+//! each is as large as the largest.
 
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
+
+use futures::future::Either;
 
 use super::{Path, otlp};
 use crate::order::{CARRIER, CHANNEL, CHILD, CURRENCY, Order, REGION, ROOT};
@@ -77,13 +80,10 @@ impl Path for Emit {
     where
         F: Future<Output = ()>,
     {
-        // One of three futures; the constant decides, so the other two states are never entered.
-        async move {
-            match A {
-                0 => plain::root_future(order, body).await,
-                3 => three::root_future(order, body).await,
-                _ => ten::root_future(order, body).await,
-            }
+        match A {
+            0 => Either::Left(plain::root_future(order, body)),
+            3 => Either::Right(Either::Left(three::root_future(order, body))),
+            _ => Either::Right(Either::Right(ten::root_future(order, body))),
         }
     }
 
@@ -91,12 +91,10 @@ impl Path for Emit {
     where
         F: Future<Output = ()>,
     {
-        async move {
-            match A {
-                0 => plain::child_future(order, body).await,
-                3 => three::child_future(order, body).await,
-                _ => ten::child_future(order, body).await,
-            }
+        match A {
+            0 => Either::Left(plain::child_future(order, body)),
+            3 => Either::Right(Either::Left(three::child_future(order, body))),
+            _ => Either::Right(Either::Right(ten::child_future(order, body))),
         }
     }
 
@@ -115,7 +113,8 @@ impl Path for Emit {
 
 /// The four functions of one number of attributes.
 macro_rules! spans {
-    ($module:ident, |$order:ident| $props:expr) => {
+    ($(#[$attribute:meta])* $module:ident, |$order:ident| $props:expr) => {
+        $(#[$attribute])*
         mod $module {
             use super::{CHILD, Future, Order, ROOT};
 
@@ -152,30 +151,37 @@ spans!(three, |order| emit::props! {
     #[emit::as_display]
     id: order.id,
 });
-spans!(ten, |order| emit::props! {
-    #[emit::key("order.channel")]
-    channel: super::CHANNEL,
-    #[emit::key("order.items")]
-    items: order.items,
-    #[emit::key("order.id")]
-    #[emit::as_display]
-    id: order.id,
-    #[emit::key("order.currency")]
-    currency: super::CURRENCY,
-    #[emit::key("order.total")]
-    total: order.total,
-    #[emit::key("order.customer")]
-    #[emit::as_display]
-    customer: order.customer,
-    #[emit::key("order.region")]
-    region: super::REGION,
-    #[emit::key("order.weight")]
-    weight: order.weight,
-    #[emit::key("order.shipment")]
-    #[emit::as_display]
-    shipment: order.shipment,
-    #[emit::key("order.carrier")]
-    carrier: super::CARRIER,
-});
+spans!(
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what `emit::props!` expands to has them"
+    )]
+    ten,
+    |order| emit::props! {
+        #[emit::key("order.channel")]
+        channel: super::CHANNEL,
+        #[emit::key("order.items")]
+        items: order.items,
+        #[emit::key("order.id")]
+        #[emit::as_display]
+        id: order.id,
+        #[emit::key("order.currency")]
+        currency: super::CURRENCY,
+        #[emit::key("order.total")]
+        total: order.total,
+        #[emit::key("order.customer")]
+        #[emit::as_display]
+        customer: order.customer,
+        #[emit::key("order.region")]
+        region: super::REGION,
+        #[emit::key("order.weight")]
+        weight: order.weight,
+        #[emit::key("order.shipment")]
+        #[emit::as_display]
+        shipment: order.shipment,
+        #[emit::key("order.carrier")]
+        carrier: super::CARRIER,
+    }
+);
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);

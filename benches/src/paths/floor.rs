@@ -62,15 +62,13 @@ impl Path for Floor {
         self.child_future::<A, F>(order, body)
     }
 
-    fn child_future<const A: usize, F>(&self, _order: Order, body: F) -> impl Future<Output = ()>
+    async fn child_future<const A: usize, F>(&self, _order: Order, body: F)
     where
         F: Future<Output = ()>,
     {
-        async {
-            let start = self.clock.raw();
-            body.await;
-            self.write(start);
-        }
+        let start = self.clock.raw();
+        body.await;
+        self.write(start);
     }
 
     fn context_future<F>(&self, _body: F) -> Option<impl Future<Output = ()>>

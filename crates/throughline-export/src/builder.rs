@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use throughline_core::{Recorder, RecorderConfig, Sampler, SpanLimits};
 
-use crate::batch::{Batcher, Bounds, MAX_REQUEST_BYTES};
+use crate::batch::Batcher;
 use crate::console::ConsoleExporter;
 use crate::deliver::{Delivery, FOREVER, Timeouts};
 use crate::drain::Drain;
@@ -21,26 +21,16 @@ use crate::export::Export;
 use crate::exporter::SpanExporter;
 use crate::otlp_http::OtlpHttpExporter;
 use crate::pipeline::Pipeline;
-use crate::queue::{Capacity, Queue};
+use crate::queue::Queue;
 use crate::resource::Resource;
 use crate::say;
-use crate::settings::{
-    EXPORT_TIMEOUT, ExporterKind, MAX_BATCH_BYTES, MAX_MEMORY_BYTES, SCHEDULE_DELAY, Settings,
-    TIMEOUT,
-};
+use crate::settings::{EXPORT_TIMEOUT, ExporterKind, SCHEDULE_DELAY, Settings, TIMEOUT};
 use crate::shared::Shared;
+use crate::sizes::Sizes;
 use crate::thread::{self, Work};
 
 /// The schedule delay of the console exporter: who watches it does not want to wait.
 const CONSOLE_DELAY: Duration = Duration::from_millis(200);
-
-/// The least memory that a pipeline works with.
-const MIN_MEMORY_BYTES: usize = 64 << 10;
-
-/// The piece of memory that a recording thread takes at a time, and the least of
-/// it in a pipeline that has little.
-const CHUNK_BYTES: usize = 32 << 10;
-const MIN_CHUNK_BYTES: usize = 4 << 10;
 
 /// The options of a [`Pipeline`]. Made by [`Pipeline::builder`].
 ///
@@ -268,7 +258,7 @@ impl PipelineBuilder {
         let batcher = Batcher::new(resource(&settings).encode(), sizes.batch);
         let work = Work {
             queue: Queue::new(sizes.queue),
-            drain: Drain::new(batcher, delay),
+            drain: Drain::new(batcher, delay, sizes.buffer_bytes),
             export: Export::new(Delivery::new(exporter, timeouts, shared.urgency())),
             shared: Arc::clone(&shared),
         };
@@ -330,56 +320,6 @@ impl fmt::Debug for PipelineBuilder {
             .field("environment", &self.environment)
             .finish_non_exhaustive()
     }
-}
-
-/// The bounds of the parts, derived from the options.
-struct Sizes {
-    buffer_bytes: usize,
-    chunk_bytes: usize,
-    queue: Capacity,
-    batch: Bounds,
-}
-
-impl Sizes {
-    fn of(settings: &Settings) -> Result<Self, StartError> {
-        let memory = settings.max_memory_bytes.unwrap_or(MAX_MEMORY_BYTES);
-        at_least("max_memory_bytes", memory, MIN_MEMORY_BYTES)?;
-        let batch_bytes = settings.max_batch_bytes.unwrap_or(MAX_BATCH_BYTES);
-        at_least("max_batch_bytes", batch_bytes, 1)?;
-        let batch_spans = settings.max_batch_spans.unwrap_or(u64::MAX);
-        at_least("max_batch_spans", batch_spans, 1)?;
-        let queue_spans = settings.max_queue_spans.unwrap_or(u64::MAX);
-        at_least("max_queue_spans", queue_spans, 1)?;
-
-        let half = memory / 2;
-        Ok(Self {
-            buffer_bytes: half,
-            // Enough pieces that several threads get one.
-            chunk_bytes: (half / 64).clamp(MIN_CHUNK_BYTES, CHUNK_BYTES),
-            queue: Capacity {
-                spans: queue_spans,
-                bytes: half,
-            },
-            batch: Bounds {
-                spans: batch_spans.min(queue_spans),
-                // One batch is filled while another one travels.
-                bytes: batch_bytes.min(half / 2).min(MAX_REQUEST_BYTES),
-            },
-        })
-    }
-}
-
-fn at_least<T: PartialOrd + fmt::Display>(
-    option: &str,
-    value: T,
-    least: T,
-) -> Result<(), StartError> {
-    if value >= least {
-        return Ok(());
-    }
-    Err(StartError::invalid(format!(
-        "{option} is {value}; give at least {least}"
-    )))
 }
 
 /// Zero means no limit.
@@ -475,24 +415,6 @@ mod tests {
             assert!(error.is_invalid_option());
             assert_eq!(error.to_string(), expected);
         }
-    }
-
-    #[test]
-    fn a_batch_fits_the_queue() {
-        let sizes = |settings| Sizes::of(&settings).unwrap();
-        let usual = sizes(Settings::default());
-        assert_eq!(usual.batch.bytes, 512 << 10);
-        assert_eq!(usual.chunk_bytes, 32 << 10);
-        assert_eq!(usual.buffer_bytes + usual.queue.bytes, 64 << 20);
-        let small = sizes(Settings {
-            max_memory_bytes: Some(64 << 10),
-            max_queue_spans: Some(10),
-            max_batch_spans: Some(512),
-            ..Settings::default()
-        });
-        assert_eq!(small.batch.bytes, 16 << 10);
-        assert_eq!(small.batch.spans, 10);
-        assert_eq!(small.chunk_bytes, 4 << 10);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! here but records too large for any request, and what is left at the deadline
 //! of a shutdown.
 
+use std::mem;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -50,11 +51,13 @@ struct Pass {
 }
 
 impl Drain {
-    pub(crate) fn new(batcher: Batcher, schedule_delay: Duration) -> Self {
+    /// `buffer_bytes` is what the threads' buffers may hold in all.
+    pub(crate) fn new(batcher: Batcher, schedule_delay: Duration, buffer_bytes: usize) -> Self {
+        let longest = IDLE_WAIT.min(schedule_delay / 4).max(MIN_IDLE_WAIT);
         Self {
             batcher,
             schedule_delay,
-            pace: Pace::new(IDLE_WAIT.min(schedule_delay / 4).max(MIN_IDLE_WAIT)),
+            pace: Pace::new(Instant::now(), buffer_bytes, longest),
             flush: 0,
             drops: DropNotices::default(),
             last_look: Instant::now(),
@@ -162,15 +165,14 @@ impl Drain {
     }
 
     async fn rest(&mut self, shared: &Shared, bytes: usize) {
-        let wait = self.pace.after_pass(bytes);
-        if wait >= ARMED_FROM && !shared.recorder.sleep() {
+        let wait = self.pace.after_pass(Instant::now(), bytes);
+        if wait >= self.pace.armed_from && !shared.recorder.sleep() {
             // A thread filled a piece of its buffer while this one looked elsewhere.
-            self.pace.woken();
             return yield_now().await;
         }
         tokio::select! {
             () = sleep(wait) => {}
-            () = shared.wake.notified() => self.pace.woken(),
+            () = shared.wake.notified() => {}
         }
     }
 
@@ -204,46 +206,49 @@ fn discard(shared: &Shared) -> Pass {
     }
 }
 
-/// From which wait on the recording threads are asked to wake the drain. Below it
-/// the drain is back soon enough, and being woken costs them a system call.
-const ARMED_FROM: Duration = Duration::from_millis(16);
-
 /// How long the drain rests between passes.
 ///
 /// It aims at passes that are worth the effort and still fit the processor's
-/// cache: passes that bring much halve the wait, passes that bring little double
-/// it.
+/// cache, at the rate at which records came since the pass before.
 #[derive(Debug)]
 struct Pace {
-    wait: Duration,
+    last: Instant,
+    /// What a pass should find.
+    target_bytes: usize,
     longest: Duration,
+    /// From which wait on the recording threads are asked to wake the drain. Below
+    /// it the drain is back before they can fill their buffers, and being woken
+    /// would cost them a system call.
+    armed_from: Duration,
 }
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-const MUCH_BYTES: usize = 256 << 10;
-const LITTLE_BYTES: usize = 64 << 10;
+const TARGET_BYTES: usize = 256 << 10;
+const MAX_ARMED_FROM: Duration = Duration::from_millis(16);
+
+/// More than threads can be expected to record in a second.
+const MAX_BYTES_PER_SECOND: f64 = (256 << 20) as f64;
 
 impl Pace {
-    fn new(longest: Duration) -> Self {
-        let longest = longest.max(SHORTEST_WAIT);
+    fn new(now: Instant, buffer_bytes: usize, longest: Duration) -> Self {
+        let until_full = Duration::from_secs_f64(buffer_bytes as f64 / MAX_BYTES_PER_SECOND);
         Self {
-            wait: longest,
+            last: now,
+            target_bytes: TARGET_BYTES.min(buffer_bytes / 8),
             longest,
+            armed_from: until_full.min(MAX_ARMED_FROM),
         }
     }
 
-    fn after_pass(&mut self, bytes: usize) -> Duration {
-        if bytes >= MUCH_BYTES {
-            self.wait = (self.wait / 2).max(SHORTEST_WAIT);
-        } else if bytes < LITTLE_BYTES {
-            self.wait = (self.wait * 2).min(self.longest);
+    /// The wait after a pass that found so much.
+    fn after_pass(&mut self, now: Instant, bytes: usize) -> Duration {
+        let elapsed = now.duration_since(mem::replace(&mut self.last, now));
+        if bytes == 0 {
+            return self.longest;
         }
-        self.wait
-    }
-
-    /// There is more to do than expected.
-    fn woken(&mut self) {
-        self.wait = SHORTEST_WAIT;
+        let passes = self.target_bytes as f64 / bytes as f64;
+        let wait = elapsed.as_secs_f64() * passes;
+        Duration::from_secs_f64(wait.min(self.longest.as_secs_f64())).max(SHORTEST_WAIT)
     }
 }
 
@@ -251,22 +256,38 @@ impl Pace {
 mod tests {
     use super::*;
 
+    fn pace(buffer_bytes: usize) -> (Pace, Instant) {
+        let now = Instant::now();
+        (Pace::new(now, buffer_bytes, IDLE_WAIT), now)
+    }
+
     #[test]
     fn the_pace_follows_the_load() {
-        let mut pace = Pace::new(IDLE_WAIT);
-        assert_eq!(pace.after_pass(0), IDLE_WAIT);
-        pace.woken();
-        assert_eq!(pace.after_pass(100 << 10), SHORTEST_WAIT);
-        for wait in [2, 4, 8, 16, 32, 64, 128, 250, 250] {
-            assert_eq!(pace.after_pass(10), Duration::from_millis(wait));
-        }
-        for wait in [125_000, 62_500, 31_250] {
-            assert_eq!(pace.after_pass(1 << 20), Duration::from_micros(wait));
-        }
-        for _ in 0..10 {
-            pace.after_pass(1 << 20);
-        }
-        assert_eq!(pace.after_pass(1 << 20), SHORTEST_WAIT);
-        assert_eq!(Pace::new(Duration::ZERO).after_pass(0), SHORTEST_WAIT);
+        let (mut pace, mut now) = pace(32 << 20);
+        let mut wait_after = |millis, kib: usize| {
+            now += Duration::from_millis(millis);
+            pace.after_pass(now, kib << 10).as_millis()
+        };
+        // Nothing, or next to nothing.
+        assert_eq!(wait_after(10, 0), 250);
+        assert_eq!(wait_after(250, 1), 250);
+        // The first piece of a burst, the second one, and what follows.
+        assert_eq!(wait_after(250, 32), 250);
+        assert_eq!(wait_after(1, 32), 8);
+        assert_eq!(wait_after(8, 1600), 1);
+        assert_eq!(wait_after(1, 256), 1);
+        // The burst is over.
+        assert_eq!(wait_after(1, 1), 250);
+        // No time at all has passed.
+        assert_eq!(wait_after(0, 100), 1);
+    }
+
+    #[test]
+    fn small_buffers_are_watched_closely() {
+        assert_eq!(pace(32 << 20).0.armed_from, MAX_ARMED_FROM);
+        let (mut small, now) = pace(32 << 10);
+        assert!(small.armed_from < SHORTEST_WAIT);
+        let later = now + Duration::from_millis(10);
+        assert_eq!(small.after_pass(later, 16 << 10).as_micros(), 2500);
     }
 }

@@ -1,13 +1,13 @@
 //! Where OTLP requests go: checks a URL and makes the traces address of it.
 //!
 //! Owns the rules for base and exact URLs. A URL with user information is
-//! refused, so that an endpoint can be printed anywhere without a secret in it.
-//! It must not know where the text came from.
+//! refused and a query is never shown, so that an endpoint can be printed
+//! anywhere without a secret in it. It must not know where the text came from.
 
 use std::fmt;
 
 use http::Uri;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 
 /// The base URL when nothing else is said: a collector on this machine.
 pub(crate) const DEFAULT_BASE: &str = "http://localhost:4318";
@@ -16,7 +16,7 @@ pub(crate) const DEFAULT_BASE: &str = "http://localhost:4318";
 const TRACES_PATH: &str = "v1/traces";
 
 /// The complete address of the traces signal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint(Uri);
 
 impl Endpoint {
@@ -72,7 +72,17 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        let authority = self.0.authority().map_or("", Authority::as_str);
+        write!(f, "{scheme}://{authority}{}", self.0.path())?;
+        // A query may hold a token.
+        f.write_str(self.0.query().map_or("", |_| "?…"))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -118,11 +128,8 @@ mod tests {
             ("https://h", "https://h/v1/traces"),
             ("HTTP://[::1]:4318", "http://[::1]:4318/v1/traces"),
         ] {
-            assert_eq!(
-                Endpoint::under_base(base).unwrap().to_string(),
-                expected,
-                "{base}"
-            );
+            let endpoint = Endpoint::under_base(base).unwrap();
+            assert_eq!(endpoint.uri(), expected, "{base}");
         }
     }
 
@@ -134,8 +141,16 @@ mod tests {
             ("http://h:1/my/traces", "http://h:1/my/traces"),
             ("http://h:1/v1/traces?a=b", "http://h:1/v1/traces?a=b"),
         ] {
-            assert_eq!(Endpoint::exact(url).unwrap().to_string(), expected);
+            assert_eq!(Endpoint::exact(url).unwrap().uri(), expected);
         }
+    }
+
+    #[test]
+    fn a_query_is_used_and_not_shown() {
+        let endpoint = Endpoint::exact("http://h:1/in?token=c4nary").unwrap();
+        assert_eq!(endpoint.uri().query(), Some("token=c4nary"));
+        assert_eq!(endpoint.to_string(), "http://h:1/in?…");
+        assert_eq!(format!("{endpoint:?}"), "http://h:1/in?…");
     }
 
     #[test]

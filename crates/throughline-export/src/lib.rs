@@ -83,6 +83,7 @@ mod retry;
 mod say;
 mod settings;
 mod shared;
+mod sizes;
 mod stats;
 mod text;
 mod thread;

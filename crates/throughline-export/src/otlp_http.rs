@@ -5,7 +5,7 @@
 //! pipeline's.
 
 use std::error::Error;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
@@ -157,7 +157,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ExportError 
     clippy::disallowed_methods,
     reason = "an HTTP date means wall-clock time"
 )]
-fn asked_wait(headers: &HeaderMap) -> Option<std::time::Duration> {
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     headers
         .get_all(RETRY_AFTER)
         .iter()
@@ -182,8 +182,8 @@ fn no_response(error: hyper_util::client::legacy::Error) -> ExportError {
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let chain = std::iter::successors(Some(error), |&error| error.source());
-    chain.into_iter().find_map(|error| error.downcast_ref())
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref())
 }
 
 fn message_field(message: &[u8], number: u32) -> Option<&[u8]> {

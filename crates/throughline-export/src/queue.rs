@@ -11,6 +11,9 @@ use tokio::sync::Notify;
 
 use crate::exporter::Batch;
 
+/// The largest buffer that is kept although nothing is in it.
+const MAX_SPARE_BYTES: usize = 1 << 20;
+
 /// One piece of work for the export loop.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -91,7 +94,8 @@ impl Queue {
 
     /// Keeps the buffer of a batch that was settled, for a later one.
     pub(crate) fn recycle(&self, batch: Batch) {
-        if let Some(buffer) = batch.into_buffer() {
+        let buffer = batch.into_buffer();
+        if let Some(buffer) = buffer.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES) {
             self.spare.set(buffer);
         }
     }

@@ -87,27 +87,31 @@ impl Work {
     /// called; what is caught here is a defect of this crate, and even then the
     /// pipeline goes on.
     fn run(mut self, runtime: &Runtime) {
-        let _answer = AnswerOnDrop(Arc::clone(&self.shared));
-        loop {
-            let Self {
-                shared,
-                queue,
-                drain,
-                export,
-            } = &mut self;
-            let loops = async { tokio::join!(drain.run(shared, queue), export.run(shared, queue)) };
-            match catch_unwind(AssertUnwindSafe(|| runtime.block_on(loops))) {
-                Ok(((), ())) => return,
-                Err(payload) => {
-                    // Dropping a payload may panic as well.
-                    mem::forget(payload);
-                    shared.unwound();
-                    queue.settle();
-                    say::warn("the export thread panicked and starts again; please report this");
-                    thread::sleep(RESTART_DELAY);
-                }
-            }
+        let answer = AnswerOnDrop(Arc::clone(&self.shared));
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_loops(runtime))) {
+            // Dropping a payload may panic as well.
+            mem::forget(payload);
+            self.shared.unwound();
+            self.queue.settle();
+            say::warn("the export thread panicked and starts again; please report this");
+            thread::sleep(RESTART_DELAY);
         }
+        drop(answer);
+        // The exporter may hold what wants a runtime around it while it is dropped.
+        let _inside = runtime.enter();
+        drop(self);
+    }
+
+    fn run_loops(&mut self, runtime: &Runtime) {
+        let Self {
+            shared,
+            queue,
+            drain,
+            export,
+        } = self;
+        runtime.block_on(async {
+            tokio::join!(drain.run(shared, queue), export.run(shared, queue));
+        });
     }
 }
 

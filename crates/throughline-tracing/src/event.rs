@@ -64,7 +64,14 @@ pub(crate) fn record(
         return;
     }
     scratch::with(|scratch| {
-        let mut said = Said { site, scratch, message: None, error: None, chains: Vec::new(), has_typed_error: false };
+        let mut said = Said {
+            site,
+            scratch,
+            message: None,
+            error: None,
+            chains: Vec::new(),
+            has_typed_error: false,
+        };
         event.record(&mut said);
         receiver.edit(|span| said.encode(span, event, options));
     });
@@ -111,7 +118,8 @@ impl Said<'_> {
 
     /// The second pass.
     fn encode(&self, span: &mut LiveSpan, event: &Event<'_>, options: EventOptions) {
-        let part = |range: &Option<Range<usize>>| range.clone().map(|range| &self.scratch.text[range]);
+        let part =
+            |range: &Option<Range<usize>>| range.clone().map(|range| &self.scratch.text[range]);
         let (message, error) = (part(&self.message), part(&self.error));
         let metadata = event.metadata();
         let says_nothing = message.is_none() && !self.site.is_named;
@@ -126,7 +134,10 @@ impl Said<'_> {
             if let Some(error) = error.filter(|_| says_nothing || self.has_typed_error) {
                 fields.attribute(&keys::EXCEPTION_MESSAGE, error);
             }
-            let texts = Texts { scratch: self.scratch, next: 0 };
+            let texts = Texts {
+                scratch: self.scratch,
+                next: 0,
+            };
             event.record(&mut Encoder {
                 site: self.site,
                 fields,
@@ -141,7 +152,11 @@ impl Said<'_> {
     }
 
     fn put_metadata(&self, fields: &mut EventFields<'_, '_>, event: &Event<'_>, locations: bool) {
-        let normalized = if self.site.is_log { event.normalized_metadata() } else { None };
+        let normalized = if self.site.is_log {
+            event.normalized_metadata()
+        } else {
+            None
+        };
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         fields.attribute(&keys::LEVEL, metadata.level().as_str());
         fields.attribute(&keys::TARGET, metadata.target());
@@ -212,7 +227,10 @@ impl<'a> Iterator for Texts<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         let end = *self.scratch.ends.get(self.next)?;
-        let start = self.next.checked_sub(1).map_or(0, |last| self.scratch.ends[last]);
+        let start = self
+            .next
+            .checked_sub(1)
+            .map_or(0, |last| self.scratch.ends[last]);
         self.next += 1;
         Some(&self.scratch.text[start..end])
     }
@@ -301,7 +319,8 @@ impl Visit for Encoder<'_, '_, '_> {
             _ => ERROR,
         };
         if let Some(chain) = self.chains.next().filter(|chain| !chain.is_empty()) {
-            self.fields.attribute(&format!("{key}{}", keys::CHAIN_SUFFIX), chain);
+            self.fields
+                .attribute(&format!("{key}{}", keys::CHAIN_SUFFIX), chain);
         }
     }
 

@@ -78,7 +78,7 @@ pub(crate) fn lets_pass(site: &'static Site, event: &Event<'_>) -> bool {
     if !site.is_log {
         return site.callsite.is_enabled();
     }
-    event.normalized_metadata().is_none_or(|metadata| {
-        filter_enables(metadata.target(), level(*metadata.level()))
-    })
+    event
+        .normalized_metadata()
+        .is_none_or(|metadata| filter_enables(metadata.target(), level(*metadata.level())))
 }

@@ -5,6 +5,7 @@
 //!
 //! Each callback looks at the span's extensions once, and lets go of them before anything else is locked.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 
 use throughline_core::{Parent, Span};
@@ -45,6 +46,8 @@ pub struct TraceLayer {
     events: EventOptions,
     /// The subscriber this layer is part of: the way to spans that a filter hides from the layer.
     dispatch: OnceLock<WeakDispatch>,
+    /// Whether a layer further down records already. Then this one does nothing.
+    is_second: bool,
 }
 
 impl TraceLayer {
@@ -68,6 +71,30 @@ impl TraceLayer {
     pub const fn with_error_events_as_status(mut self, status: bool) -> Self {
         self.events.errors_fail_spans = status;
         self
+    }
+
+    /// What the layer keeps in a span: nothing if it is not recorded.
+    fn with_recorded<S, R>(
+        &self,
+        id: &Id,
+        ctx: &Context<'_, S>,
+        f: impl FnOnce(&Recorded) -> R,
+    ) -> Option<R>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if self.is_second {
+            return None;
+        }
+        ctx.span(id)?.extensions().get::<Recorded>().map(f)
+    }
+
+    /// Closes a span whose maker will never hear of it, since a value panicked. It would keep its parent open for good.
+    #[cold]
+    fn abandon(&self, id: &Id) {
+        if let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) {
+            dispatch.try_close(id.clone());
+        }
     }
 
     /// Where an event with an explicit parent belongs.
@@ -95,9 +122,14 @@ where
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
+    fn on_layer(&mut self, subscriber: &mut S) {
+        let subscriber: &dyn Subscriber = subscriber;
+        self.is_second = subscriber.is::<Self>();
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let site = Site::of(attributes.metadata());
-        if !site.callsite.is_enabled() {
+        if self.is_second || !site.callsite.is_enabled() {
             return;
         }
         let Some(registered) = ctx.span(id) else {
@@ -106,35 +138,41 @@ where
         let parent = if attributes.is_contextual() {
             Parent::Current
         } else {
-            // A parent that is given but not recorded is skipped, like one that is not enabled: `tracing` makes such
-            // a span a root.
+            // A parent that is given but not recorded is skipped. If none is left the span starts a trace: `tracing`
+            // itself makes a span with a disabled parent a root.
             let given = attributes.parent().and_then(|_| registered.parent());
-            given.and_then(|parent| lookup::nearest(&parent)).map(|parent| parent.context()).into()
+            given
+                .and_then(|parent| lookup::nearest(&parent))
+                .map(|parent| parent.context())
+                .into()
         };
         let mut span = Span::start_with(&site.callsite, parent);
         if span.is_disabled() {
             return;
         }
-        span.edit(|span| span_fields::record_first(span, site, attributes));
-        let recorded = Recorded { span: span.share() };
-        // Another layer of this kind may have been here before.
-        let mut extensions = registered.extensions_mut();
-        if extensions.get_mut::<Recorded>().is_none() {
-            extensions.insert(recorded);
+        let record = || span.edit(|span| span_fields::record_first(span, site, attributes));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(record)) {
+            drop(registered);
+            self.abandon(id);
+            resume_unwind(panic);
         }
+        let recorded = Recorded::new(span.share());
+        // Nothing is replaced: a span is new once. What would be dropped is dropped outside of the lock.
+        let replaced = registered.extensions_mut().replace(recorded);
+        drop(replaced);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        let Some(registered) = ctx.span(id) else {
+        let Some(span) = self.with_recorded(id, &ctx, |recorded| recorded.span.clone()) else {
             return;
         };
-        if let Some(span) = lookup::recorded(&registered).filter(|span| span.is_sampled()) {
-            span_fields::record_later(&span, Site::of(registered.metadata()), values);
+        if let Some(metadata) = ctx.metadata(id).filter(|_| span.is_sampled()) {
+            span_fields::record_later(&span, Site::of(metadata), values);
         }
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        let recorded = |id| ctx.span(id).and_then(|span| lookup::recorded(&span));
+        let recorded = |id| self.with_recorded(id, &ctx, |recorded| recorded.span.clone());
         if let (Some(span), Some(follows)) = (recorded(id), recorded(follows)) {
             span.edit(|span| span.add_link(follows.context().span_context()));
         }
@@ -142,7 +180,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let site = Site::of(event.metadata());
-        if !filter::lets_pass(site, event) || event.is_root() {
+        if self.is_second || event.is_root() || !filter::lets_pass(site, event) {
             return;
         }
         let receiver = match event.parent() {
@@ -156,22 +194,18 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         // To enter a span locks nothing, so that the extensions need not be left first.
-        if let Some(registered) = ctx.span(id)
-            && let Some(recorded) = registered.extensions().get::<Recorded>()
-        {
-            recorded.span.enter();
-        }
+        self.with_recorded(id, &ctx, |recorded| recorded.span.enter());
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if let Some(span) = ctx.span(id).and_then(|span| lookup::recorded(&span)) {
+        if let Some(span) = self.with_recorded(id, &ctx, |recorded| recorded.span.clone()) {
             span.exit();
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         // The extension stays until the registry clears it: other layers may still have something to say.
-        if let Some(span) = ctx.span(&id).and_then(|span| lookup::recorded(&span)) {
+        if let Some(span) = self.with_recorded(&id, &ctx, Recorded::close) {
             span.end();
         }
     }

@@ -24,8 +24,7 @@ mod subscriber;
 mod values;
 
 pub use correlate::{
-    Correlated, LayerExt, LogFormat, LogId, LogIds, Shape, VisibleFields, VisibleVisitor,
-    correlate,
+    Correlated, LayerExt, LogFormat, LogId, LogIds, Shape, VisibleFields, VisibleVisitor, correlate,
 };
 pub use filter::TraceFilter;
 pub use layer::TraceLayer;

@@ -5,6 +5,8 @@
 //!
 //! Nothing here holds the lock of a span's extensions while anything else is locked or code of the user runs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use throughline_core::{Context, SharedSpan};
 use tracing::{Dispatch, Id};
 use tracing_subscriber::Registry;
@@ -14,12 +16,42 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) span: SharedSpan,
+    closed: AtomicBool,
+}
+
+impl Recorded {
+    pub(crate) const fn new(span: SharedSpan) -> Self {
+        Self {
+            span,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that the span is closed, and hands it out to be ended.
+    pub(crate) fn close(&self) -> SharedSpan {
+        // Relaxed: the registry's reference count orders this before the drop.
+        self.closed.store(true, Ordering::Relaxed);
+        self.span.clone()
+    }
+}
+
+impl Drop for Recorded {
+    /// A layer that was taken out of its subscriber while the span was open hears of nothing any more. Then the span
+    /// ends here, and at least on this thread it is not left entered.
+    fn drop(&mut self) {
+        if !*self.closed.get_mut() {
+            self.span.exit();
+            self.span.end();
+        }
+    }
 }
 
 /// The span that records this one.
 #[inline]
 pub(crate) fn recorded<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<SharedSpan> {
-    span.extensions().get::<Recorded>().map(|recorded| recorded.span.clone())
+    span.extensions()
+        .get::<Recorded>()
+        .map(|recorded| recorded.span.clone())
 }
 
 /// The span that records this one, or the innermost around it that is recorded.
@@ -52,5 +84,7 @@ where
 /// ```
 pub fn context_of(span: &tracing::Span) -> Context {
     let found = span.with_subscriber(|(id, dispatch)| nearest_unfiltered::<Registry>(dispatch, id));
-    found.flatten().map_or_else(Context::default, |span| span.context())
+    found
+        .flatten()
+        .map_or_else(Context::default, |span| span.context())
 }

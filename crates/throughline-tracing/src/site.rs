@@ -86,7 +86,11 @@ impl Site {
 
     #[cold]
     fn find(address: usize) -> Option<&'static Self> {
-        let site = SITES.read().unwrap_or_else(PoisonError::into_inner).get(&address).copied();
+        let site = SITES
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&address)
+            .copied();
         if site.is_some() {
             RECENT.with(|recent| recent[slot_of(address)].set((address, site)));
         }
@@ -97,13 +101,19 @@ impl Site {
     fn make(metadata: &'static Metadata<'static>) -> &'static Self {
         let address = ptr::from_ref(metadata).addr();
         let mut sites = SITES.write().unwrap_or_else(PoisonError::into_inner);
-        sites.entry(address).or_insert_with(|| Box::leak(Box::new(Self::new(metadata))))
+        sites
+            .entry(address)
+            .or_insert_with(|| Box::leak(Box::new(Self::new(metadata))))
     }
 
     fn new(metadata: &'static Metadata<'static>) -> Self {
         let fields = metadata.fields();
         let is_log = metadata.is_event() && fields.field("log.target").is_some();
-        let role = if metadata.is_span() { span_role } else { event_role };
+        let role = if metadata.is_span() {
+            span_role
+        } else {
+            event_role
+        };
         let roles = fields.iter().map(|field| match plain_name(field.name()) {
             name if is_log && name.starts_with("log.") => Role::Ignored,
             name => role(name),
@@ -117,7 +127,11 @@ impl Site {
                 target,
                 scope_name: target.split_once("::").map_or(target, |(name, _)| name),
                 scope_version: "",
-                static_fields: if metadata.is_span() { location(metadata) } else { &[] },
+                static_fields: if metadata.is_span() {
+                    location(metadata)
+                } else {
+                    &[]
+                },
             }),
             is_log,
             is_named: metadata.is_event() && !is_log && !metadata.name().starts_with(UNNAMED_EVENT),
@@ -166,10 +180,14 @@ fn location(metadata: &'static Metadata<'static>) -> &'static [u8] {
     let mut fields = Vec::new();
     let (field, limits) = (AttributeField::Span, Limits::default());
     if let Some(file) = metadata.file() {
-        put_attribute(&mut fields, field, &keys::FILE, limits, |value| value.str(file));
+        put_attribute(&mut fields, field, &keys::FILE, limits, |value| {
+            value.str(file);
+        });
     }
     if let Some(line) = metadata.line() {
-        put_attribute(&mut fields, field, &keys::LINE, limits, |value| value.i64(line.into()));
+        put_attribute(&mut fields, field, &keys::LINE, limits, |value| {
+            value.i64(line.into());
+        });
     }
     Box::leak(fields.into_boxed_slice())
 }

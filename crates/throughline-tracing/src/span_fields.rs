@@ -21,7 +21,11 @@ pub(crate) fn record_first(
     site: &'static Site,
     fields: &tracing::span::Attributes<'_>,
 ) {
-    fields.record(&mut SpanFields { target: span, site, has_exception: false });
+    fields.record(&mut SpanFields {
+        target: span,
+        site,
+        has_exception: false,
+    });
 }
 
 /// Records fields of a span that is shared.
@@ -30,7 +34,11 @@ pub(crate) fn record_later(
     site: &'static Site,
     fields: &tracing::span::Record<'_>,
 ) {
-    fields.record(&mut SpanFields { target: span, site, has_exception: false });
+    fields.record(&mut SpanFields {
+        target: span,
+        site,
+        has_exception: false,
+    });
 }
 
 /// A span that takes values: alone, or shared with others.
@@ -102,7 +110,9 @@ impl<T: Target> SpanFields<T> {
 
     #[cold]
     fn describe(&mut self, role: Role, value: impl fmt::Display) {
-        with_text(value, |text| self.target.edit(|span| describe(span, role, text)));
+        with_text(value, |text| {
+            self.target.edit(|span| describe(span, role, text));
+        });
     }
 }
 
@@ -155,7 +165,8 @@ impl<T: Target> Visit for SpanFields<T> {
         };
         let chain = chain(value);
         if !chain.is_empty() {
-            self.target.put(&format!("{key}{}", keys::CHAIN_SUFFIX), chain);
+            self.target
+                .put(&format!("{key}{}", keys::CHAIN_SUFFIX), chain);
         }
         // A span has one set of `exception.*` attributes: they describe the first error.
         if !std::mem::replace(&mut self.has_exception, true) {
@@ -181,7 +192,9 @@ fn describe(span: &mut LiveSpan, role: Role, value: &str) {
         }
         Role::StatusCode if value.eq_ignore_ascii_case("ok") => span.set_status(Status::Ok, ""),
         // The description may have come first; it stays.
-        Role::StatusCode if value.eq_ignore_ascii_case("error") && span.status() != Status::Error => {
+        Role::StatusCode
+            if value.eq_ignore_ascii_case("error") && span.status() != Status::Error =>
+        {
             span.set_status(Status::Error, "");
         }
         // A description alone means an error: no other status has one.

@@ -44,6 +44,8 @@ pub struct Logging {
     to_stdout: bool,
     ids: LogIds,
     directives: String,
+    /// Where the directives come from, for the case that they are wrong.
+    origin: &'static str,
     layer: TraceOptions,
 }
 
@@ -64,6 +66,7 @@ impl Logging {
             to_stdout: false,
             ids: LogIds::otel(),
             directives: set("RUST_LOG").unwrap_or_else(|| DEFAULT_DIRECTIVES.to_owned()),
+            origin: "RUST_LOG",
             layer: TraceOptions::default(),
         }
     }
@@ -89,6 +92,7 @@ impl Logging {
     /// Which events are logged, in the notation of `RUST_LOG`.
     pub fn with_filter(mut self, directives: impl Into<String>) -> Self {
         self.directives = directives.into();
+        self.origin = "log filter";
         self
     }
 
@@ -125,28 +129,43 @@ impl Logging {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let terminal = if self.to_stdout { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
+        let terminal = if self.to_stdout {
+            io::stdout().is_terminal()
+        } else {
+            io::stderr().is_terminal()
+        };
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let out = if self.to_stdout {
             BoxMakeWriter::new(io::stdout)
         } else {
             BoxMakeWriter::new(io::stderr)
         };
-        let layer = fmt_layer::layer().with_writer(out).with_ansi(terminal && !plain);
+        let layer = fmt_layer::layer()
+            .with_writer(out)
+            .with_ansi(terminal && !plain);
         let ids = self.ids.clone();
         if self.json {
-            return layer.json().with_trace_ids_as(ids).with_filter(self.filter()).boxed();
+            return layer
+                .json()
+                .with_trace_ids_as(ids)
+                .with_filter(self.filter())
+                .boxed();
         }
         let layer = layer.fmt_fields(VisibleFields::new(DefaultFields::new()));
-        layer.with_trace_ids_as(ids).with_filter(self.filter()).boxed()
+        layer
+            .with_trace_ids_as(ids)
+            .with_filter(self.filter())
+            .boxed()
     }
 
     fn filter(&self) -> EnvFilter {
         EnvFilter::try_new(&self.directives).unwrap_or_else(|error| {
-            let directives = &self.directives;
+            let (origin, directives) = (self.origin, &self.directives);
             diagnostics::say(
                 Level::Warn,
-                format_args!("RUST_LOG {directives:?} is not used, {DEFAULT_DIRECTIVES:?} is: {error}"),
+                format_args!(
+                    "{origin} {directives:?} is not used, {DEFAULT_DIRECTIVES:?} is: {error}"
+                ),
             );
             EnvFilter::new(DEFAULT_DIRECTIVES)
         })
@@ -159,7 +178,9 @@ pub struct InstallError(());
 
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the process has a global `tracing` subscriber already; add `TraceLayer` to that one")
+        f.write_str(
+            "the process has a global `tracing` subscriber already; add `TraceLayer` to that one",
+        )
     }
 }
 
@@ -171,7 +192,9 @@ fn says_json(format: &str) -> bool {
     if !json && !format.eq_ignore_ascii_case("text") {
         diagnostics::say(
             Level::Warn,
-            format_args!("THROUGHLINE_LOG_FORMAT {format:?} is neither \"text\" nor \"json\"; text is used"),
+            format_args!(
+                "THROUGHLINE_LOG_FORMAT {format:?} is neither \"text\" nor \"json\"; text is used"
+            ),
         );
     }
     json

@@ -50,7 +50,10 @@ impl AttributeValue for Bytes<'_> {
 /// The messages of the errors below `error`.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let sources = std::iter::successors(error.source(), |&error| error.source());
-    sources.take(MOST_SOURCES).map(ToString::to_string).collect()
+    sources
+        .take(MOST_SOURCES)
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// The most sources of an error that are recorded: a chain that leads back to itself must end here.

@@ -41,7 +41,9 @@ impl<T, F: MakeVisitor<T>> MakeVisitor<T> for VisibleFields<F> {
     type Visitor = VisibleVisitor<F::Visitor>;
 
     fn make_visitor(&self, target: T) -> Self::Visitor {
-        VisibleVisitor { inner: self.inner.make_visitor(target) }
+        VisibleVisitor {
+            inner: self.inner.make_visitor(target),
+        }
     }
 }
 
@@ -115,7 +117,10 @@ struct Visible<'a>(&'a dyn fmt::Debug);
 impl fmt::Debug for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alternate = f.alternate();
-        let mut out = Escaping { out: f, meant: Meant::default() };
+        let mut out = Escaping {
+            out: f,
+            meant: Meant::default(),
+        };
         if alternate {
             write!(out, "{:#?}", self.0)
         } else {

@@ -66,13 +66,22 @@ impl<F> Correlated<F> {
         F: LogFormat,
     {
         let coloured = format.coloured();
-        Self { coloured, ..Self::with_shape(format, F::SHAPE) }
+        Self {
+            coloured,
+            ..Self::with_shape(format, F::SHAPE)
+        }
     }
 
     /// Goes around any format, of this shape. Its lines have no colours.
     #[must_use]
     pub fn with_shape(format: F, shape: Shape) -> Self {
-        Self { plain: format, coloured: None, shape, ids: LogIds::otel(), newlines: false }
+        Self {
+            plain: format,
+            coloured: None,
+            shape,
+            ids: LogIds::otel(),
+            newlines: false,
+        }
     }
 
     /// Which ids, under which names.
@@ -105,7 +114,11 @@ where
     ) -> fmt::Result {
         let ids = span_of(ctx, event).map(|span| (&self.ids, span));
         let colours = writer.has_ansi_escapes();
-        let format = self.coloured.as_ref().filter(|_| colours).unwrap_or(&self.plain);
+        let format = self
+            .coloured
+            .as_ref()
+            .filter(|_| colours)
+            .unwrap_or(&self.plain);
         scratch::with(|scratch| {
             let line = &mut scratch.text;
             if self.shape == Shape::Json {
@@ -114,13 +127,27 @@ where
             }
             if !writer.sanitizes_ansi_escapes() {
                 format.format_event(ctx, Writer::new(line), event)?;
-                let everything = Meant { newlines: true, colours: true };
+                let everything = Meant {
+                    newlines: true,
+                    colours: true,
+                };
                 return text::write(&mut writer, line, self.shape, everything, ids);
             }
-            let in_values = Meant { newlines: self.newlines, colours: false };
-            visible::with(event, in_values, |event| format.format_event(ctx, Writer::new(line), event))?;
+            let in_values = Meant {
+                newlines: self.newlines,
+                colours: false,
+            };
+            visible::with(event, in_values, |event| {
+                format.format_event(ctx, Writer::new(line), event)
+            })?;
             let newlines = self.newlines || self.shape == Shape::Block;
-            text::write(&mut writer, line, self.shape, Meant { newlines, colours }, ids)
+            text::write(
+                &mut writer,
+                line,
+                self.shape,
+                Meant { newlines, colours },
+                ids,
+            )
         })
     }
 }

@@ -54,7 +54,9 @@ impl LogIds {
     /// (stable). The default.
     #[must_use]
     pub fn otel() -> Self {
-        let ids = Self::custom().with("trace_id", LogId::TraceId).with("span_id", LogId::SpanId);
+        let ids = Self::custom()
+            .with("trace_id", LogId::TraceId)
+            .with("span_id", LogId::SpanId);
         ids.with("trace_flags", LogId::TraceFlags)
     }
 
@@ -87,7 +89,9 @@ impl LogIds {
     /// `transaction.id`: which span was the first of its process is not part of a context.
     #[must_use]
     pub fn ecs() -> Self {
-        Self::custom().with("trace.id", LogId::TraceId).with("span.id", LogId::SpanId)
+        Self::custom()
+            .with("trace.id", LogId::TraceId)
+            .with("span.id", LogId::SpanId)
     }
 
     /// No identifiers yet: the start of names of one's own.
@@ -99,13 +103,19 @@ impl LogIds {
     /// ```
     #[must_use]
     pub const fn custom() -> Self {
-        Self { members: Vec::new() }
+        Self {
+            members: Vec::new(),
+        }
     }
 
     /// Adds an identifier under this name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, id: LogId) -> Self {
-        self.members.push(Member { key: name.into(), id, prefix: String::new() });
+        self.members.push(Member {
+            key: name.into(),
+            id,
+            prefix: String::new(),
+        });
         self
     }
 
@@ -127,7 +137,10 @@ impl LogIds {
     pub(super) fn write_text(&self, out: &mut dyn Write, span: SpanContext) -> fmt::Result {
         for (index, member) in self.members.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
-            let value = MemberValue { id: member.id, span };
+            let value = MemberValue {
+                id: member.id,
+                span,
+            };
             write!(out, "{space}{}={}{value}", member.key, member.prefix)?;
         }
         Ok(())
@@ -138,7 +151,10 @@ impl LogIds {
         for (index, member) in self.members.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             write!(out, "{comma}\"{}\":", JsonText(&member.key))?;
-            let value = MemberValue { id: member.id, span };
+            let value = MemberValue {
+                id: member.id,
+                span,
+            };
             match member.id {
                 LogId::Sampled => write!(out, "{value}")?,
                 _ => write!(out, "\"{}{value}\"", JsonText(&member.prefix))?,
@@ -170,7 +186,11 @@ impl fmt::Display for MemberValue {
             LogId::TraceFlags => f.write_str(if sampled { "01" } else { "00" }),
             LogId::TraceIdDecimal => {
                 // The cast keeps the low 64 bits: that is the form.
-                write!(f, "{}", u128::from_be_bytes(span.trace_id().to_bytes()) as u64)
+                write!(
+                    f,
+                    "{}",
+                    u128::from_be_bytes(span.trace_id().to_bytes()) as u64
+                )
             }
             LogId::SpanIdDecimal => write!(f, "{}", u64::from_be_bytes(span.span_id().to_bytes())),
             LogId::Sampled => write!(f, "{sampled}"),

@@ -16,7 +16,9 @@ pub(super) fn write(
     ids: Option<(&LogIds, SpanContext)>,
 ) -> fmt::Result {
     let body = event.trim_end();
-    let object = body.strip_prefix('{').and_then(|body| body.strip_suffix('}'));
+    let object = body
+        .strip_prefix('{')
+        .and_then(|body| body.strip_suffix('}'));
     let (Some(members), Some((ids, span))) = (object, ids) else {
         return write_visible(out, event);
     };
@@ -24,7 +26,8 @@ pub(super) fn write(
     let mut has_members = false;
     if ids.names().any(|name| members.contains(name)) {
         // The event has a field of that name, or says so. The span knows better.
-        let others = Members(members).filter(|member| !ids.names().any(|name| is_named(member, name)));
+        let others =
+            Members(members).filter(|member| !ids.names().any(|name| is_named(member, name)));
         for member in others {
             out.write_str(if has_members { "," } else { "" })?;
             write_visible(out, member)?;
@@ -47,7 +50,10 @@ pub(super) fn write(
 fn write_visible(out: &mut dyn Write, json: &str) -> fmt::Result {
     let obeyed = |character: char| character.is_control() && character >= '\u{7f}';
     let mut written = 0;
-    for (at, character) in json.char_indices().filter(|(_, character)| obeyed(*character)) {
+    for (at, character) in json
+        .char_indices()
+        .filter(|(_, character)| obeyed(*character))
+    {
         out.write_str(&json[written..at])?;
         write!(out, "\\u{:04x}", u32::from(character))?;
         written = at + character.len_utf8();
@@ -58,7 +64,9 @@ fn write_visible(out: &mut dyn Write, json: &str) -> fmt::Result {
 /// Whether the text of a member begins with this name, which needs no escapes.
 fn is_named(member: &str, name: &str) -> bool {
     let quoted = member.trim_ascii_start().strip_prefix('"');
-    quoted.and_then(|quoted| quoted.strip_prefix(name)).is_some_and(|rest| rest.starts_with('"'))
+    quoted
+        .and_then(|quoted| quoted.strip_prefix(name))
+        .is_some_and(|rest| rest.starts_with('"'))
 }
 
 /// The texts of the members of an object, given what stands between its braces.

@@ -90,8 +90,13 @@ fn colour_len(text: &[u8]) -> usize {
         return 0;
     };
     let is_parameter = |byte: &u8| byte.is_ascii_digit() || *byte == b';';
-    let len = parameters.iter().take_while(|byte| is_parameter(byte)).count();
-    let conceals = parameters[..len].split(|byte| *byte == b';').any(|parameter| parameter == b"8");
+    let len = parameters
+        .iter()
+        .take_while(|byte| is_parameter(byte))
+        .count();
+    let conceals = parameters[..len]
+        .split(|byte| *byte == b';')
+        .any(|parameter| parameter == b"8");
     match parameters.get(len) {
         Some(b'm') if !conceals && len <= MOST_PARAMETER_BYTES => len + 3,
         _ => 0,

@@ -15,14 +15,22 @@ use super::text::{Escaping, Meant};
 pub(super) fn with<R>(event: &Event<'_>, meant: Meant, f: impl FnOnce(&Event<'_>) -> R) -> R {
     let metadata = event.metadata();
     let fields = metadata.fields();
-    let mut kept = Kept { values: fields.iter().map(|_| None).collect(), meant };
+    let mut kept = Kept {
+        values: fields.iter().map(|_| None).collect(),
+        meant,
+    };
     event.record(&mut kept);
-    let values: Vec<Option<&dyn Value>> = kept.values.iter().map(|value| value.as_deref()).collect();
+    let values: Vec<Option<&dyn Value>> =
+        kept.values.iter().map(|value| value.as_deref()).collect();
     let values = fields.value_set_all(&values);
     if event.is_contextual() {
         return f(&Event::new(metadata, &values));
     }
-    f(&Event::new_child_of(event.parent().cloned(), metadata, &values))
+    f(&Event::new_child_of(
+        event.parent().cloned(),
+        metadata,
+        &values,
+    ))
 }
 
 /// The values of an event, by the indices of their fields.
@@ -41,7 +49,11 @@ impl Kept {
     fn visible(&self, value: fmt::Arguments<'_>) -> String {
         let mut text = String::new();
         // A value that fails keeps what it wrote.
-        let _ = Escaping { out: &mut text, meant: self.meant }.write_fmt(value);
+        let _ = Escaping {
+            out: &mut text,
+            meant: self.meant,
+        }
+        .write_fmt(value);
         text
     }
 
@@ -126,7 +138,9 @@ impl fmt::Display for VisibleError {
 
 impl Error for VisibleError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }
 

@@ -39,20 +39,35 @@ fn values_keep_their_types() {
 #[test]
 fn a_span_says_where_it_is_written_and_which_crate_it_belongs_to() {
     let capture = Capture::start();
-    captured(&capture, || drop(info_span!(target: "some_crate::module", "work")));
+    captured(&capture, || {
+        drop(info_span!(target: "some_crate::module", "work"))
+    });
     let spans = capture.spans();
     let [span] = spans.as_slice() else {
         panic!("one span: {spans:?}");
     };
     assert_eq!(span.scope.name, "some_crate");
-    assert!(span.attribute("code.file.path").and_then(|file| file.as_str()).is_some_and(|file| file.ends_with("attributes.rs")));
-    assert!(span.attribute("code.line.number").and_then(|line| line.as_i64()).is_some_and(|line| line > 0));
+    assert!(
+        span.attribute("code.file.path")
+            .and_then(|file| file.as_str())
+            .is_some_and(|file| file.ends_with("attributes.rs"))
+    );
+    assert!(
+        span.attribute("code.line.number")
+            .and_then(|line| line.as_i64())
+            .is_some_and(|line| line > 0)
+    );
 }
 
 #[test]
 fn late_values_replace_earlier_ones() {
     let tree = picture(|| {
-        let span = info_span!("late", count = 1, state = field::Empty, result = field::Empty);
+        let span = info_span!(
+            "late",
+            count = 1,
+            state = field::Empty,
+            result = field::Empty
+        );
         span.record("state", "open");
         let _entered = span.enter();
         span.record("count", 2);

@@ -76,7 +76,10 @@ fn an_event_without_either_is_called_by_its_place() {
         let _span = info_span!("work").entered();
         info!(id = 7);
     });
-    assert!(tree.contains("• event crates/throughline-tracing/tests/it/events.rs:"), "{tree}");
+    assert!(
+        tree.contains("• event crates/throughline-tracing/tests/it/events.rs:"),
+        "{tree}"
+    );
 }
 
 #[test]
@@ -86,8 +89,16 @@ fn errors_become_exceptions() {
         let _span = info_span!("by hand").entered();
         let error = OutOfStock;
         error!(error = &error as &(dyn std::error::Error + 'static));
-        error!(error = &error as &(dyn std::error::Error + 'static), attempts = 2, "gave up");
-        error!(cause = &error as &(dyn std::error::Error + 'static), error = "also", "both");
+        error!(
+            error = &error as &(dyn std::error::Error + 'static),
+            attempts = 2,
+            "gave up"
+        );
+        error!(
+            cause = &error as &(dyn std::error::Error + 'static),
+            error = "also",
+            "both"
+        );
         error!(error = %error, "with a message");
         error!(error = "text");
     });
@@ -106,7 +117,9 @@ fn errors_become_exceptions() {
 #[test]
 fn errors_make_the_span_fail_only_on_request() {
     let capture = Capture::start();
-    let layer = TraceLayer::new().with_error_events_as_status(true).with_event_locations(true);
+    let layer = TraceLayer::new()
+        .with_error_events_as_status(true)
+        .with_event_locations(true);
     under(tracing_subscriber::registry().with(layer), || {
         let _here = capture.attach();
         assert!(fails().is_err());
@@ -114,7 +127,12 @@ fn errors_make_the_span_fail_only_on_request() {
         error!(code = 5, "{} failed", "it");
         warn!("not that bad");
     });
-    let tree = capture.tree_with(&TreeOptions::new().hide("target").show("code.file.path").redact("code.file.path"));
+    let tree = capture.tree_with(
+        &TreeOptions::new()
+            .hide("target")
+            .show("code.file.path")
+            .redact("code.file.path"),
+    );
     insta::assert_snapshot!(tree, @r#"
     fails {code.file.path=…} error: out of stock
        • exception {level="ERROR", code.file.path=…, exception.message="out of stock"}
@@ -135,7 +153,10 @@ fn an_event_has_the_time_it_happened_at() {
         drop(native());
     });
     let spans = capture.spans();
-    let timed = spans.iter().find(|span| span.name == "timed").expect("it ended");
+    let timed = spans
+        .iter()
+        .find(|span| span.name == "timed")
+        .expect("it ended");
     let around: Vec<_> = spans.iter().filter(|span| span.name == "native").collect();
     let time = timed.events[0].time_unix_nano;
     assert!(around[0].end_unix_nano <= time && time <= around[1].start_unix_nano);
@@ -155,7 +176,10 @@ fn an_event_of_an_unsampled_trace_formats_nothing() {
         info!(parent: &span, value = ?Unformattable, "not recorded either");
         drop(info_span!("child", value = ?Unformattable));
     });
-    assert_eq!((capture.tree().as_str(), capture.stats().unsampled), ("", 2));
+    assert_eq!(
+        (capture.tree().as_str(), capture.stats().unsampled),
+        ("", 2)
+    );
 }
 
 struct Unformattable;

@@ -15,11 +15,16 @@ use crate::support::{Output, native, under, use_global};
 /// Runs `f` with the given layer for lines beside the trace layer; hands out what was written.
 fn lines<L>(make: impl FnOnce(Output) -> L, f: impl FnOnce() -> Vec<SpanContext>) -> String
 where
-    L: Layer<tracing_subscriber::layer::Layered<TraceLayer, tracing_subscriber::Registry>> + Send + Sync + 'static,
+    L: Layer<tracing_subscriber::layer::Layered<TraceLayer, tracing_subscriber::Registry>>
+        + Send
+        + Sync
+        + 'static,
 {
     let capture = Capture::start();
     let output = Output::default();
-    let subscriber = tracing_subscriber::registry().with(TraceLayer::new()).with(make(output.clone()));
+    let subscriber = tracing_subscriber::registry()
+        .with(TraceLayer::new())
+        .with(make(output.clone()));
     let spans = under(subscriber, || {
         let _here = capture.attach();
         f()
@@ -52,20 +57,43 @@ fn scenes() -> Vec<SpanContext> {
     info!("in a native span");
     info!(parent: &other, "elsewhere");
     info!(parent: None, "nowhere");
-    let spans = vec![context_of(&span).span_context(), Context::current().span_context(), context_of(&other).span_context()];
+    let spans = vec![
+        context_of(&span).span_context(),
+        Context::current().span_context(),
+        context_of(&other).span_context(),
+    ];
     drop(native);
     drop(span);
     info!("outside again");
     spans
 }
 
-fn text_layer<S>(output: &Output) -> fmt::Layer<S, format::DefaultFields, format::Format<format::Full, ()>, impl Fn() -> Output + use<S>> {
-    fmt::Layer::default().with_writer(output.writer()).without_time().with_ansi(false)
+fn text_layer<S>(
+    output: &Output,
+) -> fmt::Layer<
+    S,
+    format::DefaultFields,
+    format::Format<format::Full, ()>,
+    impl Fn() -> Output + use<S>,
+> {
+    fmt::Layer::default()
+        .with_writer(output.writer())
+        .without_time()
+        .with_ansi(false)
 }
 
 #[test]
 fn every_preset_in_text() {
-    let preset = |ids: LogIds| lines(|output| text_layer(&output).with_target(false).with_trace_ids_as(ids), scenes);
+    let preset = |ids: LogIds| {
+        lines(
+            |output| {
+                text_layer(&output)
+                    .with_target(false)
+                    .with_trace_ids_as(ids)
+            },
+            scenes,
+        )
+    };
     insta::assert_snapshot!(preset(LogIds::otel()), @r"
     INFO outside
     INFO span{id=7}: in a span amount=3 trace_id=<trace 1> span_id=<span 1> trace_flags=01
@@ -106,7 +134,9 @@ fn every_preset_in_text() {
     INFO nowhere
     INFO outside again
     ");
-    let own = LogIds::custom().with("traceId", LogId::TraceId).with("sampled", LogId::Sampled);
+    let own = LogIds::custom()
+        .with("traceId", LogId::TraceId)
+        .with("sampled", LogId::Sampled);
     insta::assert_snapshot!(preset(own), @r"
     INFO outside
     INFO span{id=7}: in a span amount=3 traceId=<trace 1> sampled=true
@@ -122,8 +152,14 @@ fn every_preset_in_json() {
     let preset = |ids: LogIds| {
         lines(
             |output| {
-                let layer = text_layer(&output).json().with_target(false).with_level(false);
-                layer.with_current_span(false).with_span_list(false).with_trace_ids_as(ids)
+                let layer = text_layer(&output)
+                    .json()
+                    .with_target(false)
+                    .with_level(false);
+                layer
+                    .with_current_span(false)
+                    .with_span_list(false)
+                    .with_trace_ids_as(ids)
             },
             scenes,
         )
@@ -196,26 +232,32 @@ fn every_format_of_tracing_subscriber() {
     INFO span: it::log_lines: nowhere
     INFO it::log_lines: outside again
     ");
-    let pretty = |output: Output| text_layer(&output).pretty().with_file(false).with_trace_ids();
+    let pretty = |output: Output| {
+        text_layer(&output)
+            .pretty()
+            .with_file(false)
+            .with_line_number(false)
+            .with_trace_ids()
+    };
     insta::assert_snapshot!(lines(pretty, scenes), @r"
-    INFO it::log_lines:47: outside
+    INFO it::log_lines: outside
 
-    INFO it::log_lines:50: in a span, amount: 3
+    INFO it::log_lines: in a span, amount: 3
      in it::log_lines::span with id: 7
      trace_id=<trace 1> span_id=<span 1> trace_flags=01
 
-    INFO it::log_lines:52: in a native span
+    INFO it::log_lines: in a native span
      in it::log_lines::span with id: 7
      trace_id=<trace 1> span_id=<span 2> trace_flags=01
 
-    INFO it::log_lines:53: elsewhere
+    INFO it::log_lines: elsewhere
      in it::log_lines::other
      trace_id=<trace 3> span_id=<span 3> trace_flags=01
 
-    INFO it::log_lines:54: nowhere
+    INFO it::log_lines: nowhere
      in it::log_lines::span with id: 7
 
-    INFO it::log_lines:58: outside again
+    INFO it::log_lines: outside again
     ");
     insta::assert_snapshot!(lines(|output| text_layer(&output).json().with_trace_ids(), scenes), @r#"
     {"level":"INFO","fields":{"message":"outside"},"target":"it::log_lines"}
@@ -225,7 +267,12 @@ fn every_format_of_tracing_subscriber() {
     {"level":"INFO","fields":{"message":"nowhere"},"target":"it::log_lines","span":{"id":7,"name":"span"},"spans":[{"id":7,"name":"span"}]}
     {"level":"INFO","fields":{"message":"outside again"},"target":"it::log_lines"}
     "#);
-    let flat = |output: Output| text_layer(&output).json().flatten_event(true).with_trace_ids();
+    let flat = |output: Output| {
+        text_layer(&output)
+            .json()
+            .flatten_event(true)
+            .with_trace_ids()
+    };
     insta::assert_snapshot!(lines(flat, scenes), @r#"
     {"level":"INFO","message":"outside","target":"it::log_lines"}
     {"level":"INFO","message":"in a span","amount":3,"target":"it::log_lines","span":{"id":7,"name":"span"},"spans":[{"id":7,"name":"span"}],"trace_id":"<trace 1>","span_id":"<span 1>","trace_flags":"01"}
@@ -245,14 +292,21 @@ fn colours_of_the_format_stay() {
         vec![context_of(&span).span_context()]
     });
     insta::assert_snapshot!(text.replace('\u{1b}', "␛"), @"␛[32m INFO␛[0m ␛[1mspan␛[0m␛[1m{␛[0m␛[3mid␛[0m␛[2m=␛[0m7␛[1m}␛[0m␛[2m:␛[0m ␛[2mit::log_lines␛[0m␛[2m:␛[0m hello ␛[3mamount␛[0m␛[2m=␛[0m3 trace_id=<trace 1> span_id=<span 1> trace_flags=01");
-    let pretty = |output: Output| text_layer(&output).pretty().with_file(false).with_ansi(true).with_trace_ids();
+    let pretty = |output: Output| {
+        text_layer(&output)
+            .pretty()
+            .with_file(false)
+            .with_line_number(false)
+            .with_ansi(true)
+            .with_trace_ids()
+    };
     let text = lines(pretty, || {
         let span = info_span!("span", id = 7).entered();
         info!(amount = 3, "hello");
         vec![context_of(&span).span_context()]
     });
     insta::assert_snapshot!(text.replace('\u{1b}', "␛"), @r"
-    ␛[32m INFO␛[0m ␛[1;32mit::log_lines␛[0m␛[32m:␛[32m120: ␛[32mhello, ␛[1;32mamount␛[0m␛[32m: 3␛[0m
+    ␛[32m INFO␛[0m ␛[1;32mit::log_lines␛[0m␛[32m: ␛[32mhello, ␛[1;32mamount␛[0m␛[32m: 3␛[0m
       ␛[2;3min␛[0m it::log_lines::␛[1mspan␛[0m ␛[2;3mwith␛[0m ␛[1mid␛[0m: 7
       trace_id=<trace 1> span_id=<span 1> trace_flags=01
     ");
@@ -262,7 +316,10 @@ fn colours_of_the_format_stay() {
 fn the_format_may_be_given_alone() {
     let text = |output: Output| {
         let format = correlate(format::format().without_time().compact());
-        fmt::layer().event_format(format).with_writer(output.writer()).with_ansi(false)
+        fmt::layer()
+            .event_format(format)
+            .with_writer(output.writer())
+            .with_ansi(false)
     };
     insta::assert_snapshot!(lines(text, scenes), @r"
     INFO it::log_lines: outside
@@ -274,7 +331,10 @@ fn the_format_may_be_given_alone() {
     ");
     let json = |output: Output| {
         let format = correlate(format::json().without_time().with_target(false)).ids(LogIds::ecs());
-        fmt::layer().fmt_fields(JsonFields::new()).event_format(format).with_writer(output.writer())
+        fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(format)
+            .with_writer(output.writer())
     };
     insta::assert_snapshot!(lines(json, scenes), @r#"
     {"level":"INFO","fields":{"message":"outside"}}
@@ -288,7 +348,11 @@ fn the_format_may_be_given_alone() {
 
 #[test]
 fn a_format_of_ones_own_says_its_shape() {
-    let own = |output: Output| fmt::layer().event_format(correlate(Own)).with_writer(output.writer());
+    let own = |output: Output| {
+        fmt::layer()
+            .event_format(correlate(Own))
+            .with_writer(output.writer())
+    };
     insta::assert_snapshot!(lines(own, scenes), @r"
     [own]
     [own] trace_id=<trace 1> span_id=<span 1> trace_flags=01
@@ -298,7 +362,9 @@ fn a_format_of_ones_own_says_its_shape() {
     [own]
     ");
     let unknown = |output: Output| {
-        fmt::layer().event_format(Correlated::with_shape(Own, Shape::Block)).with_writer(output.writer())
+        fmt::layer()
+            .event_format(Correlated::with_shape(Own, Shape::Block))
+            .with_writer(output.writer())
     };
     insta::assert_snapshot!(lines(unknown, || {
         let _native = native().enter();
@@ -309,13 +375,18 @@ fn a_format_of_ones_own_says_its_shape() {
         trace_id=<trace 1> span_id=<span 1> trace_flags=01
     ");
     let not_json = |output: Output| {
-        fmt::layer().event_format(Correlated::with_shape(Own, Shape::Json)).with_writer(output.writer())
+        fmt::layer()
+            .event_format(Correlated::with_shape(Own, Shape::Json))
+            .with_writer(output.writer())
     };
-    assert_eq!(lines(not_json, || {
-        let _native = native().enter();
-        info!("not an object");
-        Vec::new()
-    }), "[own]\n");
+    assert_eq!(
+        lines(not_json, || {
+            let _native = native().enter();
+            info!("not an object");
+            Vec::new()
+        }),
+        "[own]\n"
+    );
 }
 
 #[derive(Clone)]
@@ -330,7 +401,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, _: &Event<'_>) -> std::fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        _: &Event<'_>,
+    ) -> std::fmt::Result {
         writeln!(writer, "[own]")
     }
 }
@@ -362,7 +438,10 @@ fn an_explicit_parent_that_the_lines_do_not_show_still_has_ids() {
             let inner = info_span!(parent: &outer, "inner").entered();
             info!("inner");
             info!(parent: &outer, "outer");
-            vec![context_of(&outer).span_context(), context_of(&inner).span_context()]
+            vec![
+                context_of(&outer).span_context(),
+                context_of(&inner).span_context(),
+            ]
         },
     );
     insta::assert_snapshot!(text, @r"
@@ -371,7 +450,12 @@ fn an_explicit_parent_that_the_lines_do_not_show_still_has_ids() {
     ");
     // Contextual events need no look at the registry at all.
     let text = lines(
-        |output| text_layer(&output).with_target(false).with_trace_ids().with_filter(LevelFilter::INFO),
+        |output| {
+            text_layer(&output)
+                .with_target(false)
+                .with_trace_ids()
+                .with_filter(LevelFilter::INFO)
+        },
         || {
             let hidden = debug_span!("hidden from the lines").entered();
             info!("inside");
@@ -384,16 +468,30 @@ fn an_explicit_parent_that_the_lines_do_not_show_still_has_ids() {
 #[test]
 fn lines_about_spans_carry_the_ids_of_those_spans() {
     let about = FmtSpan::NEW | FmtSpan::CLOSE;
-    let layer = |output: Output| text_layer(&output).with_target(false).with_span_events(about).with_trace_ids();
+    let layer = |output: Output| {
+        text_layer(&output)
+            .with_target(false)
+            .with_span_events(about)
+            .with_trace_ids()
+    };
     let text = lines(layer, || {
         let outer = info_span!("outer").entered();
         let inner = info_span!("inner");
-        vec![context_of(&outer).span_context(), context_of(&inner).span_context()]
+        vec![
+            context_of(&outer).span_context(),
+            context_of(&inner).span_context(),
+        ]
     });
-    let without_times: Vec<_> = text.lines().map(|line| {
-        let (head, ids) = line.split_at(line.find("trace_id").expect("every line has ids"));
-        format!("{} … {ids}", head.split(" time.").next().unwrap_or_default().trim_end())
-    }).collect();
+    let without_times: Vec<_> = text
+        .lines()
+        .map(|line| {
+            let (head, ids) = line.split_at(line.find("trace_id").expect("every line has ids"));
+            format!(
+                "{} … {ids}",
+                head.split(" time.").next().unwrap_or_default().trim_end()
+            )
+        })
+        .collect();
     insta::assert_snapshot!(without_times.join("\n"), @r"
     INFO outer: … trace_id=<trace 1> span_id=<span 1> trace_flags=01
     INFO outer:inner: … trace_id=<trace 1> span_id=<span 2> trace_flags=01
@@ -405,12 +503,15 @@ fn lines_about_spans_carry_the_ids_of_those_spans() {
 #[test]
 fn records_of_the_log_crate_have_ids_too() {
     throughline_tracing::install_log_tracer();
-    let text = lines(|output| text_layer(&output).with_trace_ids(), || {
-        log::info!(target: "legacy", "outside");
-        let span = info_span!("span").entered();
-        log::info!(target: "legacy", "inside");
-        vec![context_of(&span).span_context()]
-    });
+    let text = lines(
+        |output| text_layer(&output).with_trace_ids(),
+        || {
+            log::info!(target: "legacy", "outside");
+            let span = info_span!("span").entered();
+            log::info!(target: "legacy", "inside");
+            vec![context_of(&span).span_context()]
+        },
+    );
     insta::assert_snapshot!(text, @r"
     INFO legacy: outside
     INFO span: legacy: inside trace_id=<trace 1> span_id=<span 1> trace_flags=01

@@ -28,7 +28,8 @@ fn records_are_events_with_their_own_target() {
 fn records_have_their_own_place() {
     install_log_tracer();
     let capture = Capture::start();
-    let subscriber = tracing_subscriber::registry().with(TraceLayer::new().with_event_locations(true));
+    let subscriber =
+        tracing_subscriber::registry().with(TraceLayer::new().with_event_locations(true));
     let line = under(subscriber, || {
         let _here = capture.attach();
         let _span = info_span!("span").entered();
@@ -37,8 +38,15 @@ fn records_have_their_own_place() {
     });
     let spans = capture.spans();
     let event = spans[0].event("here").expect("the event was recorded");
-    assert_eq!(event.attribute("code.line.number").and_then(|value| value.as_i64()), Some(line.into()));
-    let file = event.attribute("code.file.path").and_then(|value| value.as_str());
+    assert_eq!(
+        event
+            .attribute("code.line.number")
+            .and_then(|value| value.as_i64()),
+        Some(line.into())
+    );
+    let file = event
+        .attribute("code.file.path")
+        .and_then(|value| value.as_str());
     assert!(file.is_some_and(|file| file.ends_with("log_records.rs")));
 }
 
@@ -53,10 +61,13 @@ fn records_are_filtered_by_their_own_target() {
     };
     let bare = picture(logged);
     let capture = Capture::start();
-    under(tracing_subscriber::registry().with(TraceLayer::new().with_filter(TraceFilter::new())), || {
-        let _here = capture.attach();
-        logged();
-    });
+    under(
+        tracing_subscriber::registry().with(TraceLayer::new().with_filter(TraceFilter::new())),
+        || {
+            let _here = capture.attach();
+            logged();
+        },
+    );
     set_filter(Filter::default());
     insta::assert_snapshot!(bare, @r#"
     span

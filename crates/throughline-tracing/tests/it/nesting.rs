@@ -128,13 +128,24 @@ fn a_parent_that_is_given_wins_over_the_current_one() {
 
 #[test]
 fn a_remote_parent_is_that_of_the_attached_context() {
-    let remote = SpanContext::new(TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]), TraceFlags::SAMPLED, true);
-    let tree = picture(|| {
-        let _received = Context::from(remote).attach();
-        let _handler = info_span!("handler").entered();
-        drop(native());
-    });
-    insta::assert_snapshot!(tree, @"");
+    use_global();
+    let capture = Capture::global();
+    let trace_id = TraceId::from_bytes([1; 16]);
+    let remote = SpanContext::new(
+        trace_id,
+        SpanId::from_bytes([2; 8]),
+        TraceFlags::SAMPLED,
+        true,
+    );
+    let received = Context::from(remote).attach();
+    let handler = info_span!("handler").entered();
+    drop(native());
+    drop(handler);
+    drop(received);
+    insta::assert_snapshot!(capture.trace(trace_id).tree(), @r"
+    handler (remote parent)
+    └─ native
+    ");
 }
 
 #[test]
@@ -212,7 +223,10 @@ fn a_span_may_be_inside_of_several_threads_at_once() {
         });
         assert!(!Context::current().span_context().is_valid());
     });
-    let mut lines: Vec<_> = tree.lines().map(|line| line.trim_start_matches(['├', '└', '─', ' ', '│'])).collect();
+    let mut lines: Vec<_> = tree
+        .lines()
+        .map(|line| line.trim_start_matches(['├', '└', '─', ' ', '│']))
+        .collect();
     lines.sort_unstable();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     child {name="one"}
@@ -236,7 +250,12 @@ fn a_span_ends_where_it_is_dropped_and_when_it_was_left() {
         moved.join().expect("dropping a span does not panic");
     });
     let spans = capture.spans();
-    let find = |name| spans.iter().find(|span| span.name == name).expect("it ended");
+    let find = |name| {
+        spans
+            .iter()
+            .find(|span| span.name == name)
+            .expect("it ended")
+    };
     let (moved, inside, after) = (find("moved"), find("inside"), find("after"));
     assert_eq!((inside.parent, after.parent), (Some(moved.span_id), None));
     assert!(moved.end_unix_nano >= inside.end_unix_nano);

@@ -5,17 +5,42 @@ use crate::support::picture;
 #[test]
 fn they_describe_the_span_and_are_no_attributes() {
     let tree = picture(|| {
-        let _named = info_span!("macro name", otel.name = "GET /orders", otel.kind = "server", rows = 3).entered();
+        let _named = info_span!(
+            "macro name",
+            otel.name = "GET /orders",
+            otel.kind = "server",
+            rows = 3
+        )
+        .entered();
         drop(info_span!("shown", otel.name = %"shown name", otel.kind = %"CLIENT"));
         drop(info_span!("debugged", otel.name = ?Name, otel.kind = ?Kind::Producer));
-        drop(info_span!("unknown", otel.kind = "sideways", otel.name = ""));
+        drop(info_span!(
+            "unknown",
+            otel.kind = "sideways",
+            otel.name = ""
+        ));
         drop(info_span!("ok", otel.status_code = "OK"));
         drop(info_span!("failed", otel.status_code = "ERROR"));
         drop(info_span!("odd", otel.status_code = "unset"));
-        drop(info_span!("code first", otel.status_code = "error", otel.status_message = "out of stock"));
-        drop(info_span!("message first", otel.status_message = "out of stock", otel.status_code = "error"));
-        drop(info_span!("message only", otel.status_description = "out of stock"));
-        drop(info_span!("ok is final", otel.status_code = "ok", otel.status_message = "ignored"));
+        drop(info_span!(
+            "code first",
+            otel.status_code = "error",
+            otel.status_message = "out of stock"
+        ));
+        drop(info_span!(
+            "message first",
+            otel.status_message = "out of stock",
+            otel.status_code = "error"
+        ));
+        drop(info_span!(
+            "message only",
+            otel.status_description = "out of stock"
+        ));
+        drop(info_span!(
+            "ok is final",
+            otel.status_code = "ok",
+            otel.status_message = "ignored"
+        ));
         drop(info_span!("numbers", otel.name = 5, otel.kind = true));
     });
     insta::assert_snapshot!(tree, @r"
@@ -64,7 +89,11 @@ fn they_may_come_late_also_inside_the_span() {
 #[test]
 fn a_status_set_late_may_still_become_ok_but_not_the_reverse() {
     let tree = picture(|| {
-        let span = info_span!("recovered", otel.status_code = "error", otel.status_message = "first attempt");
+        let span = info_span!(
+            "recovered",
+            otel.status_code = "error",
+            otel.status_message = "first attempt"
+        );
         span.record("otel.status_code", "ok");
         let span = info_span!("declared", otel.status_code = "ok");
         span.record("otel.status_code", "error");
