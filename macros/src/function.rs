@@ -280,7 +280,10 @@ fn keep_drop_order(sig: &Signature, body: &Group) -> TokenStream {
     let mut names = Vec::new();
     for input in &sig.inputs {
         match input {
-            FnArg::Typed(typed) if !matches!(*typed.ty, Type::Reference(_)) => {
+            // With attributes, the argument may not be there in the end.
+            FnArg::Typed(typed)
+                if typed.attrs.is_empty() && !matches!(*typed.ty, Type::Reference(_)) =>
+            {
                 collect_names(&typed.pat, &mut names);
             }
             // `self` comes first and is dropped last, as the block does by itself if it is named last.
@@ -297,8 +300,12 @@ fn keep_drop_order(sig: &Signature, body: &Group) -> TokenStream {
     if names.len() + usize::from(owned_self) < 2 || names.is_empty() {
         return TokenStream::new();
     }
+    // Clippy would take this for a use of what its name calls unused.
+    let underscore = names.iter().any(|name| name.to_string().starts_with('_'));
+    let quiet =
+        underscore.then(|| quote_spanned!(generated()=> #[allow(clippy::used_underscore_binding)]));
     let names = names.iter().rev();
-    quote_spanned!(generated()=> let _ = (#(&#names,)*);)
+    quote_spanned!(generated()=> #quiet let _ = (#(&#names,)*);)
 }
 
 fn collect_names<'a>(pat: &'a Pat, names: &mut Vec<&'a Ident>) {

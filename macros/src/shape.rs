@@ -31,42 +31,63 @@ impl Shape {
         if sig.asyncness.is_some() {
             return Self::Async;
         }
-        let ReturnType::Type(_, ty) = &sig.output else {
-            return Self::Sync;
-        };
-        if let Type::ImplTrait(ty) = &**ty {
-            return if future_bound(&ty.bounds).is_some() {
-                Self::ImplFuture
-            } else {
-                Self::Sync
-            };
-        }
-        let boxed = boxed_future(ty).is_some();
-        match BoxedTail::find(body.stream(), boxed) {
-            Some(tail) => Self::Boxed(tail),
-            None if boxed => Self::UnknownBox,
-            None => Self::Sync,
+        match Returned::of(sig) {
+            Returned::Nothing => Self::Sync,
+            Returned::Future(_) => Self::ImplFuture,
+            Returned::Boxed(_) => {
+                BoxedTail::find(body.stream(), true).map_or(Self::UnknownBox, Self::Boxed)
+            }
+            // `Self::Future` and other aliases may be boxes, too.
+            Returned::Plain(_) => {
+                BoxedTail::find(body.stream(), false).map_or(Self::Sync, Self::Boxed)
+            }
         }
     }
 }
 
 /// What the work of the function yields, as far as the signature tells: for futures, their output.
-/// `Ok(None)` is the unit type that nobody wrote, `Err` something that is not written in the signature.
 pub(crate) fn output(sig: &Signature) -> Output<'_> {
-    let ReturnType::Type(_, ty) = &sig.output else {
-        return Output::Unit;
-    };
-    if sig.asyncness.is_some() {
-        return Output::Type(ty);
+    match Returned::of(sig) {
+        Returned::Nothing => Output::Unit,
+        Returned::Plain(ty) => Output::Type(ty),
+        Returned::Future(BoundOutput(output)) | Returned::Boxed(BoundOutput(output)) => {
+            output.map_or(Output::Unknown, |ty| Output::Type(bare(ty)))
+        }
     }
-    let bounds = match &**ty {
-        Type::ImplTrait(ty) => future_bound(&ty.bounds),
-        ty => boxed_future(ty),
-    };
-    match bounds {
-        None => Output::Type(ty),
-        Some(BoundOutput(Some(output))) => Output::Type(output),
-        Some(BoundOutput(None)) => Output::Unknown,
+}
+
+/// The return type, sorted. That of an `async fn` is always plain.
+enum Returned<'a> {
+    Nothing,
+    Plain(&'a Type),
+    Future(BoundOutput<'a>),
+    Boxed(BoundOutput<'a>),
+}
+
+impl<'a> Returned<'a> {
+    fn of(sig: &'a Signature) -> Self {
+        let ReturnType::Type(_, ty) = &sig.output else {
+            return Self::Nothing;
+        };
+        let ty = bare(ty);
+        if sig.asyncness.is_some() {
+            return Self::Plain(ty);
+        }
+        match ty {
+            Type::ImplTrait(opaque) => {
+                future_bound(&opaque.bounds).map_or(Self::Plain(ty), Self::Future)
+            }
+            _ => boxed_future(ty).map_or(Self::Plain(ty), Self::Boxed),
+        }
+    }
+}
+
+/// The type without parentheses, written ones and those that `macro_rules!` puts around a fragment.
+fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Paren(paren) => bare(&paren.elem),
+        Type::Group(group) => bare(&group.elem),
+        _ => ty,
     }
 }
 
@@ -123,12 +144,12 @@ const NO_RESULTS: [&str; 20] = [
 /// The type with `_` where nothing can be named: `impl Trait`, at any depth. `None` if nothing of it is left to help
 /// inference.
 pub(crate) fn erase_impl_trait(ty: &Type) -> Option<Type> {
-    if matches!(ty, Type::Never(_)) {
+    if matches!(bare(ty), Type::Never(_)) {
         return None;
     }
     let mut ty = ty.clone();
     erase(&mut ty);
-    (!matches!(ty, Type::Infer(_))).then_some(ty)
+    (!matches!(bare(&ty), Type::Infer(_))).then_some(ty)
 }
 
 fn erase(ty: &mut Type) {
@@ -201,7 +222,7 @@ fn boxed_future(ty: &Type) -> Option<BoundOutput<'_>> {
     if last.ident != "Pin" {
         return None;
     }
-    let Type::Path(inner) = only_type_argument(&last.arguments)? else {
+    let Type::Path(inner) = bare(only_type_argument(&last.arguments)?) else {
         return None;
     };
     let inner = inner
@@ -209,12 +230,8 @@ fn boxed_future(ty: &Type) -> Option<BoundOutput<'_>> {
         .segments
         .last()
         .filter(|inner| inner.ident == "Box")?;
-    match only_type_argument(&inner.arguments)? {
+    match bare(only_type_argument(&inner.arguments)?) {
         Type::TraitObject(object) => future_bound(&object.bounds),
-        Type::Paren(paren) => match &*paren.elem {
-            Type::TraitObject(object) => future_bound(&object.bounds),
-            _ => None,
-        },
         _ => None,
     }
 }

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::clock::{self, Ticks};
@@ -23,6 +24,7 @@ pub struct SharedSpan(Arc<Inner>);
 struct Inner {
     context: Context,
     live: Mutex<Option<Box<LiveSpan>>>,
+    ended: AtomicBool,
 }
 
 impl SharedSpan {
@@ -30,6 +32,7 @@ impl SharedSpan {
         Self(Arc::new(Inner {
             context,
             live: Mutex::new(live),
+            ended: AtomicBool::new(false),
         }))
     }
 
@@ -78,9 +81,17 @@ impl SharedSpan {
         let editing = Editing::begin();
         let taken = editing.lock(&self.0.live).and_then(|mut live| live.take());
         drop(editing);
+        // Relaxed: it orders nothing; who has to know at once is told by whoever calls `end`.
+        self.0.ended.store(true, Ordering::Relaxed);
         if let Some(live) = taken {
             end(live);
         }
+    }
+
+    /// Whether [`end`](Self::end) was called.
+    pub fn is_ended(&self) -> bool {
+        // Relaxed: see `end`.
+        self.0.ended.load(Ordering::Relaxed)
     }
 
     pub(crate) fn context_ref(&self) -> &Context {

@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 
-use throughline_core::{Parent, Span};
+use throughline_core::{Parent, SharedSpan, Span};
 use tracing::dispatcher::WeakDispatch;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Subscriber};
@@ -19,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::event::{self, EventOptions, Receiver};
 use crate::filter;
 use crate::lookup::{self, Recorded};
+use crate::recent::{self, SpanKey};
 use crate::site::Site;
 use crate::span_fields;
 
@@ -41,8 +42,10 @@ use crate::span_fields;
 /// let subscriber = tracing_subscriber::registry().with(TraceLayer::new().with_filter(TraceFilter::new()));
 /// # tracing::subscriber::with_default(subscriber, || tracing::info_span!("work").in_scope(|| ()));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TraceLayer {
+    /// What tells this layer's spans from those of other subscribers.
+    number: u32,
     events: EventOptions,
     /// The subscriber this layer is part of: the way to spans that a filter hides from the layer.
     dispatch: OnceLock<WeakDispatch>,
@@ -54,7 +57,12 @@ impl TraceLayer {
     /// A layer that records spans and their events.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            number: recent::layer_number(),
+            events: EventOptions::default(),
+            dispatch: OnceLock::new(),
+            is_second: false,
+        }
     }
 
     /// Whether events say where they are written, by `code.file.path` and `code.line.number`. Default: no. Spans
@@ -73,20 +81,15 @@ impl TraceLayer {
         self
     }
 
-    /// What the layer keeps in a span: nothing if it is not recorded.
-    fn with_recorded<S, R>(
-        &self,
-        id: &Id,
-        ctx: &Context<'_, S>,
-        f: impl FnOnce(&Recorded) -> R,
-    ) -> Option<R>
+    /// The span that records this one, by the registry.
+    fn recorded<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SharedSpan>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         if self.is_second {
             return None;
         }
-        ctx.span(id)?.extensions().get::<Recorded>().map(f)
+        lookup::recorded(&ctx.span(id)?)
     }
 
     /// Closes a span whose maker will never hear of it, since a value panicked. It would keep its parent open for good.
@@ -110,6 +113,12 @@ impl TraceLayer {
             }
         };
         span.map(Receiver::Span)
+    }
+}
+
+impl Default for TraceLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -156,14 +165,15 @@ where
             self.abandon(id);
             resume_unwind(panic);
         }
-        let recorded = Recorded::new(span.share());
-        // Nothing is replaced: a span is new once. What would be dropped is dropped outside of the lock.
-        let replaced = registered.extensions_mut().replace(recorded);
+        let span = span.share();
+        recent::remember(SpanKey::new(self.number, id), span.clone());
+        // Nothing is replaced: a span is new once. What would be is dropped when the extensions are free again.
+        let replaced = registered.extensions_mut().replace(Recorded { span });
         drop(replaced);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        let Some(span) = self.with_recorded(id, &ctx, |recorded| recorded.span.clone()) else {
+        let Some(span) = self.recorded(id, &ctx) else {
             return;
         };
         if let Some(metadata) = ctx.metadata(id).filter(|_| span.is_sampled()) {
@@ -172,7 +182,7 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        let recorded = |id| self.with_recorded(id, &ctx, |recorded| recorded.span.clone());
+        let recorded = |id| self.recorded(id, &ctx);
         if let (Some(span), Some(follows)) = (recorded(id), recorded(follows)) {
             span.edit(|span| span.add_link(follows.context().span_context()));
         }
@@ -193,19 +203,29 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        // To enter a span locks nothing, so that the extensions need not be left first.
-        self.with_recorded(id, &ctx, |recorded| recorded.span.enter());
+        let key = SpanKey::new(self.number, id);
+        if recent::with(key, SharedSpan::enter).is_none()
+            && let Some(span) = self.recorded(id, &ctx)
+        {
+            span.enter();
+            recent::remember(key, span);
+        }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if let Some(span) = self.with_recorded(id, &ctx, |recorded| recorded.span.clone()) {
+        let key = SpanKey::new(self.number, id);
+        if recent::with(key, SharedSpan::exit).is_none()
+            && let Some(span) = self.recorded(id, &ctx)
+        {
             span.exit();
+            recent::remember(key, span);
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         // The extension stays until the registry clears it: other layers may still have something to say.
-        if let Some(span) = self.with_recorded(&id, &ctx, Recorded::close) {
+        let known = recent::forget(SpanKey::new(self.number, &id));
+        if let Some(span) = known.or_else(|| self.recorded(&id, &ctx)) {
             span.end();
         }
     }

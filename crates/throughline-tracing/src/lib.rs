@@ -17,6 +17,7 @@ mod keys;
 mod layer;
 mod log_records;
 mod lookup;
+mod recent;
 mod scratch;
 mod site;
 mod span_fields;

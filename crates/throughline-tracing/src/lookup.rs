@@ -5,8 +5,6 @@
 //!
 //! Nothing here holds the lock of a span's extensions while anything else is locked or code of the user runs.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use throughline_core::{Context, SharedSpan};
 use tracing::{Dispatch, Id};
 use tracing_subscriber::Registry;
@@ -16,30 +14,13 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) span: SharedSpan,
-    closed: AtomicBool,
-}
-
-impl Recorded {
-    pub(crate) const fn new(span: SharedSpan) -> Self {
-        Self {
-            span,
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    /// Says that the span is closed, and hands it out to be ended.
-    pub(crate) fn close(&self) -> SharedSpan {
-        // Relaxed: the registry's reference count orders this before the drop.
-        self.closed.store(true, Ordering::Relaxed);
-        self.span.clone()
-    }
 }
 
 impl Drop for Recorded {
     /// A layer that was taken out of its subscriber while the span was open hears of nothing any more. Then the span
     /// ends here, and at least on this thread it is not left entered.
     fn drop(&mut self) {
-        if !*self.closed.get_mut() {
+        if !self.span.is_ended() {
             self.span.exit();
             self.span.end();
         }

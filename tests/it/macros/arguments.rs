@@ -79,7 +79,8 @@ fn outcomes_in_all_forms() {
 
     #[traced(ret)]
     fn value(n: u32) -> Option<u32> {
-        Some(n.checked_sub(1)?)
+        let less = n.checked_sub(1)?;
+        Some(less)
     }
 
     #[traced(ret(Display), err)]

@@ -28,7 +28,7 @@ fn sync(n: u32, text: &str) -> Result<u32, String> {
 fn guarded(n: u32) -> Option<u32> {
     use std::cmp::min;
 
-    fn helper(n: u32) -> u32 {
+    const fn helper(n: u32) -> u32 {
         n
     }
 
