@@ -33,6 +33,7 @@ pub(crate) fn compare(comparison: &Comparison) -> io::Result<Vec<Row>> {
                     scenario,
                     target: receiver.target(run.clone()),
                     effort: comparison.effort,
+                    load: comparison.load,
                 },
             )?;
             let received = receiver.received(&run)?;

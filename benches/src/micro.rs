@@ -33,9 +33,9 @@ pub(crate) struct MicroTask {
 /// What a worker answers.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Micro {
-    /// A root span with three attributes and nothing in it, in nanoseconds.
+    /// A root span with three attributes and nothing in it, above the bare loop, in nanoseconds.
     root_ns: f64,
-    /// A child span with three attributes, in nanoseconds.
+    /// A child span with three attributes, above the bare loop, in nanoseconds.
     child_ns: f64,
     /// One poll of a future in a span, above the bare poll, in nanoseconds.
     span_poll_ns: f64,
@@ -117,6 +117,11 @@ fn measure<P: Path>(task: &MicroTask) -> io::Result<Micro> {
         Sampling::Unsampled | Sampling::Disabled => 20_000,
     };
     let order = Order::new();
+    let bare_ns = per_repetition(spans, &|| {
+        for _ in 0..spans {
+            let _ = Order::new();
+        }
+    })?;
     let root_ns = per_repetition(spans, &|| {
         for _ in 0..spans {
             path.root::<3>(&Order::new(), || ());
@@ -150,8 +155,8 @@ fn measure<P: Path>(task: &MicroTask) -> io::Result<Micro> {
     });
     path.flush();
     Ok(Micro {
-        root_ns,
-        child_ns,
+        root_ns: (root_ns - bare_ns).max(0.0),
+        child_ns: (child_ns - bare_ns).max(0.0),
         span_poll_ns: span_poll_ns - bare_poll_ns,
         context_poll_ns: context_poll_ns
             .transpose()?

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::scenario::{ATTRIBUTES, Axis, Pace, PathName, Sampling, Scenario, Shape, THREADS};
-use crate::worker::Effort;
+use crate::worker::{Effort, Load};
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Comparison {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) rounds: usize,
     pub(crate) effort: Effort,
+    pub(crate) load: Load,
     pub(crate) json: Option<PathBuf>,
 }
 
@@ -35,6 +36,7 @@ pub(crate) struct Comparison {
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexopt::Error> {
     let mut parser = Parser::from_iter(arguments);
     let mut selection = Selection::default();
+    let mut load = Load::default();
     let (mut rounds, mut effort, mut json, mut micro) = (None, Effort::Full, None, false);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -47,6 +49,8 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request
             Arg::Long("sampling") => selection.sampling = points(&mut parser)?,
             Arg::Long("pace") => selection.pace = Some(points(&mut parser)?),
             Arg::Long("rounds") => rounds = Some(parser.value()?.parse::<usize>()?.max(1)),
+            Arg::Long("spans") => load.spans = Some(parser.value()?.parse()?),
+            Arg::Long("rate") => load.rate = Some(parser.value()?.parse()?),
             Arg::Long("json") => json = Some(PathBuf::from(parser.value()?)),
             Arg::Long("quick") => effort = Effort::Quick,
             Arg::Long("micro") => micro = true,
@@ -75,6 +79,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request
         scenarios,
         rounds,
         effort,
+        load,
         json,
     }))
 }
@@ -192,6 +197,8 @@ Options (several values are separated by commas; without an option, all values):
   --sampling NAME    sampled, unsampled, disabled
   --pace NAME        paced, saturation (without the option, saturation is for sampled spans only)
   --rounds N         how often every scenario runs; the tables show medians over rounds
+  --spans N          how many spans a saturating run records (full 60000, quick 30000)
+  --rate N           limits saturation to N spans per second over all threads
   --quick            one round with fewer bursts
   --json FILE        also write the figures as a JSON array
   --micro            instead: costs of one poll, of unwanted spans, and bytes added to a future

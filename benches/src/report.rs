@@ -11,11 +11,18 @@ use crate::scenario::{Axis, PathName, Sampling, Shape};
 
 /// Where and when the figures were measured.
 pub(crate) fn heading(comparison: &Comparison) -> String {
-    format!(
+    let mut text = format!(
         "{}\nmedians of {} round(s); every row in its own process, the receiver in another\n",
         machine(),
         comparison.rounds,
-    )
+    );
+    if let Some(rate) = comparison.load.rate {
+        line(
+            &mut text,
+            &format!("saturation is limited to {rate} spans per second"),
+        );
+    }
+    text
 }
 
 /// Machine, load and date in one line.

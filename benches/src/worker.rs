@@ -21,6 +21,7 @@ pub(crate) struct Task {
     pub(crate) scenario: Scenario,
     pub(crate) target: Target,
     pub(crate) effort: Effort,
+    pub(crate) load: Load,
 }
 
 /// Where a worker's spans go.
@@ -43,6 +44,15 @@ impl Target {
 pub(crate) enum Effort {
     Full,
     Quick,
+}
+
+/// What changes saturation; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Load {
+    /// Spans of one run over all threads, in place of the usual number.
+    pub(crate) spans: Option<u64>,
+    /// Spans per second over all threads, in place of as many as possible.
+    pub(crate) rate: Option<u64>,
 }
 
 /// Carries out `task` and returns the figures.
@@ -70,8 +80,10 @@ struct Plan {
     warm_up: usize,
     /// Measured bursts.
     bursts: usize,
-    /// Whether measured bursts follow each other without a pause.
+    /// Whether measured bursts follow each other without waiting for the exporter.
     saturating: bool,
+    /// How long after the one before a saturating burst begins, if that is limited.
+    interval: Option<Duration>,
     /// Whether spans leave the process, so that a pause waits for them.
     exporting: bool,
     /// How long the idle process is watched.
@@ -79,9 +91,15 @@ struct Plan {
 }
 
 impl Plan {
-    fn new<P: Path>(scenario: &Scenario, effort: Effort) -> Self {
+    fn new<P: Path>(task: &Task) -> Self {
+        let Task {
+            scenario,
+            effort,
+            load,
+            ..
+        } = task;
         let exporting = P::EXPORTS && scenario.sampling == Sampling::Sampled;
-        let quick = effort == Effort::Quick;
+        let quick = *effort == Effort::Quick;
         // Without an export there is no queue to spare, and longer bursts make small costs visible.
         let burst_spans = if exporting {
             BURST_SPANS
@@ -91,18 +109,28 @@ impl Plan {
         let spans_per_trace = shapes::spans_per_trace(scenario.shape);
         let traces = burst_spans / spans_per_trace / scenario.threads as u64;
         let saturating = scenario.pace == Pace::Saturation;
+        let spans = traces * spans_per_trace;
+        let all_spans = spans * scenario.threads as u64;
+        let interval = |rate: u64| Duration::from_nanos(all_spans * 1_000_000_000 / rate.max(1));
         Self {
             traces,
-            spans: traces * spans_per_trace,
-            warm_up: if quick || !exporting { 3 } else { 12 },
+            spans,
+            warm_up: match exporting {
+                true if !quick && !saturating => 12,
+                _ => 4,
+            },
             bursts: match (saturating, quick) {
+                (true, _) if load.spans.is_some() => {
+                    (load.spans.unwrap_or_default() / all_spans).max(1) as usize
+                }
                 (false, true) => 8,
                 (false, false) if exporting => 24,
                 (false, false) => 16,
                 (true, true) => 30,
-                (true, false) => 100,
+                (true, false) => 60,
             },
             saturating,
+            interval: load.rate.map(interval),
             exporting,
             idle: Duration::from_millis(if quick { 30 } else { 60 }),
         }
@@ -133,7 +161,7 @@ fn measure<P: Path>(task: &Task) -> io::Result<Measured> {
     let scenario = &task.scenario;
     let path = P::start(&task.target.endpoint(), scenario.sampling);
     let pacer = Pacer::new(task.target.receiver)?;
-    let plan = Plan::new::<P>(scenario, task.effort);
+    let plan = Plan::new::<P>(task);
     let record = match scenario.attributes {
         0 => shapes::recorder::<P, 0>(scenario.shape),
         3 => shapes::recorder::<P, 3>(scenario.shape),
@@ -191,9 +219,14 @@ fn record_bursts<P: Path>(path: &P, record: Record<P>, plan: Plan, barrier: &Bar
     let overhead = clock::thread_cpu_overhead();
     barrier.wait();
     let thread_start = clock::thread_cpu();
+    let mut due = Instant::now();
     for burst in 0..plan.bursts {
         if !plan.saturating || burst == 0 {
             barrier.wait();
+            due = Instant::now();
+        } else if let Some(interval) = plan.interval {
+            due += interval;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         let start = clock::thread_cpu();
         let allocated = allocations::count(|| record(path, plan.traces));

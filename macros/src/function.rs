@@ -11,7 +11,7 @@ use crate::mistakes::Mistakes;
 use crate::options::{Inspect, Options};
 use crate::shape::{self, Shape};
 use crate::start::{Start, private};
-use crate::tokens::{contains_ident, generated, generated_at, local, may_use, placed};
+use crate::tokens::{contains_ident, generated, generated_at, line_of, local, may_use, placed};
 use crate::vocabulary::Format;
 
 /// A function to be traced, and where the wish comes from.
@@ -57,8 +57,9 @@ impl Traced<'_> {
             Shape::Boxed(tail) => {
                 let span = local("__span");
                 let start = self.start();
-                let wrapped =
-                    tail.with_future(|future| self.in_span(&span.to_token_stream(), future));
+                let wrapped = tail.with_future(|future| {
+                    self.in_span(Begun::AtTheCall, &span.to_token_stream(), future)
+                });
                 let rest = braced_like(inside, wrapped);
                 function.with_body(
                     body,
@@ -98,6 +99,7 @@ impl Traced<'_> {
             None => quote_spanned!(generated()=> #function),
         };
         Start {
+            line: line_of(self.function.sig.ident.span()),
             private: &self.private(),
             name,
             function: Some(&function),
@@ -177,7 +179,7 @@ impl Traced<'_> {
         };
         // Shown at the user's `async`, so that "future is not `Send`" points there.
         let future = quote_spanned!(generated_at(place)=> async move #block);
-        let wrapped = self.in_span(&start, &future);
+        let wrapped = self.in_span(Begun::InThisPoll, &start, &future);
         quote_spanned!(generated()=> #wrapped.await)
     }
 
@@ -192,22 +194,24 @@ impl Traced<'_> {
         } else {
             body.to_token_stream()
         };
-        let wrapped = self.in_span(&span.to_token_stream(), &future);
+        let wrapped = self.in_span(Begun::AtTheCall, &span.to_token_stream(), &future);
         quote_spanned!(generated()=> let #span = #start; #wrapped)
     }
 
     /// The future `future` in the span `span`, and looked at when it is ready.
-    fn in_span(&self, span: &TokenStream, future: &TokenStream) -> TokenStream {
+    fn in_span(&self, begun: Begun, span: &TokenStream, future: &TokenStream) -> TokenStream {
         let private = self.private();
         let at = generated();
         let [out, of] = [local("__out"), local("__of")];
         if self.options.err.is_none() && self.options.ret.is_none() {
-            return quote_spanned!(at=> #private::in_span(#span, #future));
+            let in_span = Ident::new(begun.wrapper(), at);
+            return quote_spanned!(at=> #private::#in_span(#span, #future));
         }
         // A closure even around one call: a type that does not fit is then one mistake at the word `err`, while a path
         // would fail the bounds of the call and those of the await.
         let calls = self.inspect_calls(&out.to_token_stream(), &of.to_token_stream());
-        quote_spanned!(at=> #private::in_span_inspect(#span, #future, |#out, #of| { #calls }))
+        let in_span = Ident::new(&format!("{}_inspect", begun.wrapper()), at);
+        quote_spanned!(at=> #private::#in_span(#span, #future, |#out, #of| { #calls }))
     }
 
     /// Statements that record the outcome `out` (a reference) in `span`. With `err`, `ret` means the value of `Ok`.
@@ -246,6 +250,24 @@ fn inspect_function(private: &TokenStream, what: &str, inspect: Inspect) -> Toke
     let private = placed(private, inspect.span);
     let name = Ident::new(&format!("inspect_{what}_{format}"), at);
     quote_spanned!(at=> #private::#name)
+}
+
+/// When the span of a future starts: the time until its first poll is idle time, if there is any.
+#[derive(Clone, Copy)]
+enum Begun {
+    /// In the first poll, as the body of an async function does.
+    InThisPoll,
+    /// When the function is called, which returns the future.
+    AtTheCall,
+}
+
+impl Begun {
+    const fn wrapper(self) -> &'static str {
+        match self {
+            Self::InThisPoll => "in_span",
+            Self::AtTheCall => "in_earlier_span",
+        }
+    }
 }
 
 /// A way out of the async block that is never taken and says what the block yields: without it, the types of `?`, of

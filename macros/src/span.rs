@@ -33,6 +33,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     }
     match block.name {
         Some(name) if mistakes.is_empty() => Start {
+            line: None,
             private: &private(block.krate.as_ref()),
             name: name.to_token_stream(),
             function: None,

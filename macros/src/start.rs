@@ -2,7 +2,7 @@
 //!
 //! Shared by `#[traced]` and `span!`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote_spanned;
 use syn::{Expr, Ident, Path};
 
@@ -17,6 +17,9 @@ pub(crate) struct Start<'a> {
     pub(crate) name: TokenStream,
     /// The function, qualified by its type; unknown for blocks.
     pub(crate) function: Option<&'a str>,
+    /// The line of the function, where the line of the expansion is another one: an attribute stands above, maybe on
+    /// a whole block.
+    pub(crate) line: Option<usize>,
     pub(crate) kind: Option<Word>,
     pub(crate) level: Option<Word>,
     pub(crate) target: Option<&'a Expr>,
@@ -86,10 +89,14 @@ impl Start<'_> {
             None => quote_spanned!(at=> #private::module_path!()),
         };
         let function = function.map(|function| quote_spanned!(at=> function: #function,));
+        let line = self.line.map(|line| {
+            let line = Literal::usize_unsuffixed(line);
+            quote_spanned!(at=> line: #line,)
+        });
         quote_spanned! {at=>
             {
                 static __CALLSITE: #private::Callsite = #private::callsite! {
-                    name: #name, #function kind: #kind, level: #level, target: #target
+                    name: #name, #function #line kind: #kind, level: #level, target: #target
                 };
                 &__CALLSITE
             }

@@ -13,6 +13,11 @@ pub(crate) fn generated_at(place: Span) -> Span {
     generated().located_at(place)
 }
 
+/// The line that something stands on; unknown outside of a compiler, in a unit test.
+pub(crate) fn line_of(place: Span) -> Option<usize> {
+    proc_macro::is_available().then(|| place.unwrap().line())
+}
+
 /// A local variable of generated code.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, generated())

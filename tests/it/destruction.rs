@@ -40,7 +40,7 @@ fn thread(order: [&'static str; 2], work: impl FnOnce() -> Span + Send + 'static
                 at_exit(move || {
                     let _here = context.attach();
                     work().end();
-                    span!(parent: context.clone(), "made at the end").in_scope(|| ());
+                    span!(parent: context, "made at the end").in_scope(|| ());
                 });
             }
         }

@@ -52,7 +52,7 @@ fn counts_are_exact_under_contention() {
         scope.spawn(|| {
             start.wait();
             while !done.load(Ordering::Acquire) {
-                capture.spans();
+                let _ = capture.spans();
             }
         });
         workers

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lexopt::ValueExt as _;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Name, dependency and attribute of each crate.
@@ -35,8 +37,8 @@ fn main() -> Result<()> {
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
-            lexopt::Arg::Long("functions") => functions = arguments.value()?.string()?.parse()?,
-            lexopt::Arg::Long("rounds") => rounds = arguments.value()?.string()?.parse()?,
+            lexopt::Arg::Long("functions") => functions = arguments.value()?.parse()?,
+            lexopt::Arg::Long("rounds") => rounds = arguments.value()?.parse()?,
             other => return Err(other.unexpected().into()),
         }
     }

@@ -3,6 +3,7 @@
 //! Diagnostics never go through `tracing` or `log`, so that they cannot become telemetry about telemetry.
 
 use std::fmt;
+use std::io::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::kind::Level;
@@ -16,15 +17,12 @@ pub fn set_sink(sink: Option<Arc<Sink>>) {
 }
 
 /// Says one line. Never call it per span.
-#[expect(
-    clippy::print_stderr,
-    reason = "standard error is the documented place of diagnostics"
-)]
 pub fn say(level: Level, line: fmt::Arguments<'_>) {
     let sink = SINK.read().unwrap_or_else(PoisonError::into_inner).clone();
     match sink {
         Some(sink) => sink(level, &line),
-        None => eprintln!("throughline: {line}"),
+        // A line that cannot be written is lost: `eprintln!` would panic where standard error is closed.
+        None => drop(writeln!(std::io::stderr().lock(), "throughline: {line}")),
     }
 }
 

@@ -15,7 +15,17 @@ use crate::value;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __callsite {
-    (name: $name:expr, $(function: $function:literal,)? kind: $kind:ident, level: $level:ident, target: $target:expr $(,)?) => {
+    (name: $name:expr, $(function: $function:literal,)? kind: $($rest:tt)*) => {
+        $crate::__callsite!(name: $name, $(function: $function,)? line: (::core::line!()), kind: $($rest)*)
+    };
+    (
+        name: $name:expr,
+        $(function: $function:literal,)?
+        line: $line:tt,
+        kind: $kind:ident,
+        level: $level:ident,
+        target: $target:expr $(,)?
+    ) => {
         $crate::Callsite::new($crate::CallsiteSpec {
             name: $name,
             kind: $crate::SpanKind::$kind,
@@ -26,7 +36,7 @@ macro_rules! __callsite {
             static_fields: $crate::__wire::static_fields![
                 $("code.function.name" = (::core::concat!(::core::module_path!(), "::", $function)),)?
                 "code.file.path" = (::core::file!()),
-                "code.line.number" = int (::core::line!() as i64),
+                "code.line.number" = int ($line as i64),
             ],
         })
     };
@@ -46,6 +56,22 @@ where
     I: FnMut(&F::Output, &mut Span) + Inspect<F::Output>,
 {
     InSpan::fresh(span, future, inspect)
+}
+
+/// Runs a future in a span that was started before, at the call that returned the future.
+#[inline]
+pub fn in_earlier_span<F: Future>(span: Span, future: F) -> InSpan<F> {
+    InSpan::new(span, future, NoInspection)
+}
+
+/// Like [`in_earlier_span`], with a look at the output.
+#[inline]
+pub fn in_earlier_span_inspect<F, I>(span: Span, future: F, inspect: I) -> InSpan<F, I>
+where
+    F: Future,
+    I: FnMut(&F::Output, &mut Span) + Inspect<F::Output>,
+{
+    InSpan::new(span, future, inspect)
 }
 
 /// Runs a closure; it lets expansions catch the `return`s and `?`s of a body without a lint about a called closure.

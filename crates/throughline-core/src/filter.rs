@@ -97,7 +97,7 @@ impl FromStr for Filter {
             match part.split_once('=') {
                 None => filter.default = parse_level(part)?,
                 Some((target, level)) => {
-                    filter = filter.with_target(target.trim(), parse_level(level.trim())?)
+                    filter = filter.with_target(target.trim(), parse_level(level.trim())?);
                 }
             }
         }

@@ -77,10 +77,9 @@ thread_local! {
 /// Runs `f` on the thread's state; `None` if that is busy (rule 2) or gone (rule 3).
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
-    match LOCAL.try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local))) {
-        Ok(done) => done,
-        Err(_) => None,
-    }
+    LOCAL
+        .try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local)))
+        .unwrap_or_default()
 }
 
 // The functions below are what every span runs through. They are not inlined: an annotation costs its user a few

@@ -261,7 +261,7 @@ impl<'a> Record<'a> {
         for (key, value) in values {
             let limits = SpanLimits::DEFAULT.values();
             wire::put_attribute(fields, wire::AttributeField::Span, &key, limits, |writer| {
-                writer.u64(value)
+                writer.u64(value);
             });
         }
     }

@@ -27,6 +27,11 @@ use throughline_wire::ValueWriter;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a value that an attribute can have",
+    label = "not an attribute value",
+    note = "record its `Display` form with `key = %value`, its `Debug` form with `key = ?value`, or implement `throughline::core::AttributeValue`"
+)]
 pub trait AttributeValue {
     /// Writes the value, by calling one method of `writer`; if none is called, the attribute is left out.
     fn write(&self, writer: ValueWriter<'_>);
@@ -144,7 +149,7 @@ impl<T: AttributeValue> AttributeValue for [T] {
     fn write(&self, writer: ValueWriter<'_>) {
         writer.array(|array| {
             self.iter()
-                .for_each(|value| array.value(|writer| value.write(writer)))
+                .for_each(|value| array.value(|writer| value.write(writer)));
         });
     }
 }

@@ -37,39 +37,82 @@ fn tree(id: &str) {
 }
 
 use throughline_core::{Callsite, CallsiteSpec, Level, Span, SpanKind};
-static CS: Callsite = Callsite::new(CallsiteSpec { name: "child", kind: SpanKind::Internal, level: Level::Info, target: "x", scope_name: "x", scope_version: "", static_fields: &[] });
-struct Ins; struct Nop; struct Vis;
+static CS: Callsite = Callsite::new(CallsiteSpec {
+    name: "child",
+    kind: SpanKind::Internal,
+    level: Level::Info,
+    target: "x",
+    scope_name: "x",
+    scope_version: "",
+    static_fields: &[],
+});
+struct Ins;
+struct Nop;
+struct Vis;
 struct X(#[allow(dead_code)] u64);
-impl<S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Layer<S> for Ins {
-    fn on_new_span(&self, _a: &tracing::span::Attributes<'_>, id: &tracing::Id, ctx: tracing_subscriber::layer::Context<'_, S>) {
-        if let Some(s) = ctx.span(id) { s.extensions_mut().replace(X(1)); }
+impl<S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Layer<S>
+    for Ins
+{
+    fn on_new_span(
+        &self,
+        _a: &tracing::span::Attributes<'_>,
+        id: &tracing::Id,
+        ctx: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        if let Some(s) = ctx.span(id) {
+            s.extensions_mut().replace(X(1));
+        }
     }
 }
 impl<S: tracing::Subscriber> Layer<S> for Nop {}
 struct V(u64);
 impl tracing::field::Visit for V {
-    fn record_str(&mut self, f: &tracing::field::Field, v: &str) { self.0 += (f.index() + v.len()) as u64 }
-    fn record_i64(&mut self, f: &tracing::field::Field, v: i64) { self.0 += f.index() as u64 + v as u64 }
-    fn record_debug(&mut self, f: &tracing::field::Field, _v: &dyn std::fmt::Debug) { self.0 += f.index() as u64 }
+    fn record_str(&mut self, f: &tracing::field::Field, v: &str) {
+        self.0 += (f.index() + v.len()) as u64
+    }
+    fn record_i64(&mut self, f: &tracing::field::Field, v: i64) {
+        self.0 += f.index() as u64 + v as u64
+    }
+    fn record_debug(&mut self, f: &tracing::field::Field, _v: &dyn std::fmt::Debug) {
+        self.0 += f.index() as u64
+    }
 }
 impl<S: tracing::Subscriber> Layer<S> for Vis {
-    fn on_new_span(&self, a: &tracing::span::Attributes<'_>, _id: &tracing::Id, _ctx: tracing_subscriber::layer::Context<'_, S>) {
-        let mut v = V(0); a.record(&mut v); std::hint::black_box(v.0);
+    fn on_new_span(
+        &self,
+        a: &tracing::span::Attributes<'_>,
+        _id: &tracing::Id,
+        _ctx: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        let mut v = V(0);
+        a.record(&mut v);
+        std::hint::black_box(v.0);
     }
 }
 fn one(i: i64, id: &str) -> Span {
     let mut s = Span::start(&CS);
-    s.attribute(&"order.channel", "web"); s.attribute(&"order.items", i); s.attribute(&"order.id", throughline_core::display(id));
+    s.attribute(&"order.channel", "web");
+    s.attribute(&"order.items", i);
+    s.attribute(&"order.id", throughline_core::display(id));
     s
 }
 fn native(id: &str) {
     let _r = one(3, id).enter();
-    for i in 0..9i64 { let _c = one(i, id).enter(); }
+    for i in 0..9i64 {
+        let _c = one(i, id).enter();
+    }
 }
 fn shared(id: &str) {
-    let r = one(3, id).share(); r.enter();
-    for i in 0..9i64 { let c = one(i, id).share(); c.enter(); c.exit(); c.end(); }
-    r.exit(); r.end();
+    let r = one(3, id).share();
+    r.enter();
+    for i in 0..9i64 {
+        let c = one(i, id).share();
+        c.enter();
+        c.exit();
+        c.end();
+    }
+    r.exit();
+    r.end();
 }
 fn main() {
     let mode = std::env::args().nth(1).unwrap_or_default();
@@ -98,8 +141,14 @@ fn main() {
         n
     });
     let id = "0123456789abcdef";
-    let tree: fn(&str) = match mode.as_str() { "native" => native, "shared" => shared, _ => tree };
-    for _ in 0..2000 { tree(id); }
+    let tree: fn(&str) = match mode.as_str() {
+        "native" => native,
+        "shared" => shared,
+        _ => tree,
+    };
+    for _ in 0..2000 {
+        tree(id);
+    }
     let mut best = f64::MAX;
     let mut all = vec![];
     let a0 = COUNT.load(Ordering::Relaxed);

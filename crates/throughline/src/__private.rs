@@ -7,8 +7,8 @@ pub use core::result::Result;
 pub use throughline_core::__callsite as callsite;
 pub use throughline_core::__wire as wire;
 pub use throughline_core::expansion::{
-    add_links, call, in_span, in_span_inspect, inspect_err_debug, inspect_err_display,
-    inspect_ret_debug, inspect_ret_display,
+    add_links, call, in_earlier_span, in_earlier_span_inspect, in_span, in_span_inspect,
+    inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display,
 };
 pub use throughline_core::{
     Callsite, Context, Level, Parent, Span, SpanContext, SpanGuard, SpanKind, debug, display,
