@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::measurement::{Measured, Received, Row};
 use crate::options::{Comparison, RECEIVE, WORK};
+use crate::receiver::COUNT_ONLY;
 use crate::scenario::{Pace, PathName, Sampling, Scenario};
 use crate::shapes;
 use crate::worker::{Target, Task};
@@ -23,10 +25,13 @@ pub(crate) fn compare(comparison: &Comparison) -> io::Result<Vec<Row>> {
     let scenarios = &comparison.scenarios;
     let mut results = vec![Vec::with_capacity(comparison.rounds); scenarios.len()];
     let mut progress = Progress::new(scenarios.len() * comparison.rounds);
+    // A given rate is to be limited by the library, not by the receiver.
+    let count_only = comparison.load.rate.is_some();
     for round in 0..comparison.rounds {
         for (index, &scenario) in scenarios.iter().enumerate() {
             progress.step(&scenario)?;
-            let run = format!("run-{round}-{index}");
+            let kind = if count_only { COUNT_ONLY } else { "run-" };
+            let run = format!("{kind}{round}-{index}");
             let measured: Measured = work(
                 WORK,
                 &Task {
@@ -37,7 +42,9 @@ pub(crate) fn compare(comparison: &Comparison) -> io::Result<Vec<Row>> {
                 },
             )?;
             let received = receiver.received(&run)?;
-            warn_of_unequal_work(&scenario, &measured, &received)?;
+            if !count_only {
+                warn_of_unequal_work(&scenario, &measured, &received)?;
+            }
             results[index].push((measured, received));
         }
     }
@@ -58,7 +65,7 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Starts the process and waits until it listens.
     pub(crate) fn start() -> io::Result<Self> {
-        let mut process = Command::new(env::current_exe()?)
+        let mut process = Command::new(this_program()?)
             .arg(RECEIVE)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -101,7 +108,7 @@ impl Drop for Receiver {
 
 /// Runs one worker process with `task` and reads its answer.
 pub(crate) fn work<A: DeserializeOwned>(kind: &str, task: &impl Serialize) -> io::Result<A> {
-    let mut command = Command::new(env::current_exe()?);
+    let mut command = Command::new(this_program()?);
     command.arg(kind).arg(serde_json::to_string(task)?);
     // The user's own OpenTelemetry settings would change some libraries and not others.
     for (name, _) in env::vars_os() {
@@ -161,6 +168,16 @@ fn read_line<A: DeserializeOwned>(answers: &mut impl BufRead) -> io::Result<A> {
     let mut line = String::new();
     answers.read_line(&mut line)?;
     Ok(serde_json::from_str(&line)?)
+}
+
+/// This program. The link still leads to it when a build has replaced the file during a long run.
+fn this_program() -> io::Result<PathBuf> {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() {
+        Ok(link.to_owned())
+    } else {
+        env::current_exe()
+    }
 }
 
 fn no_pipe() -> io::Error {

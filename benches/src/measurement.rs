@@ -24,8 +24,6 @@ pub(crate) struct Received {
     pub(crate) spans: u64,
     /// Bytes of all request bodies.
     pub(crate) bytes: u64,
-    /// Requests answered.
-    pub(crate) requests: u64,
     /// Spans without a parent.
     pub(crate) roots: u64,
     /// Attributes among the ones that the paths agreed on.

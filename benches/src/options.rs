@@ -198,7 +198,8 @@ Options (several values are separated by commas; without an option, all values):
   --pace NAME        paced, saturation (without the option, saturation is for sampled spans only)
   --rounds N         how often every scenario runs; the tables show medians over rounds
   --spans N          how many spans a saturating run records (full 60000, quick 30000)
-  --rate N           limits saturation to N spans per second over all threads
+  --rate N           limits saturation to N spans per second over all threads; the receiver then
+                     counts spans without decoding their fields
   --quick            one round with fewer bursts
   --json FILE        also write the figures as a JSON array
   --micro            instead: costs of one poll, of unwanted spans, and bytes added to a future

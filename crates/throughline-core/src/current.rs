@@ -8,7 +8,7 @@ use throughline_wire::AsKey;
 use crate::context::Context;
 use crate::kind::{SpanKind, Status};
 use crate::live::{EventFields, LiveSpan};
-use crate::local::{self, Entry, Token};
+use crate::local::{self, Editable, Token};
 use crate::span::{Span, editing};
 use crate::span_context::SpanContext;
 use crate::value::AttributeValue;
@@ -43,8 +43,8 @@ impl CurrentSpan {
     ///
     /// What `edit` itself records on the current span, by formatting a value that logs for instance, is left out.
     pub fn edit<R>(&self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        match local::with(|local| local.take_current()).flatten()? {
-            (token, Entry::Span(live)) => {
+        match local::with(local::Local::take_current).flatten()? {
+            (token, Editable::Span(live)) => {
                 let mut taken = Taken {
                     token,
                     live: Some(live),
@@ -55,8 +55,7 @@ impl CurrentSpan {
                     .filter(|live| live.is_recording())
                     .map(edit)
             }
-            (_, Entry::Shared(span, _)) => span.edit(edit),
-            _ => None,
+            (_, Editable::Shared(span)) => span.edit(edit),
         }
     }
 }

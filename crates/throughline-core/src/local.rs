@@ -35,30 +35,38 @@ pub(crate) struct Local {
         reason = "the boxes are what is kept: spans move them in and out"
     )]
     pool: Vec<Box<LiveSpan>>,
-    ids: Option<IdGenerator>,
-    /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
-    generation: u32,
+    /// The generator and the fork generation it was seeded in: a forked child must not repeat its parent's
+    /// identifiers.
+    ids: Option<(u32, IdGenerator)>,
     suppressed: u32,
 }
 
 /// One entry of the stack of current contexts.
+///
+/// A span stands apart from the rarer entries, so that to enter and to leave it moves one pointer.
 struct Frame {
     token: Token,
-    entry: Entry,
+    span: Option<Box<LiveSpan>>,
+    /// What is current if `span` is none.
+    other: Entry,
 }
 
-/// What is current.
+/// What else than a span of this thread may be current.
 #[derive(Debug, Default)]
 pub(crate) enum Entry {
-    /// Nothing: the frame is not in use.
+    /// Nothing, or a span that is entered here and nowhere else.
     #[default]
     Vacant,
-    /// A span that is entered here and nowhere else.
-    Span(Box<LiveSpan>),
     /// A span that several threads may enter, and when this one did.
     Shared(SharedSpan, Ticks),
     /// A context whose span is elsewhere, or is being edited further up the call stack.
     Context(Context),
+}
+
+/// The current span, as far as it can be edited from here.
+pub(crate) enum Editable {
+    Span(Box<LiveSpan>),
+    Shared(SharedSpan),
 }
 
 /// Identifies a frame on its thread, so that guards may be dropped in any order.
@@ -99,17 +107,17 @@ pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<
 
 /// Makes the span current; it stays where it is if that cannot be.
 pub(crate) fn enter(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
-    with(|local| live.take().map(|live| local.push(Entry::Span(live)))).flatten()
+    with(|local| local.push(live.take(), Entry::Vacant))
 }
 
 /// Makes the context current.
 pub(crate) fn attach(context: &Context) -> Option<Token> {
-    with(|local| local.push(Entry::Context(context.clone())))
+    with(|local| local.push(None, Entry::Context(context.clone())))
 }
 
 /// Makes the shared span current.
 pub(crate) fn enter_shared(span: SharedSpan, entered: Ticks) {
-    with(|local| local.push(Entry::Shared(span, entered)));
+    with(|local| local.push(None, Entry::Shared(span, entered)));
 }
 
 /// Undoes the last [`enter_shared`] of the span; returns when that was.
@@ -123,21 +131,18 @@ pub(crate) fn exit_shared(span: &SharedSpan) -> Option<Ticks> {
 
 /// Leaves the frame.
 pub(crate) fn detach(token: Token) {
-    drop(with(|local| local.remove(token)));
+    with(|local| local.remove(token));
 }
 
 /// Leaves the frame and gives back its span.
 pub(crate) fn leave(token: Token) -> Option<Box<LiveSpan>> {
-    match with(|local| local.remove(token)) {
-        Some(Entry::Span(live)) => Some(live),
-        _ => None,
-    }
+    with(|local| local.remove(token)).flatten()
 }
 
 /// Leaves the frame and ends its span, if it is one that is open here.
 pub(crate) fn end_entered(token: Token) {
     with(|local| {
-        if let Entry::Span(mut live) = local.remove(token) {
+        if let Some(mut live) = local.remove(token) {
             live.finish(live.outcome_so_far());
             local.end(live, None);
         }
@@ -168,7 +173,6 @@ impl Local {
             lanes: Vec::new(),
             pool: Vec::new(),
             ids: None,
-            generation: 0,
             suppressed: 0,
         }
     }
@@ -178,28 +182,29 @@ impl Local {
     }
 
     /// The current context.
-    #[inline]
+    #[inline(always)]
     fn top(&self) -> Option<&Context> {
-        let at = self.depth.checked_sub(1)?;
-        self.frames.get(at).and_then(|frame| frame.entry.context())
+        self.frames
+            .get(self.depth.wrapping_sub(1))
+            .and_then(Frame::context)
     }
 
     #[inline(always)]
-    fn push(&mut self, entry: Entry) -> Token {
+    fn push(&mut self, span: Option<Box<LiveSpan>>, other: Entry) -> Token {
         self.last_token += 1;
         let token = Token(NonZeroU64::new(self.last_token).unwrap_or(NonZeroU64::MIN));
-        // A vacant frame has nothing to drop, so the entry is written in place.
-        if let Some(
-            frame @ Frame {
-                entry: Entry::Vacant,
-                ..
-            },
-        ) = self.frames.get_mut(self.depth)
-        {
-            frame.token = token;
-            frame.entry = entry;
-        } else {
-            self.grow(Frame { token, entry });
+        // A vacant frame has nothing to drop, so its fields are written in place.
+        match self.frames.get_mut(self.depth) {
+            Some(Frame {
+                token: frame,
+                span: place @ None,
+                other: rest @ Entry::Vacant,
+            }) => {
+                *frame = token;
+                *place = span;
+                *rest = other;
+            }
+            _ => self.grow(Frame { token, span, other }),
         }
         self.depth += 1;
         token
@@ -212,63 +217,64 @@ impl Local {
         self.frames.push(frame);
         let vacant = || Frame {
             token: Token(NonZeroU64::MIN),
-            entry: Entry::Vacant,
+            span: None,
+            other: Entry::Vacant,
         };
         let more = self.frames.len().max(FIRST_FRAMES);
         self.frames
             .extend(std::iter::repeat_with(vacant).take(more));
     }
 
+    /// Removes the frame; returns its span. What else it holds is dropped.
     #[inline(always)]
-    fn remove(&mut self, token: Token) -> Entry {
-        if let Some(at) = self.depth.checked_sub(1)
-            && let Some(frame) = self.frames.get_mut(at)
-            && frame.token == token
-        {
-            self.depth = at;
-            return std::mem::take(&mut frame.entry);
+    fn remove(&mut self, token: Token) -> Option<Box<LiveSpan>> {
+        let at = self.depth.wrapping_sub(1);
+        match self.frames.get_mut(at) {
+            Some(frame) if frame.token == token => {
+                self.depth = at;
+                if frame.span.is_none() {
+                    frame.other = Entry::Vacant;
+                }
+                frame.span.take()
+            }
+            _ => self.remove_where(|frame| frame.token == token).0,
         }
-        self.remove_where(|frame| frame.token == token)
     }
 
     fn remove_shared(&mut self, span: &SharedSpan) -> Entry {
-        self.remove_where(|frame| matches!(&frame.entry, Entry::Shared(other, _) if other.is(span)))
+        self.remove_where(|frame| matches!(&frame.other, Entry::Shared(other, _) if other.is(span)))
+            .1
     }
 
     /// Removes the innermost frame that fits, wherever it is.
     #[cold]
-    fn remove_where(&mut self, fits: impl Fn(&Frame) -> bool) -> Entry {
+    fn remove_where(&mut self, fits: impl Fn(&Frame) -> bool) -> (Option<Box<LiveSpan>>, Entry) {
         let used = &mut self.frames[..self.depth];
         let Some(at) = used.iter().rposition(fits) else {
-            return Entry::Vacant;
+            return (None, Entry::Vacant);
         };
-        let entry = std::mem::take(&mut used[at].entry);
+        let removed = (used[at].span.take(), std::mem::take(&mut used[at].other));
         used[at..].rotate_left(1);
         self.depth -= 1;
-        entry
+        removed
     }
 
     /// Takes what can be edited of the current span, leaving its context. A frame of a bare context leads to the
     /// frame of its span, if that is entered further down on the same thread.
-    pub(crate) fn take_current(&mut self) -> Option<(Token, Entry)> {
+    pub(crate) fn take_current(&mut self) -> Option<(Token, Editable)> {
         let current = self.top()?.span_context().span_id();
-        let frame =
-            self.frames[..self.depth]
-                .iter_mut()
-                .rev()
-                .find(|frame| match &frame.entry {
-                    Entry::Span(live) => live.context().span_context().span_id() == current,
-                    Entry::Shared(span, _) => span.context().span_context().span_id() == current,
-                    _ => false,
-                })?;
-        let taken = match &frame.entry {
-            Entry::Shared(span, entered) => Entry::Shared(span.clone(), *entered),
-            _ => {
-                let context = frame.entry.context().cloned().unwrap_or_default();
-                std::mem::replace(&mut frame.entry, Entry::Context(context))
+        let mut used = self.frames[..self.depth].iter_mut().rev();
+        used.find_map(|frame| {
+            if frame.context()?.span_context().span_id() != current {
+                return None;
             }
-        };
-        Some((frame.token, taken))
+            if let Entry::Shared(span, _) = &frame.other {
+                return Some((frame.token, Editable::Shared(span.clone())));
+            }
+            let live = frame.span.take()?;
+            frame.other = Entry::Context(live.context().clone());
+            Some((frame.token, Editable::Span(live)))
+        })
     }
 
     /// Gives back what [`take_current`](Self::take_current) took; returns it if the frame is gone by now.
@@ -279,7 +285,8 @@ impl Local {
             .find(|frame| frame.token == token)
         {
             Some(frame) => {
-                frame.entry = Entry::Span(live);
+                frame.other = Entry::Vacant;
+                frame.span = Some(live);
                 None
             }
             None => Some(live),
@@ -339,9 +346,11 @@ impl Local {
         } else {
             number
         };
-        self.reseed_after_fork();
-        let generation = self.generation;
-        let ids = self.ids.get_or_insert_with(seeded);
+        let generation = throughline_ring::fork_generation();
+        let ids = match &mut self.ids {
+            Some((seeded_in, ids)) if *seeded_in == generation => ids,
+            ids => seed(ids, generation),
+        };
         let (trace_id, flags) = if parent.is_valid() {
             (parent.trace_id(), parent.trace_flags())
         } else {
@@ -392,15 +401,6 @@ impl Local {
             self.pool.push(live);
         }
     }
-
-    #[inline]
-    fn reseed_after_fork(&mut self) {
-        let generation = throughline_ring::fork_generation();
-        if self.generation != generation {
-            self.generation = generation;
-            self.ids = None;
-        }
-    }
 }
 
 impl Drop for Local {
@@ -408,7 +408,7 @@ impl Drop for Local {
     fn drop(&mut self) {
         while let Some(at) = self.depth.checked_sub(1) {
             self.depth = at;
-            if let Entry::Span(mut live) = std::mem::take(&mut self.frames[at].entry) {
+            if let Some(mut live) = self.frames[at].span.take() {
                 live.finish(Outcome::Cancelled);
                 self.end(live, None);
             }
@@ -416,14 +416,14 @@ impl Drop for Local {
     }
 }
 
-impl Entry {
-    #[inline]
+impl Frame {
+    #[inline(always)]
     fn context(&self) -> Option<&Context> {
-        match self {
-            Self::Span(live) => Some(live.context()),
-            Self::Shared(span, _) => Some(span.context_ref()),
-            Self::Context(context) => Some(context),
-            Self::Vacant => None,
+        match (&self.span, &self.other) {
+            (Some(live), _) => Some(live.context()),
+            (None, Entry::Shared(span, _)) => Some(span.context_ref()),
+            (None, Entry::Context(context)) => Some(context),
+            (None, Entry::Vacant) => None,
         }
     }
 }
@@ -463,8 +463,9 @@ fn new_live_span() -> Box<LiveSpan> {
 }
 
 #[cold]
-fn seeded() -> IdGenerator {
-    IdGenerator::seeded()
+#[inline(never)]
+fn seed(ids: &mut Option<(u32, IdGenerator)>, generation: u32) -> &mut IdGenerator {
+    &mut ids.insert((generation, IdGenerator::seeded())).1
 }
 
 /// Boxes that a thread keeps for its next spans.

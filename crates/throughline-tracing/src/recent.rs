@@ -46,46 +46,51 @@ pub(crate) fn layer_number() -> u32 {
 /// Runs `f` on the span, if this thread knows it. `f` must not run code of the user.
 #[inline]
 pub(crate) fn with<R>(key: SpanKey, f: impl FnOnce(&SharedSpan) -> R) -> Option<R> {
-    let entry = take(key)?;
-    let result = f(&entry.1);
-    put(entry);
-    Some(result)
+    let known = RECENT.try_with(|recent| {
+        let slot = &recent[key.slot()];
+        // Out of its slot, the entry is safe from whatever `f` leads to.
+        let entry = slot.take()?;
+        let result = entry.is(key).then(|| f(&entry.span));
+        slot.set(Some(entry));
+        result
+    });
+    known.ok().flatten()
 }
 
 /// Lets this thread know the span.
 #[inline]
 pub(crate) fn remember(key: SpanKey, span: SharedSpan) {
-    put((key, span));
+    let entry = Entry { key, span };
+    // What was there is dropped out here: it may be the last owner of its span, and end it.
+    let replaced = RECENT.try_with(|recent| recent[key.slot()].replace(Some(entry)));
+    drop(replaced);
 }
 
 /// Takes the span out, if this thread knows it.
 #[inline]
 pub(crate) fn forget(key: SpanKey) -> Option<SharedSpan> {
-    take(key).map(|(_, span)| span)
+    let known = RECENT.try_with(|recent| {
+        let slot = &recent[key.slot()];
+        let entry = slot.take()?;
+        if entry.is(key) {
+            return Some(entry.span);
+        }
+        slot.set(Some(entry));
+        None
+    });
+    known.ok().flatten()
 }
 
-#[inline]
-fn take(key: SpanKey) -> Option<Entry> {
-    let taken = RECENT.try_with(|recent| recent[key.slot()].take());
-    match taken.ok().flatten() {
-        Some(entry) if entry.0 == key && !entry.1.is_ended() => Some(entry),
-        // Another span of the same slot keeps its place.
-        Some(entry) if entry.0 != key => {
-            put(entry);
-            None
-        }
-        _ => None,
+struct Entry {
+    key: SpanKey,
+    span: SharedSpan,
+}
+
+impl Entry {
+    fn is(&self, key: SpanKey) -> bool {
+        self.key == key && !self.span.is_ended()
     }
 }
-
-#[inline]
-fn put(entry: Entry) {
-    // What was there is dropped out here: it may be the last owner of its span, and end it.
-    let replaced = RECENT.try_with(|recent| recent[entry.0.slot()].replace(Some(entry)));
-    drop(replaced);
-}
-
-type Entry = (SpanKey, SharedSpan);
 
 /// Spans that a thread knows; a power of two.
 const SLOTS: usize = 32;
