@@ -255,11 +255,11 @@ fn pace_bursts<P: Path>(
     barrier: &Barrier,
     threads_end: impl FnOnce() -> Vec<Recording>,
 ) -> io::Result<(Process, Vec<Recording>)> {
-    let pause = || {
-        if plan.exporting {
-            pacer.wait_until_quiet()
-        } else {
-            Ok(())
+    // The recording threads wait for this one, so that a receiver that went away is an error at the end.
+    let mut lost_receiver = None;
+    let mut pause = || {
+        if plan.exporting && lost_receiver.is_none() {
+            lost_receiver = pacer.wait_until_quiet().err();
         }
     };
     let burst = || {
@@ -268,13 +268,13 @@ fn pace_bursts<P: Path>(
     };
     for _ in 0..plan.warm_up {
         burst();
-        pause()?;
+        pause();
     }
     if plan.exporting {
         path.flush();
     }
     barrier.wait();
-    pause()?;
+    pause();
     let idle_rate = pacer::idle_rate(plan.idle);
 
     let (wall, process_start, pacing_start) =
@@ -284,7 +284,7 @@ fn pace_bursts<P: Path>(
     } else {
         for _ in 0..plan.bursts {
             burst();
-            pause()?;
+            pause();
         }
     }
     let mut harness_ns = clock::thread_cpu() - pacing_start;
@@ -298,7 +298,7 @@ fn pace_bursts<P: Path>(
     if plan.exporting {
         path.flush();
         let flushed = clock::thread_cpu();
-        pause()?;
+        pause();
         harness_ns += clock::thread_cpu() - flushed;
     }
     let process_ns = (clock::process_cpu() - process_start) as f64;
@@ -306,7 +306,10 @@ fn pace_bursts<P: Path>(
         cpu_ns: process_ns - idle_rate * wall.elapsed().as_nanos() as f64,
         harness_ns,
     };
-    Ok((process, recordings))
+    match lost_receiver {
+        Some(error) => Err(error),
+        None => Ok((process, recordings)),
+    }
 }
 
 /// Spans in a burst over all threads: with what a batch processor may hold back, still below the

@@ -19,8 +19,9 @@ use crate::site::{Site, level};
 /// what is rejected: with it, and if no other layer wants them, such spans are not even made. A change by
 /// [`throughline_core::set_filter`] takes effect at once.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TraceFilter {}
+pub struct TraceFilter {
+    most: LevelFilter,
+}
 
 impl TraceFilter {
     /// The filter of traces.
@@ -28,7 +29,17 @@ impl TraceFilter {
     pub fn new() -> Self {
         static OBSERVED: Once = Once::new();
         OBSERVED.call_once(|| on_filter_change(tracing::callsite::rebuild_interest_cache));
-        Self {}
+        Self {
+            most: LevelFilter::TRACE,
+        }
+    }
+
+    /// Rejects what is more verbose than `most`, whatever the filter of traces says: libraries trace a great deal at
+    /// the levels below `INFO`, and native annotations are not concerned.
+    #[must_use]
+    pub const fn up_to(mut self, most: LevelFilter) -> Self {
+        self.most = most;
+        self
     }
 }
 
@@ -40,6 +51,9 @@ impl Default for TraceFilter {
 
 impl<S> Filter<S> for TraceFilter {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        if *metadata.level() > self.most {
+            return false;
+        }
         match Site::known(metadata) {
             Some(site) => site.callsite.is_enabled(),
             // A `log` record asks before it becomes an event.
@@ -53,7 +67,8 @@ impl<S> Filter<S> for TraceFilter {
             return Interest::sometimes();
         }
         // Independent of whether a recorder runs: that changes without anybody asking again.
-        if filter_enables(site.callsite.target(), site.callsite.level()) {
+        let passes = *metadata.level() <= self.most;
+        if passes && filter_enables(site.callsite.target(), site.callsite.level()) {
             Interest::always()
         } else {
             Interest::never()
@@ -61,14 +76,15 @@ impl<S> Filter<S> for TraceFilter {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(match filter_max_level() {
+        let most = match filter_max_level() {
             None => LevelFilter::OFF,
             Some(Level::Error) => LevelFilter::ERROR,
             Some(Level::Warn) => LevelFilter::WARN,
             Some(Level::Info) => LevelFilter::INFO,
             Some(Level::Debug) => LevelFilter::DEBUG,
             Some(Level::Trace) => LevelFilter::TRACE,
-        })
+        };
+        Some(most.min(self.most))
     }
 }
 

@@ -51,7 +51,8 @@ where
 /// The context of a `tracing` span, whether it is entered or not; empty if it is not recorded.
 ///
 /// What runs inside the span finds the same by [`Context::current`]; this is for code that holds the span and hands
-/// work to elsewhere. If the span itself is filtered out, the result is that of the span around it.
+/// work to elsewhere. If the span itself is filtered out, the result is that of the span around it. It takes a
+/// subscriber that is built on [`Registry`].
 ///
 /// ```
 /// let span = tracing::info_span!("job");

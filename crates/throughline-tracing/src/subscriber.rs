@@ -6,9 +6,9 @@ use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal};
 
-use throughline_core::{Level, diagnostics};
+use throughline_core::{Filter, FilterError, Level, diagnostics, set_filter};
 use tracing::Subscriber;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt::format::DefaultFields;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{self as fmt_layer};
@@ -28,8 +28,9 @@ pub fn init_subscriber() -> bool {
 /// A process-wide subscriber: spans and events go to Throughline's traces, events also to log lines that carry the
 /// ids of their spans; so do the records of the `log` crate.
 ///
-/// What is logged and what is traced are filtered apart: log lines by `RUST_LOG`, traces by
-/// [`throughline_core::set_filter`].
+/// What is logged and what is traced are filtered apart: log lines by `RUST_LOG`, traces by `THROUGHLINE_FILTER`,
+/// which is given to [`throughline_core::set_filter`]. Without it, native annotations are all on, and of what comes
+/// from `tracing` and `log` everything from level `INFO` on is traced.
 ///
 /// ```no_run
 /// use throughline_tracing::{LogIds, Logging};
@@ -40,6 +41,8 @@ pub fn init_subscriber() -> bool {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is installed before `install`"]
 pub struct Logging {
+    /// What the process-wide filter becomes.
+    traced: Option<Filter>,
     json: bool,
     to_stdout: bool,
     ids: LogIds,
@@ -49,25 +52,37 @@ pub struct Logging {
     layer: TraceOptions,
 }
 
-/// What the trace layer is told.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the trace layer and its filter are told.
+#[derive(Clone, Copy, Debug)]
 struct TraceOptions {
+    most: LevelFilter,
     event_locations: bool,
     error_events_as_status: bool,
 }
 
 impl Logging {
-    /// What the environment says: `RUST_LOG` (default `info`), and JSON lines if `THROUGHLINE_LOG_FORMAT` is `json`,
-    /// else text. Lines go to standard error.
+    /// What the environment says: which events are logged by `RUST_LOG` (default `info`), what is traced by
+    /// `THROUGHLINE_FILTER`, and JSON lines if `THROUGHLINE_LOG_FORMAT` is `json`, else text. Lines go to standard
+    /// error.
     pub fn from_env() -> Self {
         let set = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let traced = set("THROUGHLINE_FILTER").and_then(|directives| trace_filter(&directives));
+        let most = match &traced {
+            Some(_) => LevelFilter::TRACE,
+            None => LevelFilter::INFO,
+        };
         Self {
+            traced,
             json: set("THROUGHLINE_LOG_FORMAT").is_some_and(|format| says_json(&format)),
             to_stdout: false,
             ids: LogIds::otel(),
             directives: set("RUST_LOG").unwrap_or_else(|| DEFAULT_DIRECTIVES.to_owned()),
             origin: "RUST_LOG",
-            layer: TraceOptions::default(),
+            layer: TraceOptions {
+                most,
+                event_locations: false,
+                error_events_as_status: false,
+            },
         }
     }
 
@@ -96,6 +111,12 @@ impl Logging {
         self
     }
 
+    /// The most verbose level that is traced of what comes from `tracing` and `log`.
+    pub const fn with_trace_level(mut self, most: LevelFilter) -> Self {
+        self.layer.most = most;
+        self
+    }
+
     /// See [`TraceLayer::with_event_locations`].
     pub const fn with_event_locations(mut self, locations: bool) -> Self {
         self.layer.event_locations = locations;
@@ -117,10 +138,13 @@ impl Logging {
         let traces = TraceLayer::new()
             .with_event_locations(self.layer.event_locations)
             .with_error_events_as_status(self.layer.error_events_as_status)
-            .with_filter(TraceFilter::new());
+            .with_filter(TraceFilter::new().up_to(self.layer.most));
         let subscriber = tracing_subscriber::registry().with(traces);
         let subscriber = subscriber.with(self.lines());
         tracing::subscriber::set_global_default(subscriber).map_err(|_| InstallError(()))?;
+        if let Some(filter) = self.traced {
+            set_filter(filter);
+        }
         install_log_tracer();
         Ok(())
     }
@@ -185,6 +209,18 @@ impl fmt::Display for InstallError {
 }
 
 impl std::error::Error for InstallError {}
+
+fn trace_filter(directives: &str) -> Option<Filter> {
+    let filter = directives.parse();
+    filter
+        .inspect_err(|error: &FilterError| {
+            diagnostics::say(
+                Level::Warn,
+                format_args!("THROUGHLINE_FILTER {directives:?} is not used: {error}"),
+            );
+        })
+        .ok()
+}
 
 fn says_json(format: &str) -> bool {
     let format = format.trim();

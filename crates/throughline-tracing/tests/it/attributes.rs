@@ -40,7 +40,7 @@ fn values_keep_their_types() {
 fn a_span_says_where_it_is_written_and_which_crate_it_belongs_to() {
     let capture = Capture::start();
     captured(&capture, || {
-        drop(info_span!(target: "some_crate::module", "work"))
+        drop(info_span!(target: "some_crate::module", "work"));
     });
     let spans = capture.spans();
     let [span] = spans.as_slice() else {

@@ -1,12 +1,14 @@
+use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;
 
 use throughline_core::{Context, FutureExt, Span, SpanContext, SpanId, TraceFlags, TraceId};
 use throughline_testing::{Capture, TreeOptions};
-use throughline_tracing::context_of;
+use throughline_tracing::{TraceLayer, context_of};
 use tracing::{Instrument, info, info_span, instrument};
+use tracing_subscriber::layer::SubscriberExt;
 
-use crate::support::{callsite, captured, native, picture, use_global};
+use crate::support::{callsite, captured, native, picture, under, use_global};
 
 #[test]
 fn native_in_tracing_in_native() {
@@ -261,6 +263,44 @@ fn a_span_ends_where_it_is_dropped_and_when_it_was_left() {
     assert!(moved.end_unix_nano >= inside.end_unix_nano);
     assert!(moved.end_unix_nano <= after.start_unix_nano);
     assert_eq!(capture.stats().live(), 0);
+}
+
+#[test]
+fn spans_that_another_thread_ended_are_not_taken_for_new_ones() {
+    let capture = Capture::start();
+    captured(&capture, || {
+        let (end, to_end) = std::sync::mpsc::sync_channel(0);
+        let other = thread::spawn(move || to_end.into_iter().for_each(drop::<tracing::Span>));
+        for number in 0..5_000 {
+            let span = info_span!("new", number);
+            span.in_scope(|| assert_eq!(Context::current(), context_of(&span)));
+            assert_eq!(Context::current().span_context(), SpanContext::default());
+            end.send(span).expect("the other thread ends them");
+        }
+        drop(end);
+        other.join().expect("ending a span does not panic");
+    });
+    let ids: HashSet<_> = capture.spans().iter().map(|span| span.span_id).collect();
+    assert_eq!((ids.len(), capture.stats().live()), (5_000, 0));
+}
+
+#[test]
+fn spans_of_several_subscribers_are_told_apart() {
+    let capture = Capture::start();
+    captured(&capture, || {
+        let outer = info_span!("outer").entered();
+        let other = tracing_subscriber::registry().with(TraceLayer::new());
+        under(other, || {
+            let inner: Vec<_> = (0..50).map(|number| info_span!("inner", number)).collect();
+            for span in &inner {
+                span.in_scope(|| assert_eq!(Context::current(), context_of(span)));
+            }
+            assert_eq!(Context::current(), context_of(&outer));
+        });
+    });
+    let trace = &capture.traces()[0];
+    let outer = trace.find("outer").expect("it ended").span_id;
+    assert_eq!(trace.assert_complete().children(outer).count(), 50);
 }
 
 #[test]

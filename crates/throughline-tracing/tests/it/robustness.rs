@@ -137,7 +137,7 @@ fn values_that_panic_cost_nothing_but_themselves() {
             });
             info!("kept");
             span.record("late", "recorded");
-        })
+        });
     });
     insta::assert_snapshot!(capture.tree_with(&TreeOptions::new().hide("target")), @r#"
     survivor {kept=1, late="recorded"}
