@@ -48,8 +48,14 @@ impl Order {
 pub(crate) struct Code(u64);
 
 impl fmt::Display for Code {
+    /// Encodes into an array and writes once, as the crates for identifiers do: the formatting machinery for padded
+    /// integers would cost every path more than what is compared here.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:016x}", self.0)
+        let mut text = [0; 16];
+        for (digit, place) in text.iter_mut().zip((0..16).rev()) {
+            *digit = b"0123456789abcdef"[(self.0 >> (4 * place)) as usize & 15];
+        }
+        formatter.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -160,3 +160,14 @@ async fn streams_have_a_span_until_they_end() {
     └─ item
     ");
 }
+
+#[test]
+fn a_context_from_elsewhere_goes_on_in_the_recorder_it_arrives_in() {
+    let capture = Capture::start();
+    let _here = capture.attach();
+    let remote =
+        SpanContext::parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let _from_elsewhere = Context::from(remote.expect("valid")).attach();
+    span!("handles it").in_scope(|| ());
+    insta::assert_snapshot!(capture.tree(), @"handles it (remote parent)");
+}

@@ -112,7 +112,15 @@ pub(crate) fn enter(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
 
 /// Makes the context current.
 pub(crate) fn attach(context: &Context) -> Option<Token> {
-    with(|local| local.push(None, Entry::Context(context.clone())))
+    with(|local| {
+        let mut context = context.clone();
+        if context.recorder() == 0 {
+            // A context from elsewhere goes on in the recorder it arrives in.
+            let here = local.top().map_or(0, Context::recorder);
+            context = Context::new(context.span_context(), here);
+        }
+        local.push(None, Entry::Context(context))
+    })
 }
 
 /// Makes the shared span current.
@@ -242,8 +250,16 @@ impl Local {
     }
 
     fn remove_shared(&mut self, span: &SharedSpan) -> Entry {
-        self.remove_where(|frame| matches!(&frame.other, Entry::Shared(other, _) if other.is(span)))
-            .1
+        let is_it =
+            |frame: &Frame| matches!(&frame.other, Entry::Shared(other, _) if other.is(span));
+        let at = self.depth.wrapping_sub(1);
+        match self.frames.get_mut(at) {
+            Some(frame) if is_it(frame) => {
+                self.depth = at;
+                std::mem::take(&mut frame.other)
+            }
+            _ => self.remove_where(is_it).1,
+        }
     }
 
     /// Removes the innermost frame that fits, wherever it is.

@@ -198,7 +198,8 @@ impl<'a> Record<'a> {
     pub fn encode(&self, anchor: &Anchor, scratch: &mut Scratch, out: &mut Vec<u8>) {
         let header = &self.header;
         let (start_unix_nano, end_unix_nano) = anchor.unix_range(header.start, header.end);
-        let static_fields = if header.polls > 0 {
+        // A span that was entered once was busy all the time, which says nothing.
+        let static_fields = if header.polls > 1 {
             scratch.fields.clear();
             scratch
                 .fields

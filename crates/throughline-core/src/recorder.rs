@@ -31,7 +31,8 @@ pub struct RecorderConfig {
     pub max_bytes: usize,
     /// Bytes of one piece of a thread's buffer. Default: 32 KiB. An idle thread that ever recorded holds one.
     pub chunk_bytes: usize,
-    /// Whether spans of futures carry poll count, busy and idle time, at two clock reads per poll. Default: on.
+    /// Whether spans that were polled more than once carry poll count, busy and idle time and the longest poll, at
+    /// two clock reads per poll. Default: on.
     pub poll_statistics: bool,
 }
 
