@@ -1,4 +1,4 @@
-//! Tracing for async Rust: one attribute, correlated logs, OTLP out, at the price of two clock reads.
+//! Tracing for async Rust: one attribute, correlated logs, OTLP out.
 //!
 //! ```no_run
 //! # #[derive(Debug)] struct OrderId(u64);
@@ -79,3 +79,8 @@ pub use throughline_testing as testing;
 pub use throughline_tokio as task;
 #[cfg(feature = "tracing")]
 pub use throughline_tracing as tracing;
+
+/// The examples of the README are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
