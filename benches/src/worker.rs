@@ -116,7 +116,9 @@ impl Plan {
             traces,
             spans,
             warm_up: match exporting {
-                true if !quick && !saturating => 12,
+                // Requests are built in buffers that several of them must fill before all of their memory
+                // has been touched once.
+                true if !quick && !saturating => 80,
                 _ => 4,
             },
             bursts: match (saturating, quick) {
