@@ -53,8 +53,14 @@ impl Attribute {
         crate::tokens::contains_ident(quote::quote!(#value), "self")
     }
 
-    /// The statement that records it on `span`, a local variable.
-    pub(crate) fn record(&self, private: &TokenStream, span: &Ident) -> TokenStream {
+    /// Whether the value has to be evaluated in the function that it stands in, not in a closure.
+    pub(crate) fn must_stay(&self) -> bool {
+        let value = &self.value;
+        crate::tokens::leaves_its_function(quote::quote!(#value))
+    }
+
+    /// The statement that records it on `live`, a local variable of type `&mut LiveSpan`.
+    pub(crate) fn record(&self, private: &TokenStream, live: &Ident) -> TokenStream {
         let key = LitStr::new(&self.key, crate::tokens::generated_at(self.span));
         let place = crate::tokens::first_span(&self.value);
         let at = crate::tokens::generated_at(place);
@@ -72,7 +78,7 @@ impl Attribute {
             Some(Format::Debug) => quote_spanned!(at=> #private::debug(#value)),
         };
         // A path, since a trait of the user's may have a method of that name.
-        quote_spanned!(at=> #private::Span::attribute(&mut #span, const { &#private::wire::key!(#key) }, #value);)
+        quote_spanned!(at=> #private::LiveSpan::attribute(#live, const { &#private::wire::key!(#key) }, #value);)
     }
 }
 

@@ -119,19 +119,18 @@ use proc_macro::TokenStream;
 /// ```text
 /// async fn place_order(id: OrderId) -> Result<Receipt, std::io::Error> {
 ///     P::in_span_inspect(
-///         {
-///             let mut __span = P::Span::start({
+///         P::start(
+///             {
 ///                 static __CALLSITE: P::Callsite = P::callsite! {
 ///                     name: "place_order", function: "place_order", kind: Internal, level: Info,
 ///                     target: P::module_path!()
 ///                 };
 ///                 &__CALLSITE
-///             });
-///             if P::Span::is_recording(&__span) {
-///                 P::Span::attribute(&mut __span, const { &P::wire::key!("order.id") }, P::display(&id));
-///             }
-///             __span
-///         },
+///             },
+///             |__live| {
+///                 P::LiveSpan::attribute(__live, const { &P::wire::key!("order.id") }, P::display(&id));
+///             },
+///         ),
 ///         async move {
 ///             // Never taken; says what the block yields.
 ///             if let P::Option::Some(__ret) = P::Option::None::<Result<Receipt, std::io::Error>> {
@@ -293,19 +292,18 @@ pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[traced]`. The first span above is, with `P` for `::throughline::__private`:
 ///
 /// ```text
-/// {
-///     let mut __span = P::Span::start({
+/// P::start(
+///     {
 ///         static __CALLSITE: P::Callsite = P::callsite! {
 ///             name: "charge card", kind: Internal, level: Info, target: P::module_path!()
 ///         };
 ///         &__CALLSITE
-///     });
-///     if P::Span::is_recording(&__span) {
-///         P::Span::attribute(&mut __span, const { &P::wire::key!("card.brand") }, &card);
-///         P::Span::attribute(&mut __span, const { &P::wire::key!("amount") }, &amount);
-///     }
-///     __span
-/// }
+///     },
+///     |__live| {
+///         P::LiveSpan::attribute(__live, const { &P::wire::key!("card.brand") }, &card);
+///         P::LiveSpan::attribute(__live, const { &P::wire::key!("amount") }, &amount);
+///     },
+/// )
 /// ```
 #[proc_macro]
 pub fn span(input: TokenStream) -> TokenStream {

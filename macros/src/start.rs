@@ -3,11 +3,11 @@
 //! Shared by `#[traced]` and `span!`.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote_spanned;
+use quote::{quote, quote_spanned};
 use syn::{Expr, Ident, Path};
 
 use crate::attributes::Attribute;
-use crate::tokens::{first_span, generated, generated_at, local, placed};
+use crate::tokens::{first_span, generated, generated_at, leaves_its_function, local, placed};
 use crate::vocabulary::Word;
 
 /// What is known about a span at its start.
@@ -40,35 +40,54 @@ impl Start<'_> {
         } = self;
         let callsite = self.callsite();
         let at = generated();
-        let start = match parent {
-            None => quote_spanned!(at=> #private::Span::start(#callsite)),
-            Some(parent) => {
-                let place = first_span(parent);
-                let at = generated_at(place);
-                let private = placed(private, place);
-                quote_spanned!(at=> #private::Span::start_with(#callsite, #private::Parent::from(#parent)))
-            }
-        };
+        let parent = parent.map(|parent| {
+            let place = first_span(parent);
+            let at = generated_at(place);
+            let private = placed(private, place);
+            quote_spanned!(at=> #private::Parent::from(#parent))
+        });
         if attrs.is_empty() && links.is_none() {
-            return start;
+            return match parent {
+                None => quote_spanned!(at=> #private::Span::start(#callsite)),
+                Some(parent) => {
+                    quote_spanned!(at=> #private::Span::start_with(#callsite, #parent))
+                }
+            };
         }
-        // The block ends the borrow of the local variable, so an async function does not keep it across its await.
-        let span = local("__span");
-        let attrs = attrs.iter().map(|attr| attr.record(private, &span));
+        let live = local("__live");
+        let must_stay = attrs.iter().any(Attribute::must_stay)
+            || links.is_some_and(|links| leaves_its_function(quote!(#links)));
+        let attrs = attrs.iter().map(|attr| attr.record(private, &live));
         let links = links.map(|links| {
             let place = first_span(links);
             let at = generated_at(place);
             let private = placed(private, place);
-            quote_spanned!(at=> #private::add_links(&mut #span, #links);)
+            quote_spanned!(at=> #private::add_links(#live, #links);)
         });
-        quote_spanned! {at=>
-            {
-                let mut #span = #start;
-                if #private::Span::is_recording(&#span) {
-                    #(#attrs)*
-                    #links
+        let fill = quote_spanned!(at=> #(#attrs)* #links);
+        if must_stay {
+            // The block ends the borrow of the local variable, so an async function does not keep it across its await.
+            let span = local("__span");
+            let start = match parent {
+                None => quote_spanned!(at=> #private::Span::start(#callsite)),
+                Some(parent) => {
+                    quote_spanned!(at=> #private::Span::start_with(#callsite, #parent))
                 }
-                #span
+            };
+            return quote_spanned! {at=>
+                {
+                    let mut #span = #start;
+                    if let #private::Option::Some(#live) = #private::Span::recording(&mut #span) {
+                        #fill
+                    }
+                    #span
+                }
+            };
+        }
+        match parent {
+            None => quote_spanned!(at=> #private::start(#callsite, |#live| { #fill })),
+            Some(parent) => {
+                quote_spanned!(at=> #private::start_with(#callsite, #parent, |#live| { #fill }))
             }
         }
     }

@@ -51,6 +51,18 @@ pub(crate) fn contains_ident(tokens: TokenStream, word: &str) -> bool {
     })
 }
 
+/// Whether an expression may suspend its function or return from it. To say so without need costs the function some
+/// code and nothing else.
+pub(crate) fn leaves_its_function(tokens: TokenStream) -> bool {
+    const WORDS: [&str; 5] = ["await", "return", "break", "continue", "yield"];
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => WORDS.iter().any(|word| ident == word),
+        TokenTree::Group(group) => leaves_its_function(group.stream()),
+        TokenTree::Punct(punct) => punct.as_char() == '?',
+        TokenTree::Literal(_) => false,
+    })
+}
+
 /// Whether a variable may be used: as an identifier, or in a format string such as `"{id:?}"`.
 pub(crate) fn may_use(tokens: TokenStream, variable: &str) -> bool {
     tokens.into_iter().any(|token| match token {

@@ -56,6 +56,16 @@ impl Context {
         SpanContext::new(self.trace_id, self.span_id, self.flags, self.remote)
     }
 
+    #[inline]
+    pub(crate) const fn trace_id(&self) -> TraceId {
+        self.trace_id
+    }
+
+    #[inline]
+    pub(crate) const fn span_id(&self) -> SpanId {
+        self.span_id
+    }
+
     /// The number of the recorder, zero for whichever is process-wide.
     #[inline]
     pub(crate) const fn recorder(&self) -> u32 {

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::future::Future;
 
+use crate::callsite::Callsite;
+use crate::context::Parent;
 use crate::future::{InSpan, Inspect, NoInspection};
 use crate::kind::Status;
+use crate::live::LiveSpan;
 use crate::span::Span;
 use crate::span_context::SpanContext;
 use crate::value;
@@ -40,6 +43,51 @@ macro_rules! __callsite {
             ],
         })
     };
+}
+
+/// Starts a span and lets `fill` record what it starts with, if it is recording.
+///
+/// What runs in an enabled callsite only is a function of its own, so that a disabled one is a load and a branch in the
+/// function that has it.
+#[inline(always)]
+pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpan)) -> Span {
+    if callsite.is_enabled() {
+        start_enabled(callsite, fill)
+    } else {
+        Span::disabled()
+    }
+}
+
+/// Like [`start`], under the given parent.
+#[inline(always)]
+pub fn start_with(
+    callsite: &'static Callsite,
+    parent: Parent,
+    fill: impl FnOnce(&mut LiveSpan),
+) -> Span {
+    if callsite.is_enabled() {
+        start_enabled_with(callsite, parent, fill)
+    } else {
+        Span::disabled()
+    }
+}
+
+#[inline(never)]
+fn start_enabled(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpan)) -> Span {
+    let mut span = Span::start(callsite);
+    span.edit(fill);
+    span
+}
+
+#[inline(never)]
+fn start_enabled_with(
+    callsite: &'static Callsite,
+    parent: Parent,
+    fill: impl FnOnce(&mut LiveSpan),
+) -> Span {
+    let mut span = Span::start_with(callsite, parent);
+    span.edit(fill);
+    span
 }
 
 /// Runs a future in a span that was started for it just now.
@@ -81,8 +129,10 @@ pub fn call<R>(body: impl FnOnce() -> R) -> R {
 }
 
 /// `links`: links every context of the expression.
-pub fn add_links<C: Into<SpanContext>>(span: &mut Span, links: impl IntoIterator<Item = C>) {
-    links.into_iter().for_each(|link| span.add_link(link));
+pub fn add_links<C: Into<SpanContext>>(span: &mut LiveSpan, links: impl IntoIterator<Item = C>) {
+    links
+        .into_iter()
+        .for_each(|link| span.add_link(link.into()));
 }
 
 /// `err`: records an error by its `Display` form.

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fmt;
 
-use throughline_wire::{self as wire, AsKey, AttributeField};
+use throughline_wire::{self as wire, AsKey, AttributeField, Buffer, ValueWriter};
 
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::id::SpanId;
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::limits::SpanLimits;
-use crate::record::{Header, Marks};
+use crate::record::{Facts, Header, Marks, Polls};
 use crate::recorder::RecorderConfig;
 use crate::span_context::SpanContext;
 use crate::value::{self, AttributeValue};
@@ -25,14 +25,13 @@ pub struct LiveSpan {
     context: Context,
     /// Whether anything below means anything: an unsampled span is its context only.
     recording: bool,
-    callsite: &'static Callsite,
+    /// Whether the span ends otherwise than most: with an error, or with something left out.
+    unusual: bool,
+    callsite: u32,
     parent: SpanId,
     start: Ticks,
     generation: u32,
-    kind: SpanKind,
-    status: Status,
-    outcome: Outcome,
-    marks: Marks,
+    facts: Facts,
     poll_statistics: bool,
     /// Whether the thread was unwinding when the span started: then an unwinding end says nothing about the span.
     began_in_panic: bool,
@@ -46,8 +45,10 @@ pub struct LiveSpan {
     events: u32,
     links: u32,
     dropped: Dropped,
+    /// The number of the recorder that `limits` and `poll_statistics` are of.
+    configured: u32,
     limits: SpanLimits,
-    body: Vec<u8>,
+    body: Buffer,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -67,32 +68,33 @@ impl LiveSpan {
     }
 
     /// Adds an attribute whose key the span does not have yet; cheaper than [`set_attribute`](Self::set_attribute).
-    #[inline]
+    #[inline(always)]
     pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
         if self.attributes >= self.limits.attribute_count || key.name().is_empty() {
-            self.dropped.attributes += 1;
-            return;
+            return self.drop_attribute();
         }
         let before = self.body.len();
         let limits = self.limits.values();
-        wire::put_attribute(
-            &mut self.body,
-            AttributeField::Span,
-            key,
-            limits,
-            |writer| value.write(writer),
-        );
+        let field = AttributeField::Span;
+        value.write(ValueWriter::attribute(&mut self.body, field, key, limits));
         self.attributes += u32::from(self.body.len() != before);
+    }
+
+    #[cold]
+    const fn drop_attribute(&mut self) {
+        self.dropped.attributes += 1;
+        self.unusual = true;
     }
 
     /// Adds an event that happens now.
     pub fn add_event(&mut self, name: &str, fill: impl FnOnce(&mut EventFields<'_, '_>)) {
         if self.events >= self.limits.event_count {
             self.dropped.events += 1;
+            self.unusual = true;
             return;
         }
         self.events += 1;
-        self.marks.set(Marks::EVENTS);
+        self.facts.marks.set(Marks::EVENTS);
         let (limits, most) = (self.limits.values(), self.limits.event_attribute_count);
         wire::put_event(&mut self.body, clock::now().get(), name, |writer| {
             let mut fields = EventFields {
@@ -129,13 +131,14 @@ impl LiveSpan {
 
     /// Sets the status. [`Status::Ok`] is final, [`Status::Unset`] is ignored; the message belongs to errors only.
     pub fn set_status(&mut self, status: Status, message: &str) {
-        if status == Status::Unset || self.status == Status::Ok {
+        if status == Status::Unset || self.facts.status == Status::Ok {
             return;
         }
-        if self.status != Status::Unset {
+        if self.facts.status != Status::Unset {
             wire::remove_fields(&mut self.body, STATUS);
         }
-        self.status = status;
+        self.facts.status = status;
+        self.unusual |= status == Status::Error;
         let message = if status == Status::Error { message } else { "" };
         wire::put_status(&mut self.body, u32::from(status.to_otlp()), message);
     }
@@ -144,6 +147,7 @@ impl LiveSpan {
     pub fn add_link(&mut self, to: SpanContext) {
         if self.links >= self.limits.link_count {
             self.dropped.links += 1;
+            self.unusual = true;
             return;
         }
         self.links += 1;
@@ -162,21 +166,21 @@ impl LiveSpan {
 
     /// Replaces the name.
     pub fn update_name(&mut self, name: &str) {
-        if self.marks.has(Marks::RENAMED) {
+        if self.facts.marks.has(Marks::RENAMED) {
             wire::remove_fields(&mut self.body, NAME);
         }
-        self.marks.set(Marks::RENAMED);
+        self.facts.marks.set(Marks::RENAMED);
         wire::put_name(&mut self.body, name);
     }
 
     /// Replaces the kind.
     pub const fn set_kind(&mut self, kind: SpanKind) {
-        self.kind = kind;
+        self.facts.kind = kind;
     }
 
     /// The status so far.
     pub const fn status(&self) -> Status {
-        self.status
+        self.facts.status
     }
 
     #[inline]
@@ -204,7 +208,7 @@ impl LiveSpan {
         generation: u32,
         start: Ticks,
     ) {
-        self.callsite = callsite;
+        self.callsite = callsite.number();
         self.parent = if parent.is_valid() {
             parent.span_id()
         } else {
@@ -212,14 +216,17 @@ impl LiveSpan {
         };
         self.start = start;
         self.generation = generation;
-        self.kind = callsite.kind();
-        self.status = Status::Unset;
-        self.outcome = Outcome::Completed;
-        self.marks = Marks::default();
-        if parent.is_remote() {
-            self.marks.set(Marks::REMOTE_PARENT);
+        let context = self.context.span_context();
+        self.facts = Facts {
+            kind: callsite.kind(),
+            status: Status::Unset,
+            outcome: Outcome::Completed,
+            marks: Marks::of(context.trace_flags(), parent.is_remote()),
+        };
+        if self.configured != self.context.recorder() {
+            self.configure(config);
         }
-        self.poll_statistics = config.poll_statistics;
+        self.unusual = false;
         self.began_in_panic = std::thread::panicking();
         self.unwound = false;
         self.polls = 0;
@@ -230,6 +237,14 @@ impl LiveSpan {
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
+    }
+
+    /// A box is used for one recorder after another; as a rule for the same.
+    #[cold]
+    #[inline(never)]
+    fn configure(&mut self, config: &RecorderConfig) {
+        self.configured = self.context.recorder();
+        self.poll_statistics = config.poll_statistics;
         self.limits = config.limits;
     }
 
@@ -288,13 +303,21 @@ impl LiveSpan {
 
     /// Settles how the span ended. An end that is not the normal course becomes visible in status and attributes,
     /// unless the user has set those.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self, outcome: Outcome) {
+        if self.unusual || outcome != Outcome::Completed {
+            self.finish_unusually(outcome);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_unusually(&mut self, outcome: Outcome) {
         if !self.recording {
             return;
         }
-        self.outcome = match outcome {
-            Outcome::Completed if self.status == Status::Error => Outcome::Error,
+        self.facts.outcome = match outcome {
+            Outcome::Completed if self.facts.status == Status::Error => Outcome::Error,
             other => other,
         };
         if matches!(outcome, Outcome::Cancelled | Outcome::Panicked) {
@@ -313,7 +336,7 @@ impl LiveSpan {
     #[cold]
     fn explain(&mut self, outcome: Outcome) {
         self.set_attribute(const { wire::key!("span.outcome") }, outcome.name());
-        if self.status == Status::Unset {
+        if self.facts.status == Status::Unset {
             let (kind, message) = match outcome {
                 Outcome::Panicked => ("panic", "panicked"),
                 _ => ("cancelled", "dropped before it was ready"),
@@ -324,21 +347,31 @@ impl LiveSpan {
     }
 
     #[inline]
-    pub(crate) fn header(&self, end: Ticks) -> Header {
+    pub(crate) fn header(&mut self, end: Ticks) -> Header {
+        // A span that was entered once was busy all the time, which says nothing.
+        if self.polls > 1 {
+            self.put_polls();
+        }
         Header {
-            context: self.context.span_context(),
+            trace_id: self.context.trace_id(),
+            span_id: self.context.span_id(),
             parent: self.parent,
             start: self.start,
             end,
-            busy: self.busy,
-            longest_poll: self.longest_poll,
-            polls: self.polls,
-            callsite: self.callsite.number(),
-            kind: self.kind,
-            status: self.status,
-            outcome: self.outcome,
-            marks: self.marks,
+            callsite: self.callsite,
+            facts: self.facts,
         }
+    }
+
+    #[inline(never)]
+    fn put_polls(&mut self) {
+        self.facts.marks.set(Marks::POLLS);
+        let polls = Polls {
+            count: self.polls,
+            busy: self.busy,
+            longest: self.longest_poll,
+        };
+        self.body.extend_from_slice(&polls.encode());
     }
 
     #[inline]
@@ -351,7 +384,7 @@ impl LiveSpan {
     pub(crate) fn recycle(&mut self) {
         self.body.clear();
         if self.body.capacity() > KEPT_CAPACITY {
-            self.body = Vec::new();
+            self.body = Buffer::new();
         }
     }
 }
@@ -361,14 +394,12 @@ impl Default for LiveSpan {
         Self {
             context: Context::default(),
             recording: false,
-            callsite: &NOWHERE,
+            unusual: false,
+            callsite: 0,
             parent: SpanId::INVALID,
             start: Ticks::default(),
             generation: 0,
-            kind: SpanKind::Internal,
-            status: Status::Unset,
-            outcome: Outcome::Completed,
-            marks: Marks::default(),
+            facts: Facts::default(),
             poll_statistics: false,
             began_in_panic: false,
             unwound: false,
@@ -380,8 +411,9 @@ impl Default for LiveSpan {
             events: 0,
             links: 0,
             dropped: Dropped::default(),
+            configured: 0,
             limits: SpanLimits::DEFAULT,
-            body: Vec::with_capacity(FIRST_CAPACITY),
+            body: Buffer::with_capacity(FIRST_CAPACITY),
         }
     }
 }
@@ -389,8 +421,8 @@ impl Default for LiveSpan {
 impl fmt::Debug for LiveSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveSpan")
-            .field("callsite", &self.callsite)
-            .field("status", &self.status)
+            .field("context", &self.context)
+            .field("status", &self.facts.status)
             .finish_non_exhaustive()
     }
 }
@@ -433,16 +465,6 @@ impl<E: Error + ?Sized> fmt::Display for DisplayError<'_, E> {
         fmt::Display::fmt(self.0, f)
     }
 }
-
-static NOWHERE: Callsite = Callsite::new(crate::callsite::CallsiteSpec {
-    name: "",
-    kind: SpanKind::Internal,
-    level: crate::kind::Level::Trace,
-    target: "",
-    scope_name: "",
-    scope_version: "",
-    static_fields: &[],
-});
 
 /// Number of the field `Span.name`.
 const NAME: u32 = 5;

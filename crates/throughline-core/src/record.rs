@@ -17,21 +17,49 @@ use crate::span_context::SpanContext;
 /// The numbers of a span that are not protobuf yet when it ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
-    pub(crate) context: SpanContext,
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
     pub(crate) parent: SpanId,
     pub(crate) start: Ticks,
     pub(crate) end: Ticks,
-    pub(crate) busy: u64,
-    pub(crate) longest_poll: u64,
-    pub(crate) polls: u32,
     pub(crate) callsite: u32,
+    pub(crate) facts: Facts,
+}
+
+/// What a span is and how it ended: four bytes that lie in the record as they lie in the open span, so that they are
+/// copied in one go.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Facts {
     pub(crate) kind: SpanKind,
     pub(crate) status: Status,
     pub(crate) outcome: Outcome,
     pub(crate) marks: Marks,
 }
 
-/// What the drain has to know about a body before it copies it.
+impl Facts {
+    #[inline]
+    const fn encode(self) -> u32 {
+        u32::from_ne_bytes([
+            self.kind.to_otlp(),
+            self.status.to_otlp(),
+            self.outcome as u8,
+            self.marks.0,
+        ])
+    }
+
+    const fn decode(word: u32) -> Self {
+        let [kind, status, outcome, marks] = word.to_ne_bytes();
+        Self {
+            kind: SpanKind::from_otlp(kind),
+            status: Status::from_otlp(status),
+            outcome: Outcome::from_number(outcome),
+            marks: Marks(marks),
+        }
+    }
+}
+
+/// What the drain has to know about a span and its body before it copies it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Marks(u8);
 
@@ -42,6 +70,17 @@ impl Marks {
     pub(crate) const EVENTS: Self = Self(2);
     /// The parent runs in another process.
     pub(crate) const REMOTE_PARENT: Self = Self(4);
+    /// The body ends with [`Polls`].
+    pub(crate) const POLLS: Self = Self(8);
+    /// The trace id is random as W3C level 2 means it. (Of a span that has a record, the other flag is always set.)
+    const RANDOM: Self = Self(16);
+
+    /// The marks of a span that starts.
+    #[inline]
+    pub(crate) const fn of(flags: TraceFlags, remote_parent: bool) -> Self {
+        let random = (flags.to_u8() & TraceFlags::RANDOM.to_u8()) * (Self::RANDOM.0 >> 1);
+        Self(random | (remote_parent as u8) << 2)
+    }
 
     #[inline]
     pub(crate) const fn set(&mut self, mark: Self) {
@@ -51,36 +90,30 @@ impl Marks {
     pub(crate) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
     }
+
+    const fn trace_flags(self) -> TraceFlags {
+        if self.has(Self::RANDOM) {
+            TraceFlags::RANDOM.with_sampled(true)
+        } else {
+            TraceFlags::SAMPLED
+        }
+    }
 }
 
 impl Header {
-    pub(crate) const LEN: usize = 80;
+    pub(crate) const LEN: usize = 56;
 
     #[inline]
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
-        let [high, low] = self.context.trace_id().halves();
-        let flags = self.context.trace_flags().to_u8();
-        let small = [
-            flags,
-            self.kind.to_otlp(),
-            self.status.to_otlp(),
-            self.outcome as u8,
-            self.marks.0,
-            0,
-            0,
-            0,
-        ];
+        let [high, low] = self.trace_id.halves();
         let words = [
             high,
             low,
-            self.context.span_id().number(),
+            self.span_id.number(),
             self.parent.number(),
             self.start.get(),
             self.end.get(),
-            self.busy,
-            self.longest_poll,
-            u64::from(self.polls) << 32 | u64::from(self.callsite),
-            u64::from_ne_bytes(small),
+            u64::from(self.facts.encode()) << 32 | u64::from(self.callsite),
         ];
         let mut bytes = [0; Self::LEN];
         for (word, to) in words.iter().zip(bytes.chunks_exact_mut(8)) {
@@ -89,39 +122,51 @@ impl Header {
         bytes
     }
 
+    #[inline]
     fn decode(bytes: &[u8; Self::LEN]) -> Self {
         let mut words = [0; Self::LEN / 8];
         for (word, from) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
             *word = u64::from_ne_bytes(*from);
         }
-        let [
-            high,
-            low,
-            span_id,
-            parent,
-            start,
-            end,
-            busy,
-            longest_poll,
-            numbers,
-            small,
-        ] = words;
-        let [flags, kind, status, outcome, marks, ..] = small.to_ne_bytes();
-        let trace_id = TraceId::from_halves([high, low]);
-        let span_id = SpanId::from_number(span_id);
+        let [high, low, span_id, parent, start, end, numbers] = words;
         Self {
-            context: SpanContext::new(trace_id, span_id, TraceFlags::from_u8(flags), false),
+            trace_id: TraceId::from_halves([high, low]),
+            span_id: SpanId::from_number(span_id),
             parent: SpanId::from_number(parent),
             start: Ticks::from_raw(start),
             end: Ticks::from_raw(end),
-            busy,
-            longest_poll,
-            polls: (numbers >> 32) as u32,
             callsite: numbers as u32,
-            kind: SpanKind::from_otlp(kind),
-            status: Status::from_otlp(status),
-            outcome: Outcome::from_number(outcome),
-            marks: Marks(marks),
+            facts: Facts::decode((numbers >> 32) as u32),
+        }
+    }
+}
+
+/// How often and how long a span was entered, at the end of the body of a span that was entered more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Polls {
+    pub(crate) count: u32,
+    pub(crate) busy: u64,
+    pub(crate) longest: u64,
+}
+
+impl Polls {
+    const LEN: usize = 24;
+
+    pub(crate) fn encode(self) -> [u8; Self::LEN] {
+        let words = [u64::from(self.count), self.busy, self.longest];
+        let mut bytes = [0; Self::LEN];
+        for (word, to) in words.iter().zip(bytes.chunks_exact_mut(8)) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8; Self::LEN]) -> Self {
+        let word = |at: usize| u64::from_ne_bytes(bytes.as_chunks::<8>().0[at]);
+        Self {
+            count: word(0) as u32,
+            busy: word(1),
+            longest: word(2),
         }
     }
 }
@@ -130,6 +175,7 @@ impl Header {
 pub struct Record<'a> {
     header: Header,
     callsite: &'static Callsite,
+    polls: Option<Polls>,
     body: &'a [u8],
 }
 
@@ -138,6 +184,12 @@ impl<'a> Record<'a> {
     pub(crate) fn read(bytes: &'a [u8], callsites: &mut Vec<&'static Callsite>) -> Option<Self> {
         let (header, body) = bytes.split_first_chunk()?;
         let header = Header::decode(header);
+        let (body, polls) = if header.facts.marks.has(Marks::POLLS) {
+            let (body, polls) = body.split_last_chunk()?;
+            (body, Some(Polls::decode(polls)))
+        } else {
+            (body, None)
+        };
         let number = header.callsite as usize;
         if number >= callsites.len() {
             crate::callsite::refresh(callsites);
@@ -145,13 +197,22 @@ impl<'a> Record<'a> {
         Some(Self {
             header,
             callsite: callsites.get(number)?,
+            polls,
             body,
         })
     }
 
     /// The span's identity.
     pub const fn context(&self) -> SpanContext {
-        self.header.context
+        let Header {
+            trace_id, span_id, ..
+        } = self.header;
+        SpanContext::new(
+            trace_id,
+            span_id,
+            self.header.facts.marks.trace_flags(),
+            false,
+        )
     }
 
     /// The parent's id; invalid for a root.
@@ -166,17 +227,17 @@ impl<'a> Record<'a> {
 
     /// The span's kind.
     pub const fn kind(&self) -> SpanKind {
-        self.header.kind
+        self.header.facts.kind
     }
 
     /// The span's status.
     pub const fn status(&self) -> Status {
-        self.header.status
+        self.header.facts.status
     }
 
     /// How the span ended.
     pub const fn outcome(&self) -> Outcome {
-        self.header.outcome
+        self.header.facts.outcome
     }
 
     /// When the span started and ended; the end is never before the start.
@@ -198,18 +259,18 @@ impl<'a> Record<'a> {
     pub fn encode(&self, anchor: &Anchor, scratch: &mut Scratch, out: &mut Vec<u8>) {
         let header = &self.header;
         let (start_unix_nano, end_unix_nano) = anchor.unix_range(header.start, header.end);
-        // A span that was entered once was busy all the time, which says nothing.
-        let static_fields = if header.polls > 1 {
+        let marks = header.facts.marks;
+        let static_fields = if let Some(polls) = self.polls {
             scratch.fields.clear();
             scratch
                 .fields
                 .extend_from_slice(self.callsite.static_fields());
-            self.put_polls(&mut scratch.fields);
+            self.put_polls(polls, &mut scratch.fields);
             &scratch.fields
         } else {
             self.callsite.static_fields()
         };
-        let body = if header.marks.has(Marks::EVENTS) {
+        let body = if marks.has(Marks::EVENTS) {
             scratch.body.clear();
             scratch.body.extend_from_slice(self.body);
             // An event lies inside its span, whatever the conversion rounds to.
@@ -223,7 +284,7 @@ impl<'a> Record<'a> {
         } else {
             self.body
         };
-        let remote = if header.marks.has(Marks::REMOTE_PARENT) {
+        let remote = if marks.has(Marks::REMOTE_PARENT) {
             PARENT_IS_REMOTE
         } else {
             0
@@ -231,30 +292,27 @@ impl<'a> Record<'a> {
         wire::put_span(
             out,
             &wire::SpanHead {
-                trace_id: header.context.trace_id().to_bytes(),
-                span_id: header.context.span_id().to_bytes(),
+                trace_id: header.trace_id.to_bytes(),
+                span_id: header.span_id.to_bytes(),
                 parent_span_id: header.parent.to_bytes(),
-                flags: u32::from(header.context.trace_flags().to_u8()) | HAS_IS_REMOTE | remote,
-                kind: header.kind.to_otlp(),
+                flags: u32::from(marks.trace_flags().to_u8()) | HAS_IS_REMOTE | remote,
+                kind: header.facts.kind.to_otlp(),
                 start_unix_nano,
                 end_unix_nano,
-                name: (!header.marks.has(Marks::RENAMED)).then_some(self.callsite.name()),
+                name: (!marks.has(Marks::RENAMED)).then_some(self.callsite.name()),
                 static_fields,
                 body,
             },
         );
     }
 
-    fn put_polls(&self, fields: &mut Vec<u8>) {
+    fn put_polls(&self, polls: Polls, fields: &mut wire::Buffer) {
         let (start, end) = self.range();
-        let busy = clock::ticks_to_nanos(self.header.busy);
+        let busy = clock::ticks_to_nanos(polls.busy);
         let idle = clock::nanos_between(start, end).saturating_sub(busy);
-        let longest = clock::ticks_to_nanos(self.header.longest_poll);
+        let longest = clock::ticks_to_nanos(polls.longest);
         let values = [
-            (
-                const { wire::key!("poll_count") },
-                u64::from(self.header.polls),
-            ),
+            (const { wire::key!("poll_count") }, u64::from(polls.count)),
             (const { wire::key!("busy_ns") }, busy),
             (const { wire::key!("idle_ns") }, idle),
             (const { wire::key!("longest_poll_ns") }, longest),
@@ -272,7 +330,7 @@ impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
             .field("name", &self.callsite.name())
-            .field("context", &self.header.context)
+            .field("context", &self.context())
             .finish_non_exhaustive()
     }
 }
@@ -280,8 +338,8 @@ impl fmt::Debug for Record<'_> {
 /// Buffers that [`Record::encode`] reuses from record to record.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    fields: Vec<u8>,
-    body: Vec<u8>,
+    fields: wire::Buffer,
+    body: wire::Buffer,
 }
 
 /// `SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` of the OTLP trace definitions.
@@ -295,29 +353,44 @@ mod tests {
 
     #[test]
     fn a_header_round_trips() {
-        let context = SpanContext::new(
-            TraceId::from_bytes([7; 16]),
-            SpanId::from_bytes([8; 8]),
-            TraceFlags::SAMPLED,
-            false,
-        );
         let header = Header {
-            context,
+            trace_id: TraceId::from_bytes([7; 16]),
+            span_id: SpanId::from_bytes([8; 8]),
             parent: SpanId::from_bytes([9; 8]),
             start: Ticks::from_raw(1),
             end: Ticks::from_raw(u64::MAX),
-            busy: 3,
-            longest_poll: 4,
-            polls: 5,
             callsite: 6,
-            kind: SpanKind::Consumer,
-            status: Status::Error,
-            outcome: Outcome::Panicked,
-            marks: Marks(7),
+            facts: Facts {
+                kind: SpanKind::Consumer,
+                status: Status::Error,
+                outcome: Outcome::Panicked,
+                marks: Marks(7),
+            },
         };
         assert_eq!(
             format!("{:?}", Header::decode(&header.encode())),
             format!("{header:?}")
         );
+    }
+
+    #[test]
+    fn polls_round_trip() {
+        let polls = Polls {
+            count: 5,
+            busy: 3,
+            longest: u64::MAX,
+        };
+        assert_eq!(Polls::decode(&polls.encode()), polls);
+    }
+
+    #[test]
+    fn marks_tell_the_flags_and_the_parent() {
+        for flags in [TraceFlags::SAMPLED, TraceFlags::RANDOM.with_sampled(true)] {
+            for remote in [false, true] {
+                let marks = Marks::of(flags, remote);
+                assert_eq!(marks.trace_flags(), flags);
+                assert_eq!(marks.has(Marks::REMOTE_PARENT), remote);
+            }
+        }
     }
 }

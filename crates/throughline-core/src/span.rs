@@ -86,10 +86,13 @@ impl Span {
     /// Edits the span, if it is recording.
     #[inline]
     pub fn edit<R>(&mut self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        self.live
-            .as_deref_mut()
-            .filter(|live| live.is_recording())
-            .map(edit)
+        self.recording().map(edit)
+    }
+
+    /// The open span, if it is recording: several edits ask once.
+    #[inline]
+    pub fn recording(&mut self) -> Option<&mut LiveSpan> {
+        self.live.as_deref_mut().filter(|live| live.is_recording())
     }
 
     /// Makes the span current on this thread until the guard is dropped, which ends it.

@@ -56,14 +56,14 @@ pub struct DisplayValue<'a, T: ?Sized>(&'a T);
 pub struct DebugValue<'a, T: ?Sized>(&'a T);
 
 impl<T: fmt::Display + ?Sized> AttributeValue for DisplayValue<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn write(&self, writer: ValueWriter<'_>) {
         writer.formatted(format_args!("{}", self.0));
     }
 }
 
 impl<T: fmt::Debug + ?Sized> AttributeValue for DebugValue<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn write(&self, writer: ValueWriter<'_>) {
         writer.formatted(format_args!("{:?}", self.0));
     }
@@ -72,7 +72,7 @@ impl<T: fmt::Debug + ?Sized> AttributeValue for DebugValue<'_, T> {
 macro_rules! written_as {
     ($($type:ty => $method:ident as $as:ty),* $(,)?) => {$(
         impl AttributeValue for $type {
-            #[inline]
+            #[inline(always)]
             fn write(&self, writer: ValueWriter<'_>) {
                 writer.$method(<$as>::from(*self));
             }
@@ -90,7 +90,7 @@ written_as! {
 macro_rules! written_if_it_fits {
     ($($type:ty),*) => {$(
         impl AttributeValue for $type {
-            #[inline]
+            #[inline(always)]
             fn write(&self, writer: ValueWriter<'_>) {
                 match i64::try_from(*self) {
                     Ok(value) => writer.i64(value),
@@ -104,14 +104,14 @@ macro_rules! written_if_it_fits {
 written_if_it_fits!(isize, usize, i128, u128);
 
 impl AttributeValue for str {
-    #[inline]
+    #[inline(always)]
     fn write(&self, writer: ValueWriter<'_>) {
         writer.str(self);
     }
 }
 
 impl AttributeValue for String {
-    #[inline]
+    #[inline(always)]
     fn write(&self, writer: ValueWriter<'_>) {
         writer.str(self);
     }
@@ -130,14 +130,14 @@ impl AttributeValue for Duration {
 }
 
 impl AttributeValue for fmt::Arguments<'_> {
-    #[inline]
+    #[inline(always)]
     fn write(&self, writer: ValueWriter<'_>) {
         writer.formatted(*self);
     }
 }
 
 impl<T: AttributeValue> AttributeValue for Option<T> {
-    #[inline]
+    #[inline(always)]
     fn write(&self, writer: ValueWriter<'_>) {
         if let Some(value) = self {
             value.write(writer);
@@ -167,7 +167,7 @@ impl<T: AttributeValue> AttributeValue for Vec<T> {
 }
 
 impl<T: AttributeValue + ToOwned + ?Sized> AttributeValue for Cow<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn write(&self, writer: ValueWriter<'_>) {
         self.as_ref().write(writer);
     }
@@ -176,7 +176,7 @@ impl<T: AttributeValue + ToOwned + ?Sized> AttributeValue for Cow<'_, T> {
 macro_rules! written_through {
     ($($pointer:ty),*) => {$(
         impl<T: AttributeValue + ?Sized> AttributeValue for $pointer {
-            #[inline]
+            #[inline(always)]
             fn write(&self, writer: ValueWriter<'_>) {
                 (**self).write(writer);
             }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use throughline_wire::{Limits, put_resource_attribute};
+use throughline_wire::{Buffer, Limits, put_resource_attribute};
 
 use crate::env::{Env, key_value_list};
 
@@ -52,7 +52,7 @@ impl Resource {
 
     /// Encodes the body of an OTLP `Resource` message.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::new();
+        let mut body = Buffer::new();
         for (key, value) in &self.attributes {
             // Resource attributes are exempt from the attribute limits.
             put_resource_attribute(&mut body, key, Limits::default(), |out| match value {
@@ -60,7 +60,7 @@ impl Resource {
                 Value::Integer(integer) => out.i64(*integer),
             });
         }
-        body
+        body.into_vec()
     }
 
     #[cfg(test)]

@@ -198,6 +198,30 @@ impl Chunk {
         header.committed.store(committed, Ordering::Release);
     }
 
+    /// Asks the processor for the memory that the records after the next ones
+    /// will be written to.
+    ///
+    /// The consumer has read a chunk before it comes back to a writer, so its
+    /// lines lie in another core's cache, and each first store to one would
+    /// wait for it.
+    #[inline(always)]
+    pub(crate) fn expect_writes(self, at: usize) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // Wrapping, since the lines may lie beyond the chunk.
+            let data = self.0.as_ptr().cast::<i8>().wrapping_add(DATA_OFFSET + at);
+            for line in 0..LINES_AHEAD {
+                let line = data.wrapping_add(BYTES_AHEAD + line * CACHE_LINE);
+                // SAFETY: a prefetch is a hint, for any address; it reads
+                // nothing that the program could see.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+            }
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = at;
+    }
+
     /// How many bytes are readable.
     ///
     /// # Safety
@@ -345,6 +369,14 @@ fn layout(capacity: usize) -> Option<Layout> {
     Layout::from_size_align(size, align_of::<Header>()).ok()
 }
 
+/// How far behind the last record the lines lie that are asked for, and how
+/// many they are: about a record and a half of usual size, twice.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+const BYTES_AHEAD: usize = 256;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+const LINES_AHEAD: usize = 3;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+const CACHE_LINE: usize = 64;
 /// Frames start at multiples of this.
 const ALIGN: usize = 4;
 const LENGTH_BYTES: usize = 4;

@@ -91,6 +91,7 @@ impl Writer {
             self.at.set(at + needed);
             // SAFETY: the frame is whole, and so are all below it.
             unsafe { chunk.publish(at + needed) };
+            chunk.expect_writes(at + needed);
             return Ok(());
         }
         // A copy, so that the fast path may keep the header in registers.

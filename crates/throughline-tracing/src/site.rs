@@ -16,7 +16,7 @@ use std::ptr;
 use std::sync::{PoisonError, RwLock};
 
 use throughline_core::{Callsite, CallsiteSpec, Level, SpanKind};
-use throughline_wire::{AttributeField, Limits, put_attribute};
+use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 use tracing::Metadata;
 use tracing::field::Field;
 
@@ -177,7 +177,7 @@ fn plain_name(name: &'static str) -> &'static str {
 /// The attributes that say where a span is written, encoded. There is none for the function: a span's name is any
 /// text, and its module is not one.
 fn location(metadata: &'static Metadata<'static>) -> &'static [u8] {
-    let mut fields = Vec::new();
+    let mut fields = Buffer::new();
     let (field, limits) = (AttributeField::Span, Limits::default());
     if let Some(file) = metadata.file() {
         put_attribute(&mut fields, field, &keys::FILE, limits, |value| {
@@ -189,7 +189,7 @@ fn location(metadata: &'static Metadata<'static>) -> &'static [u8] {
             value.i64(line.into());
         });
     }
-    Box::leak(fields.into_boxed_slice())
+    fields.into_vec().leak()
 }
 
 /// Spreads addresses over the slots: Fibonacci hashing.

@@ -1,7 +1,7 @@
 //! Owns the inside of arrays and maps, and how deep they may nest. Does not know how a value is
 //! written.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 use crate::key::AsKey;
 use crate::value::{Limits, ValueWriter};
@@ -10,7 +10,7 @@ use crate::varint::len_tag;
 /// Writes the elements of an array; see [`ValueWriter::array`].
 #[derive(Debug)]
 pub struct ArrayWriter<'a> {
-    pub(crate) buf: &'a mut Vec<u8>,
+    pub(crate) buf: &'a mut Buffer,
     pub(crate) room: Room,
 }
 
@@ -31,7 +31,7 @@ impl ArrayWriter<'_> {
 /// Writes the entries of a map; see [`ValueWriter::map`].
 #[derive(Debug)]
 pub struct MapWriter<'a> {
-    pub(crate) buf: &'a mut Vec<u8>,
+    pub(crate) buf: &'a mut Buffer,
     pub(crate) room: Room,
 }
 

@@ -4,7 +4,7 @@
 //! Each function walks the top-level fields once. Where the body stops being protobuf, which no
 //! function of this crate causes, the walk stops and the rest stays as it is.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 use crate::key::KEY_TAG;
 use crate::read::{self, FieldValue};
@@ -15,12 +15,12 @@ use crate::span::EVENT_TIME_TAG;
 /// ```
 /// use throughline_wire::{put_name, remove_fields};
 ///
-/// let mut body = Vec::new();
+/// let mut body = Buffer::new();
 /// put_name(&mut body, "draft");
 /// assert!(remove_fields(&mut body, 5));
 /// assert!(body.is_empty());
 /// ```
-pub fn remove_fields(buf: &mut Vec<u8>, number: u32) -> bool {
+pub fn remove_fields(buf: &mut Buffer, number: u32) -> bool {
     remove_where(buf, |field, _| field == number)
 }
 
@@ -30,12 +30,12 @@ pub fn remove_fields(buf: &mut Vec<u8>, number: u32) -> bool {
 /// ```
 /// use throughline_wire::{AttributeField, Limits, put_attribute, remove_attribute};
 ///
-/// let mut body = Vec::new();
+/// let mut body = Buffer::new();
 /// put_attribute(&mut body, AttributeField::Span, &"retry", Limits::default(), |v| v.i64(1));
 /// assert!(!remove_attribute(&mut body, "other"));
 /// assert!(remove_attribute(&mut body, "retry"));
 /// ```
-pub fn remove_attribute(buf: &mut Vec<u8>, key: &str) -> bool {
+pub fn remove_attribute(buf: &mut Buffer, key: &str) -> bool {
     remove_where(buf, |field, value| {
         field == SPAN_ATTRIBUTES
             && matches!(value, FieldValue::Len(message) if has_key(message, key))
@@ -77,7 +77,7 @@ fn has_key(key_value: &[u8], key: &str) -> bool {
     }
 }
 
-fn remove_where(buf: &mut Vec<u8>, mut unwanted: impl FnMut(u32, FieldValue<'_>) -> bool) -> bool {
+fn remove_where(buf: &mut Buffer, mut unwanted: impl FnMut(u32, FieldValue<'_>) -> bool) -> bool {
     let mut at = 0;
     let mut kept = 0;
     while let Ok(Some(field)) = read::scan(buf, at) {

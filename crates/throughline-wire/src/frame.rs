@@ -5,16 +5,16 @@
 //! moved up once by all the missing bytes together. A frame that is dropped unclosed, because a
 //! closure of the caller panicked, takes back all that was written since it was opened.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 use crate::key::KeyRef;
-use crate::value::VALUE_TAG;
+use crate::value::{VALUE_TAG, claim_value};
 use crate::varint::{varint_len, write_varint};
 
 /// One to three nested fields that end together: `KeyValue`, its `AnyValue`, and the string,
 /// array or map in that.
 pub(crate) struct Frame<'a> {
-    pub(crate) buf: &'a mut Vec<u8>,
+    pub(crate) buf: &'a mut Buffer,
     /// Where the outermost field's tag stands; [`CLOSED`] once there is nothing to take back.
     start: usize,
     /// Where the one-byte lengths stand, outermost first. A frame of fewer than three fields
@@ -25,7 +25,7 @@ pub(crate) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Opens one field.
     #[inline]
-    pub(crate) fn open(buf: &'a mut Vec<u8>, tag: u8) -> Self {
+    pub(crate) fn open(buf: &'a mut Buffer, tag: u8) -> Self {
         let start = buf.len();
         buf.extend_from_slice(&[tag, 0]);
         Self {
@@ -37,22 +37,30 @@ impl<'a> Frame<'a> {
 
     /// Opens an `AnyValue` with field `inner` in it, as field `tag`; behind a key, as
     /// `KeyValue.value` of a `KeyValue` that is field `tag`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open_value(
-        buf: &'a mut Vec<u8>,
+        buf: &'a mut Buffer,
         mut tag: u8,
         key: Option<KeyRef<'_>>,
         inner: u8,
     ) -> Self {
         let start = buf.len();
-        if let Some(key) = key {
-            buf.reserve(key.encoded_len() + USUAL_LEN);
-            buf.extend_from_slice(&[tag, 0]);
-            key.put(buf);
-            tag = VALUE_TAG;
-        }
-        let value = buf.len();
-        buf.extend_from_slice(&u32::from_le_bytes([tag, 0, inner, 0]).to_le_bytes());
+        let slot = match key {
+            Some(key) if key.encoded_len() < 0x80 => {
+                let slot = claim_value(buf, tag, key, 0, 4, 4);
+                tag = VALUE_TAG;
+                slot
+            }
+            Some(key) => {
+                buf.extend_from_slice(&[tag, 0]);
+                key.put(buf);
+                tag = VALUE_TAG;
+                buf.claim(4)
+            }
+            None => buf.claim(4),
+        };
+        slot.copy_from_slice(&[tag, 0, inner, 0]);
+        let value = buf.len() - 4;
         Self {
             buf,
             start,
@@ -61,7 +69,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Fills in the lengths.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close(mut self) {
         let end = self.buf.len();
         self.start = CLOSED;
@@ -90,7 +98,7 @@ impl<'a> Frame<'a> {
             fields[count] = (mark, len);
             count += 1;
         }
-        self.buf.resize(end + shift, 0);
+        self.buf.claim(shift);
         let mut content_end = end;
         for &(mark, len) in &fields[..count] {
             let content = mark + 1;
@@ -113,7 +121,3 @@ impl Drop for Frame<'_> {
 
 /// Longer than any buffer, so that truncating to it does nothing.
 const CLOSED: usize = usize::MAX;
-
-/// Room for the rest of a usual attribute, so that writing it piece by piece grows the buffer at
-/// most once.
-const USUAL_LEN: usize = 64;

@@ -3,10 +3,10 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
-use crate::varint::{ConstWriter, len_field_len, len_tag, put_tag_and_len};
+use crate::buffer::Buffer;
+use crate::varint::{ConstWriter, len_field_len, len_tag, put_len_field};
 
 /// An attribute key as the bytes of `KeyValue.key`, made at compile time by [`key!`](crate::key!).
 ///
@@ -54,7 +54,7 @@ pub trait AsKey {
 
     /// Appends the encoded field `KeyValue.key`.
     #[inline]
-    fn put_key(&self, buf: &mut Vec<u8>) {
+    fn put_key(&self, buf: &mut Buffer) {
         self.as_key().put(buf);
     }
 
@@ -82,13 +82,23 @@ pub enum KeyRef<'a> {
 }
 
 impl<'a> KeyRef<'a> {
-    #[inline(always)]
-    pub(crate) fn put(self, buf: &mut Vec<u8>) {
+    #[inline]
+    pub(crate) fn put(self, buf: &mut Buffer) {
         match self {
             Self::Encoded(key) => buf.extend_from_slice(key.encoded),
+            Self::Name(name) => put_len_field(buf, KEY_TAG, name.as_bytes()),
+        }
+    }
+
+    /// Writes the field to `slot`, which is as long as it, and the length of the field is below 128.
+    #[inline(always)]
+    pub(crate) fn put_short(self, slot: &mut [u8]) {
+        match self {
+            Self::Encoded(key) => slot.copy_from_slice(key.encoded),
             Self::Name(name) => {
-                put_tag_and_len(buf, KEY_TAG, name.len());
-                buf.extend_from_slice(name.as_bytes());
+                let (head, text) = slot.split_at_mut(2);
+                head.copy_from_slice(&[KEY_TAG, name.len() as u8]);
+                text.copy_from_slice(name.as_bytes());
             }
         }
     }

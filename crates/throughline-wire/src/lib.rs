@@ -3,7 +3,7 @@
 //! Protobuf fields may come in any order and repeated fields may interleave, so a span can be
 //! written in its final form while it is still running. This crate has the primitives for that:
 //! what is known at compile time is encoded at compile time ([`key!`], [`static_fields!`]), and
-//! everything else is appended to a plain `Vec<u8>` ([`put_attribute`], [`put_event`],
+//! everything else is appended to a [`Buffer`] ([`put_attribute`], [`put_event`],
 //! [`put_link`]). The envelope ([`put_span`], [`put_request`]) is put around finished bytes
 //! later, by another thread.
 //!
@@ -24,11 +24,11 @@
 //! # Example
 //!
 //! ```
-//! use throughline_wire::{AttributeField, Key, Limits, SpanHead, key, put_attribute, put_span};
+//! use throughline_wire::{AttributeField, Buffer, Key, Limits, SpanHead, key, put_attribute, put_span};
 //!
 //! const ORDER_ID: Key = key!("order.id");
 //!
-//! let mut body = Vec::new();
+//! let mut body = Buffer::new();
 //! put_attribute(&mut body, AttributeField::Span, &ORDER_ID, Limits::default(), |value| {
 //!     value.i64(42);
 //! });
@@ -49,6 +49,7 @@
 
 extern crate alloc;
 
+mod buffer;
 mod container;
 mod edit;
 mod envelope;
@@ -61,6 +62,7 @@ mod text;
 mod value;
 mod varint;
 
+pub use buffer::Buffer;
 pub use container::{ArrayWriter, MapWriter};
 pub use edit::{patch_event_times, remove_attribute, remove_fields};
 pub use envelope::{Scope, SpanHead, put_request, put_scope, put_span};

@@ -4,7 +4,7 @@
 //! Fields may be appended in any order. A field that must not repeat (name, status) is appended
 //! at most once, or taken out by [`remove_fields`](crate::remove_fields) before.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 use crate::frame::Frame;
 use crate::key::AsKey;
@@ -23,7 +23,7 @@ use crate::varint::{
 /// If `f` does; the event is taken back then.
 #[inline]
 pub fn put_event(
-    buf: &mut Vec<u8>,
+    buf: &mut Buffer,
     time_unix_nano: u64,
     name: &str,
     f: impl FnOnce(&mut EventWriter<'_>),
@@ -41,7 +41,7 @@ pub fn put_event(
 /// Writes the attributes of an event; see [`put_event`].
 #[derive(Debug)]
 pub struct EventWriter<'a> {
-    buf: &'a mut Vec<u8>,
+    buf: &'a mut Buffer,
 }
 
 impl EventWriter<'_> {
@@ -66,7 +66,7 @@ impl EventWriter<'_> {
 /// If `f` does; the link is taken back then.
 #[inline]
 pub fn put_link(
-    buf: &mut Vec<u8>,
+    buf: &mut Buffer,
     trace_id: [u8; 16],
     span_id: [u8; 8],
     tracestate: &str,
@@ -91,7 +91,7 @@ pub fn put_link(
 /// Writes the attributes of a link; see [`put_link`].
 #[derive(Debug)]
 pub struct LinkWriter<'a> {
-    buf: &'a mut Vec<u8>,
+    buf: &'a mut Buffer,
 }
 
 impl LinkWriter<'_> {
@@ -111,7 +111,7 @@ impl LinkWriter<'_> {
 /// Appends the status: code 0 for unset, 1 for ok, 2 for error. An unset status without a
 /// message is the default and takes no bytes.
 #[inline]
-pub fn put_status(buf: &mut Vec<u8>, code: u32, message: &str) {
+pub fn put_status(buf: &mut Buffer, code: u32, message: &str) {
     if code == 0 && message.is_empty() {
         return;
     }
@@ -123,27 +123,27 @@ pub fn put_status(buf: &mut Vec<u8>, code: u32, message: &str) {
 
 /// Appends the span's name, for a span whose [`SpanHead`](crate::SpanHead) has none.
 #[inline]
-pub fn put_name(buf: &mut Vec<u8>, name: &str) {
+pub fn put_name(buf: &mut Buffer, name: &str) {
     put_len_field_unless_empty(buf, NAME_TAG, name.as_bytes());
 }
 
 /// Appends the span's tracestate, in the form of the W3C header.
 #[inline]
-pub fn put_tracestate(buf: &mut Vec<u8>, tracestate: &str) {
+pub fn put_tracestate(buf: &mut Buffer, tracestate: &str) {
     put_len_field_unless_empty(buf, TRACESTATE_TAG, tracestate.as_bytes());
 }
 
 /// Appends how many attributes, events and links the span had beyond its limits. Zeros take no
 /// bytes.
 #[inline]
-pub fn put_dropped_counts(buf: &mut Vec<u8>, attributes: u32, events: u32, links: u32) {
+pub fn put_dropped_counts(buf: &mut Buffer, attributes: u32, events: u32, links: u32) {
     put_count(buf, DROPPED_ATTRIBUTES_TAG, attributes);
     put_count(buf, DROPPED_EVENTS_TAG, events);
     put_count(buf, DROPPED_LINKS_TAG, links);
 }
 
 #[inline]
-fn put_count(buf: &mut Vec<u8>, tag: u8, count: u32) {
+fn put_count(buf: &mut Buffer, tag: u8, count: u32) {
     if count != 0 {
         // A 32-bit number takes five bytes at most, so field and tag fit the word.
         let (digits, len) = short_varint(u64::from(count));

@@ -1,6 +1,6 @@
 //! Owns cutting text at a number of characters and formatting into a buffer. Knows no field.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 use core::fmt;
 
 /// The longest prefix of `text` that has at most `chars` characters (Unicode scalar values).
@@ -26,13 +26,13 @@ fn cut_long(text: &str, chars: usize) -> &str {
 /// error, which makes well-behaved implementations of `Display` stop; what others still write is
 /// ignored.
 pub(crate) struct BoundedText<'a> {
-    buf: &'a mut Vec<u8>,
+    buf: &'a mut Buffer,
     /// How many characters may follow; `u32::MAX` for any number.
     left: u32,
 }
 
 impl<'a> BoundedText<'a> {
-    pub(crate) fn new(buf: &'a mut Vec<u8>, chars: u32) -> Self {
+    pub(crate) fn new(buf: &'a mut Buffer, chars: u32) -> Self {
         Self { buf, left: chars }
     }
 

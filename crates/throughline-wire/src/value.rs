@@ -1,7 +1,7 @@
 //! Owns attributes: `KeyValue` and `AnyValue` with their limits. Does not know how many
 //! attributes there may be, or whether a key was there before.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 use core::fmt::{self, Write};
 
 use crate::container::{ArrayWriter, MapWriter, Room};
@@ -22,31 +22,26 @@ use crate::varint::{
 /// ```
 /// use throughline_wire::{AttributeField, Limits, put_attribute};
 ///
-/// let mut body = Vec::new();
+/// let mut body = Buffer::new();
 /// put_attribute(&mut body, AttributeField::Span, &"paid", Limits::default(), |v| v.bool(true));
 /// assert_eq!(body, b"\x4A\x0A\x0A\x04paid\x12\x02\x10\x01");
 /// ```
-#[inline]
+#[inline(always)]
 pub fn put_attribute(
-    buf: &mut Vec<u8>,
+    buf: &mut Buffer,
     field: AttributeField,
     key: &impl AsKey,
     limits: Limits,
     f: impl FnOnce(ValueWriter<'_>),
 ) {
-    f(ValueWriter {
-        buf,
-        tag: field.tag(),
-        key: Some(key.as_key()),
-        room: Room::new(limits),
-    });
+    f(ValueWriter::attribute(buf, field, key, limits));
 }
 
 /// Appends one attribute to the body of a `Resource` message. The specification exempts
 /// resources from limits: pass [`Limits::default`].
 #[inline]
 pub fn put_resource_attribute(
-    buf: &mut Vec<u8>,
+    buf: &mut Buffer,
     key: &str,
     limits: Limits,
     f: impl FnOnce(ValueWriter<'_>),
@@ -109,7 +104,7 @@ impl Default for Limits {
 #[derive(Debug)]
 #[must_use = "a value writer that is dropped writes nothing"]
 pub struct ValueWriter<'a> {
-    pub(crate) buf: &'a mut Vec<u8>,
+    pub(crate) buf: &'a mut Buffer,
     /// The field that holds the `KeyValue`, or the `AnyValue` when there is no key.
     pub(crate) tag: u8,
     pub(crate) key: Option<KeyRef<'a>>,
@@ -117,6 +112,22 @@ pub struct ValueWriter<'a> {
 }
 
 impl<'a> ValueWriter<'a> {
+    /// Writes the value of one attribute: what [`put_attribute`] hands to its closure.
+    #[inline(always)]
+    pub fn attribute(
+        buf: &'a mut Buffer,
+        field: AttributeField,
+        key: &'a impl AsKey,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            buf,
+            tag: field.tag(),
+            key: Some(key.as_key()),
+            room: Room::new(limits),
+        }
+    }
+
     /// Writes a truth value.
     #[inline]
     pub fn bool(self, value: bool) {
@@ -124,7 +135,7 @@ impl<'a> ValueWriter<'a> {
     }
 
     /// Writes an integer.
-    #[inline]
+    #[inline(always)]
     pub fn i64(self, value: i64) {
         let (digits, len) = varint_word(value as u64);
         let head = word([0, 1, INT_TAG, 0]) + ((len as u128) << 8);
@@ -149,7 +160,7 @@ impl<'a> ValueWriter<'a> {
     }
 
     /// Writes a string.
-    #[inline]
+    #[inline(always)]
     pub fn str(self, value: &str) {
         if value.len() <= self.room.value_chars as usize {
             self.put_len_value(STRING_TAG, value.as_bytes());
@@ -200,7 +211,7 @@ impl<'a> ValueWriter<'a> {
     ///
     /// ```
     /// # use throughline_wire::{AttributeField, Limits, put_attribute};
-    /// # let mut body = Vec::new();
+    /// # let mut body = Buffer::new();
     /// put_attribute(&mut body, AttributeField::Span, &"sizes", Limits::default(), |v| {
     ///     v.array(|elements| {
     ///         for size in [3, 5, 8] {
@@ -255,39 +266,43 @@ impl<'a> ValueWriter<'a> {
     /// the `AnyValue`, complete but for its tag.
     #[inline(always)]
     fn put_scalar(self, value_field: u128, len: usize) {
-        let mut tag = self.tag;
-        if let Some(key) = self.key {
-            let message = key.encoded_len() + len;
-            // Slack for the bytes that `put_prefix` writes and cuts off again.
-            self.buf.reserve(len_field_len(message) + 16 - len);
-            put_tag_and_len(self.buf, tag, message);
+        let Some(key) = self.key else {
+            let value_field = value_field | u128::from(self.tag);
+            return put_prefix(self.buf, value_field.to_le_bytes(), len);
+        };
+        let value_field = (value_field | u128::from(VALUE_TAG)).to_le_bytes();
+        let message = key.encoded_len() + len;
+        if message < 0x80 {
+            let room = value_field.len();
+            claim_value(self.buf, self.tag, key, message as u8, len, room)
+                .copy_from_slice(&value_field);
+        } else {
+            put_tag_and_len(self.buf, self.tag, message);
             key.put(self.buf);
-            tag = VALUE_TAG;
+            put_prefix(self.buf, value_field, len);
         }
-        let value_field = value_field | u128::from(tag);
-        put_prefix(self.buf, value_field.to_le_bytes(), len);
     }
 
     /// Writes an `AnyValue` whose only field is length-delimited.
     #[inline(always)]
     fn put_len_value(self, field: u8, content: &[u8]) {
         let len = content.len();
-        let key_len = self.key.map_or(0, KeyRef::encoded_len);
         // A field whose length is below 128 has two bytes beside its content.
-        let message = key_len + 4 + len;
+        let value = 4 + len;
+        let message = self.key.map_or(0, KeyRef::encoded_len) + value;
         if message >= 0x80 {
             return self.put_long_len_value(field, content);
         }
-        self.buf.reserve(2 + message);
-        let mut tag = self.tag;
-        if let Some(key) = self.key {
-            put_tag_and_len(self.buf, tag, message);
-            key.put(self.buf);
-            tag = VALUE_TAG;
-        }
-        let head = u32::from_le_bytes([tag, 2 + len as u8, field, len as u8]);
-        self.buf.extend_from_slice(&head.to_le_bytes());
-        self.buf.extend_from_slice(content);
+        let (tag, slot) = match self.key {
+            Some(key) => {
+                let slot = claim_value(self.buf, self.tag, key, message as u8, value, value);
+                (VALUE_TAG, slot)
+            }
+            None => (self.tag, self.buf.claim(value)),
+        };
+        let (head, text) = slot.split_at_mut(4);
+        head.copy_from_slice(&[tag, 2 + len as u8, field, len as u8]);
+        text.copy_from_slice(content);
     }
 
     #[inline(never)]
@@ -312,7 +327,7 @@ impl<'a> ValueWriter<'a> {
     /// # Panics
     ///
     /// If a formatted value does; the attribute is taken back then.
-    #[inline]
+    #[inline(always)]
     pub fn formatted(self, value: fmt::Arguments<'_>) {
         let frame = Frame::open_value(self.buf, self.tag, self.key, STRING_TAG);
         let mut text = BoundedText::new(frame.buf, self.room.value_chars);
@@ -321,6 +336,26 @@ impl<'a> ValueWriter<'a> {
         let _ = text.write_fmt(value);
         frame.close();
     }
+}
+
+/// Appends a `KeyValue` of fewer than 128 bytes as field `tag`, in one piece: the key, and `len`
+/// bytes for the caller to write, within the `room` bytes that are returned.
+#[inline(always)]
+pub(crate) fn claim_value<'a>(
+    buf: &'a mut Buffer,
+    tag: u8,
+    key: KeyRef<'_>,
+    message: u8,
+    len: usize,
+    room: usize,
+) -> &'a mut [u8] {
+    let key_len = key.encoded_len();
+    let slot = buf.claim_part(2 + key_len + len, 2 + key_len + room);
+    let (head, rest) = slot.split_at_mut(2);
+    head.copy_from_slice(&[tag, message]);
+    let (key_slot, value) = rest.split_at_mut(key_len);
+    key.put_short(key_slot);
+    value
 }
 
 /// Four bytes as the low end of a little-endian word.

@@ -1,6 +1,6 @@
 //! Owns base-128 varints and field tags, for constants and for buffers. Knows no message.
 
-use alloc::vec::Vec;
+use crate::buffer::{Append, Buffer};
 
 /// The number of bytes that `value` takes as a varint: 1 to 10.
 ///
@@ -92,49 +92,45 @@ pub(crate) fn write_varint(slots: &mut [u8], value: u64) {
 
 /// Appends the first `len` bytes of `slots`.
 ///
-/// The whole array is copied and the rest cut off again: a copy of a constant size is two or
-/// three store instructions, a copy of a variable size is a call of `memcpy`.
+/// The whole array is copied, since that takes two or three store instructions.
 #[inline]
-pub(crate) fn put_prefix<const N: usize>(buf: &mut Vec<u8>, slots: [u8; N], len: usize) {
-    let end = buf.len() + len;
-    buf.extend_from_slice(&slots);
-    buf.truncate(end);
+pub(crate) fn put_prefix<const N: usize>(buf: &mut Buffer, slots: [u8; N], len: usize) {
+    buf.claim_part(len, N).copy_from_slice(&slots);
 }
 
 /// Appends a one-byte tag and a length.
 #[inline]
-pub(crate) fn put_tag_and_len(buf: &mut Vec<u8>, tag: u8, len: usize) {
+pub(crate) fn put_tag_and_len(buf: &mut impl Append, tag: u8, len: usize) {
     if len < 0x80 {
-        buf.extend_from_slice(&u16::from_le_bytes([tag, len as u8]).to_le_bytes());
+        buf.append(&u16::from_le_bytes([tag, len as u8]).to_le_bytes());
     } else {
         put_tag_and_long_len(buf, tag, len);
     }
 }
 
 #[inline(never)]
-fn put_tag_and_long_len(buf: &mut Vec<u8>, tag: u8, len: usize) {
+fn put_tag_and_long_len(buf: &mut impl Append, tag: u8, len: usize) {
     if len < 0x4000 {
-        buf.extend_from_slice(&[tag, len as u8 | 0x80, (len >> 7) as u8]);
+        buf.append(&[tag, len as u8 | 0x80, (len >> 7) as u8]);
         return;
     }
     // No address space holds more bytes than a short varint can count.
     let (digits, digits_len) = short_varint(len as u64 & GROUPS_OF_EIGHT);
     let field = u128::from(digits) << 8 | u128::from(tag);
-    put_prefix(buf, field.to_le_bytes(), 1 + digits_len);
+    buf.append(&field.to_le_bytes()[..1 + digits_len]);
 }
 
 /// Appends a whole length-delimited field.
 #[inline]
-pub(crate) fn put_len_field(buf: &mut Vec<u8>, tag: u8, content: &[u8]) {
-    buf.reserve(len_field_len(content.len()));
+pub(crate) fn put_len_field(buf: &mut impl Append, tag: u8, content: &[u8]) {
     put_tag_and_len(buf, tag, content.len());
-    buf.extend_from_slice(content);
+    buf.append(content);
 }
 
 /// As [`put_len_field`], but a field without content is left out: that is how proto3 writes an
 /// empty string.
 #[inline]
-pub(crate) fn put_len_field_unless_empty(buf: &mut Vec<u8>, tag: u8, content: &[u8]) {
+pub(crate) fn put_len_field_unless_empty(buf: &mut impl Append, tag: u8, content: &[u8]) {
     if !content.is_empty() {
         put_len_field(buf, tag, content);
     }

@@ -8,10 +8,12 @@ pub use throughline_core::__callsite as callsite;
 pub use throughline_core::__wire as wire;
 pub use throughline_core::expansion::{
     add_links, call, in_earlier_span, in_earlier_span_inspect, in_span, in_span_inspect,
-    inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display,
+    inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display, start,
+    start_with,
 };
 pub use throughline_core::{
-    Callsite, Context, Level, Parent, Span, SpanContext, SpanGuard, SpanKind, debug, display,
+    Callsite, Context, Level, LiveSpan, Parent, Span, SpanContext, SpanGuard, SpanKind, debug,
+    display,
 };
 
 #[cfg(feature = "tokio")]

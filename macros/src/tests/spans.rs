@@ -27,3 +27,8 @@ fn options() {
         quote!(kind: client, level: debug, target: "shop", parent: context, links: links, crate: crate::renamed, "charge", id = id)
     ));
 }
+
+#[test]
+fn values_that_leave_the_function_are_in_no_closure() {
+    assert_snapshot!(span(quote!("charge", id = id, balance = balance().await?)));
+}

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use throughline_wire::{
-    AttributeField, Limits, SpanHead, put_attribute, put_event, put_link, put_request, put_scope,
-    put_span, put_status,
+    AttributeField, Buffer, Limits, SpanHead, put_attribute, put_event, put_link, put_request,
+    put_scope, put_span, put_status,
 };
 
 use super::*;
@@ -15,9 +15,9 @@ fn span(
     parent: u8,
     name: &str,
     millis: (u64, u64),
-    fill: impl FnOnce(&mut Vec<u8>),
+    fill: impl FnOnce(&mut Buffer),
 ) -> Vec<u8> {
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     fill(&mut body);
     let mut out = Vec::new();
     put_span(
@@ -50,13 +50,13 @@ fn batch(spans: &[Vec<u8>]) -> Batch {
     Batch::new(Bytes::from(request), spans.len() as u64)
 }
 
-fn text(body: &mut Vec<u8>, key: &str, value: &str) {
+fn text(body: &mut Buffer, key: &str, value: &str) {
     put_attribute(body, AttributeField::Span, &key, Limits::default(), |out| {
         out.str(value);
     });
 }
 
-fn number(body: &mut Vec<u8>, key: &str, value: i64) {
+fn number(body: &mut Buffer, key: &str, value: i64) {
     put_attribute(body, AttributeField::Span, &key, Limits::default(), |out| {
         out.i64(value);
     });

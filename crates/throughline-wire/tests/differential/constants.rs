@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1 as otlp;
 use proptest::prelude::*;
 use prost::Message as _;
 use throughline_wire::{
-    AsKey, AttributeField, Key, Limits, key, put_attribute, static_fields, varint_len,
+    AsKey, AttributeField, Buffer, Key, Limits, key, put_attribute, static_fields, varint_len,
 };
 
 const ORDER_ID: Key = key!("order.id");
@@ -30,10 +30,10 @@ static FIELDS: &[u8] = static_fields![
 ];
 
 fn encoded(key: &impl AsKey) -> Vec<u8> {
-    let mut buf = Vec::new();
+    let mut buf = Buffer::new();
     key.put_key(&mut buf);
     assert_eq!(buf.len(), key.encoded_len());
-    buf
+    buf.into_vec()
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn short_and_long_keys_decode() {
         let decoded = KeyValue::decode(key.encoded()).unwrap();
         assert_eq!(decoded.key, key.name());
         assert_eq!(encoded(&key.name()), key.encoded());
-        let (mut by_key, mut by_name) = (Vec::new(), Vec::new());
+        let (mut by_key, mut by_name) = (Buffer::new(), Buffer::new());
         let span = AttributeField::Span;
         put_attribute(&mut by_key, span, &key, Limits::default(), |v| v.f64(0.5));
         put_attribute(&mut by_name, span, &key.name(), Limits::default(), |v| {
@@ -104,7 +104,7 @@ fn static_fields_are_span_attributes() {
 
 #[test]
 fn static_fields_equal_recorded_ones() {
-    let mut recorded = Vec::new();
+    let mut recorded = Buffer::new();
     let span = AttributeField::Span;
     put_attribute(&mut recorded, span, &"a", Limits::default(), |v| v.str("x"));
     put_attribute(&mut recorded, span, &"b", Limits::default(), |v| v.i64(300));
@@ -112,7 +112,7 @@ fn static_fields_equal_recorded_ones() {
         v.bool(false);
     });
     let constant = static_fields!["a" = ("x"), "b" = int(300), "c" = bool(false)];
-    assert_eq!(constant, recorded);
+    assert_eq!(constant, recorded.as_slice());
 }
 
 /// Two expansions in one scope, nested in expressions, and in a function that is constant.

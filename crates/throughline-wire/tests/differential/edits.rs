@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message as _;
 use throughline_wire::{
-    Limits, patch_event_times, put_name, put_status, read, remove_attribute, remove_fields,
+    Buffer, Limits, patch_event_times, put_name, put_status, read, remove_attribute, remove_fields,
 };
 
 use crate::arbitrary;
@@ -35,9 +35,9 @@ proptest! {
             .collect();
         let there = expected.len() != body.len();
         prop_assert_eq!(remove_fields(&mut body, number), there);
-        prop_assert_eq!(&body, &expected);
+        prop_assert_eq!(&*body, &expected[..]);
         prop_assert!(!remove_fields(&mut body, number));
-        prop_assert_eq!(&body, &expected);
+        prop_assert_eq!(&*body, &expected[..]);
     }
 
     #[test]
@@ -103,13 +103,13 @@ proptest! {
     /// What follows the place where the bytes stop being protobuf stays as it is.
     #[test]
     fn edits_take_any_bytes(bytes in vec(any::<u8>(), 0..200), number in 0..20_u32) {
-        let mut edited = bytes.clone();
+        let mut edited = Buffer::from(bytes.clone());
         let removed = remove_fields(&mut edited, number);
         prop_assert_eq!(removed, edited.len() < bytes.len());
         let readable: usize = read::fields(&bytes).map_while(Result::ok).map(|field| field.range.len()).sum();
         prop_assert!(edited.ends_with(&bytes[readable..]));
 
-        let mut edited = bytes.clone();
+        let mut edited = Buffer::from(bytes.clone());
         remove_attribute(&mut edited, "k");
         prop_assert!(edited.ends_with(&bytes[readable..]));
 
@@ -122,7 +122,7 @@ proptest! {
 /// A tab is the tag of an event's time; only in an event it means that.
 #[test]
 fn patching_leaves_text_that_looks_like_a_time() {
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put_name(&mut body, "\t12345678");
     put_status(&mut body, 0, "\t12345678");
     let before = body.clone();

@@ -7,11 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::trace::v1 as otlp;
 use prost::Message as _;
-use throughline_wire::{AttributeField, Limits, ValueWriter, put_attribute, put_event, put_link};
+use throughline_wire::{
+    AttributeField, Buffer, Limits, ValueWriter, put_attribute, put_event, put_link,
+};
 
 use crate::walk::{Message, walk};
 
-fn put(body: &mut Vec<u8>, limits: Limits, write: impl FnOnce(ValueWriter<'_>)) {
+fn put(body: &mut Buffer, limits: Limits, write: impl FnOnce(ValueWriter<'_>)) {
     put_attribute(body, AttributeField::Span, &"k", limits, write);
 }
 
@@ -46,7 +48,7 @@ impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Debug for Shown<F> {
 }
 
 /// Runs what is expected to panic, with `body` at hand, and asserts that `body` is as before.
-fn unwinds(body: &mut Vec<u8>, f: impl FnOnce(&mut Vec<u8>)) {
+fn unwinds(body: &mut Buffer, f: impl FnOnce(&mut Buffer)) {
     let before = body.clone();
     let outcome = catch_unwind(AssertUnwindSafe(|| f(body)));
     assert!(outcome.is_err());
@@ -59,7 +61,7 @@ fn a_formatting_error_keeps_what_was_written() {
         f.write_str("half")?;
         Err(fmt::Error)
     });
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put(&mut body, Limits::default(), |v| v.display(&failing));
     put(&mut body, Limits::default(), |v| v.debug(&failing));
     put(&mut body, Limits::default(), |v| v.str("next"));
@@ -72,7 +74,7 @@ fn a_panic_takes_the_attribute_back() {
         f.write_str(&"long enough to move ".repeat(20))?;
         panic!("by the user");
     });
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put(&mut body, Limits::default(), |v| v.str("before"));
     unwinds(&mut body, |body| {
         put(body, Limits::default(), |v| v.display(&panicking));
@@ -94,7 +96,7 @@ fn a_panic_takes_the_attribute_back() {
 
 #[test]
 fn a_panic_takes_the_event_or_link_back() {
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put_event(&mut body, 1, "before", |_| {});
     unwinds(&mut body, |body| {
         put_event(body, 2, "event", |event| {
@@ -113,7 +115,7 @@ fn a_panic_takes_the_event_or_link_back() {
 
 #[test]
 fn a_panic_that_is_caught_inside_loses_only_its_own_element() {
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put(&mut body, Limits::default(), |v| {
         v.array(|array| {
             for number in 0..3 {
@@ -142,7 +144,7 @@ fn a_panic_that_is_caught_inside_loses_only_its_own_element() {
 fn a_huge_value_is_whole_without_a_limit() {
     let huge =
         Shown(|f: &mut fmt::Formatter<'_>| (0..1_000_000).try_for_each(|_| f.write_str("🦀")));
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put(&mut body, Limits::default(), |v| v.display(&huge));
     assert_eq!(texts(&decode(&body))[0].chars().count(), 1_000_000);
 }
@@ -158,7 +160,7 @@ fn an_endless_value_stops_at_the_limit() {
         value_chars: 5,
         ..Limits::default()
     };
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put(&mut body, limits, |v| v.display(&endless));
     assert_eq!(texts(&decode(&body)), ["é🦀é🦀é"]);
 }
@@ -178,7 +180,7 @@ fn errors_ignored_at_the_limit_add_nothing() {
             value_chars: limit,
             ..Limits::default()
         };
-        let mut body = Vec::new();
+        let mut body = Buffer::new();
         put(&mut body, limits, |v| v.display(&stubborn));
         let expected: String = "🦀éx".chars().cycle().take(limit as usize).collect();
         assert_eq!(texts(&decode(&body)), [expected]);
@@ -188,12 +190,12 @@ fn errors_ignored_at_the_limit_add_nothing() {
 #[test]
 fn formatting_may_encode_other_attributes() {
     let reentrant = Shown(|f: &mut fmt::Formatter<'_>| {
-        let mut inner = Vec::new();
+        let mut inner = Buffer::new();
         let deeper = Shown(|f: &mut fmt::Formatter<'_>| write!(f, "{:>200}", "deep"));
         put(&mut inner, Limits::default(), |v| v.display(&deeper));
         write!(f, "{}", texts(&decode(&inner))[0])
     });
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put(&mut body, Limits::default(), |v| v.display(&reentrant));
     assert_eq!(texts(&decode(&body)), [format!("{:>200}", "deep")]);
 }

@@ -6,7 +6,8 @@ use opentelemetry_proto::tonic::trace::v1 as otlp;
 use proptest::prelude::*;
 use prost::Message as _;
 use throughline_wire::{
-    AttributeField, Limits, SpanHead, ValueWriter, put_attribute, put_event, put_request, put_span,
+    AttributeField, Buffer, Limits, SpanHead, ValueWriter, put_attribute, put_event, put_request,
+    put_span,
 };
 
 use crate::arbitrary;
@@ -21,7 +22,7 @@ fn chars(value_chars: u32) -> Limits {
 
 /// The value of the only attribute that `write` writes.
 fn written(limits: Limits, write: impl FnOnce(ValueWriter<'_>)) -> any_value::Value {
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put_attribute(&mut body, AttributeField::Span, &"k", limits, write);
     let mut span = otlp::Span::decode(body.as_slice()).unwrap();
     span.attributes.remove(0).value.unwrap().value.unwrap()
@@ -94,7 +95,7 @@ fn levels(value: &AnyValue) -> u32 {
 /// The levels that are left of `write`, after a whole request has been decoded with the limits
 /// of a stock decoder. An event's attribute is the deepest place in a request.
 fn levels_in_event(limits: Limits, write: impl FnOnce(ValueWriter<'_>)) -> u32 {
-    let mut body = Vec::new();
+    let mut body = Buffer::new();
     put_event(&mut body, 1, "e", |event| {
         event.attribute(&"k", limits, write);
     });

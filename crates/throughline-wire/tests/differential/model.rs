@@ -3,9 +3,9 @@
 use std::fmt;
 
 use throughline_wire::{
-    AttributeField, Limits, Scope, SpanHead, ValueWriter, put_attribute, put_dropped_counts,
-    put_event, put_link, put_name, put_request, put_resource_attribute, put_scope, put_span,
-    put_status, put_tracestate,
+    AttributeField, Buffer, Limits, Scope, SpanHead, ValueWriter, put_attribute,
+    put_dropped_counts, put_event, put_link, put_name, put_request, put_resource_attribute,
+    put_scope, put_span, put_status, put_tracestate,
 };
 
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ pub(crate) fn write_value(writer: ValueWriter<'_>, value: &Value) {
     }
 }
 
-pub(crate) fn write_part(body: &mut Vec<u8>, part: &Part, limits: Limits) {
+pub(crate) fn write_part(body: &mut Buffer, part: &Part, limits: Limits) {
     match part {
         Part::Attribute(key, value) => {
             put_attribute(body, AttributeField::Span, key, limits, |writer| {
@@ -152,8 +152,8 @@ pub(crate) fn write_part(body: &mut Vec<u8>, part: &Part, limits: Limits) {
     }
 }
 
-pub(crate) fn write_body(parts: &[Part], limits: Limits) -> Vec<u8> {
-    let mut body = Vec::new();
+pub(crate) fn write_body(parts: &[Part], limits: Limits) -> Buffer {
+    let mut body = Buffer::new();
     for part in parts {
         write_part(&mut body, part, limits);
     }
@@ -162,7 +162,7 @@ pub(crate) fn write_body(parts: &[Part], limits: Limits) -> Vec<u8> {
 
 impl Request {
     pub(crate) fn write(&self, limits: Limits) -> Vec<u8> {
-        let mut resource = Vec::new();
+        let mut resource = Buffer::new();
         for (key, value) in &self.resource {
             put_resource_attribute(&mut resource, key, limits, |writer| {
                 write_value(writer, value);

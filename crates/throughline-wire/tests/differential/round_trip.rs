@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::trace::v1 as otlp;
 use proptest::prelude::*;
 use prost::Message as _;
 use throughline_wire::{
-    AttributeField, Limits, SpanHead, ValueWriter, put_attribute, put_request, put_span,
+    AttributeField, Buffer, Limits, SpanHead, ValueWriter, put_attribute, put_request, put_span,
 };
 
 use crate::arbitrary;
@@ -51,8 +51,8 @@ fn lengths_grow_exactly_at_their_boundaries() {
     for len in (0..300).chain(around(1 << 14)).chain(around(1 << 21)) {
         for key in ["k", "a.rather.long.key"] {
             let text = "x".repeat(len);
-            let mut exact = Vec::new();
-            let mut formatted = Vec::new();
+            let mut exact = Buffer::new();
+            let mut formatted = Buffer::new();
             let span = AttributeField::Span;
             put_attribute(&mut exact, span, &key, Limits::default(), |v| v.str(&text));
             put_attribute(&mut formatted, span, &key, Limits::default(), |v| {
@@ -60,7 +60,7 @@ fn lengths_grow_exactly_at_their_boundaries() {
             });
             assert_eq!(exact, formatted, "{len}");
             let decoded = otlp::Span::decode(exact.as_slice()).unwrap();
-            assert_eq!(decoded.encode_to_vec(), exact, "{len}");
+            assert_eq!(decoded.encode_to_vec(), exact.as_slice(), "{len}");
         }
     }
 }
@@ -77,7 +77,7 @@ fn nested_lengths_grow_together() {
             ]),
             text,
         ]);
-        let mut bytes = Vec::new();
+        let mut bytes = Buffer::new();
         put_attribute(
             &mut bytes,
             AttributeField::Span,
@@ -87,14 +87,14 @@ fn nested_lengths_grow_together() {
         );
         walk(&bytes, Message::Span);
         let decoded = otlp::Span::decode(bytes.as_slice()).unwrap();
-        assert_eq!(decoded.encode_to_vec(), bytes, "{len}");
+        assert_eq!(decoded.encode_to_vec(), bytes.as_slice(), "{len}");
     }
 }
 
 /// Values that prost would leave out of a message are written where OTLP gives them a meaning.
 #[test]
 fn zero_false_and_empty_are_values() {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     for value in [
         Value::Bool(false),
         Value::Int(0),
@@ -120,7 +120,7 @@ fn zero_false_and_empty_are_values() {
         .map(|attribute| attribute.value.as_ref().unwrap().value.is_some())
         .collect();
     assert_eq!(present, [true, true, true, true, true, true, true, false]);
-    assert_eq!(decoded.encode_to_vec(), bytes);
+    assert_eq!(decoded.encode_to_vec(), bytes.as_slice());
 }
 
 /// Makes no use of its writer.
@@ -128,7 +128,7 @@ fn nothing(_: ValueWriter<'_>) {}
 
 #[test]
 fn nothing_is_written_for_a_value_that_is_not() {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     put_attribute(
         &mut bytes,
         AttributeField::Span,
@@ -149,7 +149,10 @@ fn nothing_is_written_for_a_value_that_is_not() {
             });
         },
     );
-    assert_eq!(bytes, b"\x4A\x0B\x0A\x01k\x12\x06\x2A\x04\x0A\x02\x32\x00");
+    assert_eq!(
+        *bytes,
+        *b"\x4A\x0B\x0A\x01k\x12\x06\x2A\x04\x0A\x02\x32\x00"
+    );
 }
 
 #[test]
