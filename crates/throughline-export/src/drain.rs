@@ -118,6 +118,7 @@ impl Drain {
             return pass;
         }
         self.batcher.renew_anchor();
+        self.batcher.reuse(queue.spare());
         let batcher = &mut self.batcher;
         let now = Instant::now();
         let mut oversize = 0;
