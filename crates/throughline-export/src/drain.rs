@@ -238,7 +238,7 @@ struct Pace {
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// A timer may be two milliseconds late.
 const GATHERING: Duration = Duration::from_millis(2);
-const TARGET_BYTES: usize = 256 << 10;
+const TARGET_BYTES: usize = 512 << 10;
 const MAX_ARMED_FROM: Duration = Duration::from_millis(50);
 
 /// More than threads can be expected to record in a second.
@@ -292,9 +292,9 @@ mod tests {
         assert_eq!(wait_after(250, 1), 250);
         // The first piece of a burst, the second one, and what follows.
         assert_eq!(wait_after(250, 32), 250);
-        assert_eq!(wait_after(1, 32), 8);
-        assert_eq!(wait_after(8, 1600), 1);
-        assert_eq!(wait_after(1, 256), 1);
+        assert_eq!(wait_after(1, 32), 16);
+        assert_eq!(wait_after(16, 3200), 2);
+        assert_eq!(wait_after(2, 512), 2);
         // The burst is over.
         assert_eq!(wait_after(1, 1), 250);
         // No time at all has passed.

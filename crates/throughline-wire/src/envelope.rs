@@ -54,8 +54,15 @@ pub fn put_span(out: &mut Vec<u8>, head: &SpanHead<'_>) {
         + len_field_len_unless_empty(name.len())
         + head.static_fields.len()
         + head.body.len();
-    out.reserve(len_field_len(message));
-    put_tag_and_len(out, SPANS_TAG, message);
+    // A little more than it needs, so that the length of the length is not computed.
+    out.reserve(MAX_TAG_AND_LEN + message);
+    match message {
+        // Nearly every span is this long.
+        0x80..0x4000 => {
+            out.extend_from_slice(&[SPANS_TAG, message as u8 | 0x80, (message >> 7) as u8]);
+        }
+        _ => put_tag_and_len(out, SPANS_TAG, message),
+    }
     out.extend_from_slice(&ids(head));
     if has_parent {
         out.extend_from_slice(&id(PARENT_SPAN_ID_TAG, head.parent_span_id));
