@@ -322,3 +322,49 @@ const PARENT_SPAN_ID_TAG: u8 = len_tag(4);
 const KIND_TAG: u8 = varint_tag(6);
 const START_TAG: u8 = fixed64_tag(7);
 const END_TAG: u8 = fixed64_tag(8);
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn spans(count: u8) -> Vec<u8> {
+        let mut spans = Vec::new();
+        for number in 0..count {
+            let span_id = [number; 8];
+            let head = SpanHead {
+                span_id,
+                ..SpanHead::default()
+            };
+            put_span(&mut spans, &head);
+        }
+        spans
+    }
+
+    #[test]
+    fn a_wrapped_request_is_the_same_request_whatever_room_there_was() {
+        let (many, none, few) = (spans(200), spans(0), spans(3));
+        let scopes = [
+            (&b"\x0a\x01x"[..], &many[..]),
+            (&b"\x0a\x01y"[..], &none[..]),
+            (&b"\x0a\x01z"[..], &few[..]),
+        ];
+        let mut request = Vec::new();
+        put_request(&mut request, b"resource", "", scopes.into_iter());
+        for room in 0..2 * request_head_room(b"resource".len(), scopes[0].0.len()) {
+            let mut buffer = vec![0xFF; room];
+            buffer.extend_from_slice(&many);
+            let others = scopes[1..].iter().copied();
+            let start = wrap_request(&mut buffer, room, b"resource", scopes[0].0, others);
+            assert_eq!(buffer[start..], request, "with {room} bytes of room");
+        }
+        let room = request_head_room(b"resource".len(), scopes[0].0.len());
+        let mut buffer = vec![0; room];
+        buffer.extend_from_slice(&many);
+        let capacity = buffer.capacity();
+        wrap_request(&mut buffer, room, b"resource", scopes[0].0, [].into_iter());
+        assert_eq!(buffer.len(), room + many.len());
+        assert_eq!(buffer.capacity(), capacity);
+    }
+}
