@@ -95,6 +95,7 @@ impl Anchor {
     }
 
     /// The unix times of a start and an end, with `start <= end` always.
+    #[inline]
     pub fn unix_range(&self, start: Ticks, end: Ticks) -> (u64, u64) {
         let start_nanos = self.unix_nanos(start);
         (

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use throughline_core::clock::Anchor;
 use throughline_core::{Record, Scratch};
-use throughline_wire::{Scope, put_request, put_scope};
+use throughline_wire::{Scope, put_scope, request_head_room, wrap_request};
 
 use crate::exporter::Batch;
 
@@ -50,7 +50,7 @@ pub(crate) struct Batcher {
     scopes: Vec<ScopeSpans>,
     /// Addresses of callsites and the places of their scopes.
     cache: [(usize, usize); CACHE_SLOTS],
-    /// The buffer of a request that was delivered, for the next one.
+    /// The buffer of a request that was delivered, for the next scope that has none.
     spare: Vec<u8>,
     spans: u64,
     bytes: usize,
@@ -63,11 +63,15 @@ struct ScopeSpans {
     name: &'static str,
     version: &'static str,
     scope: Vec<u8>,
-    spans: Vec<u8>,
+    /// Empty, or room for the head of a request and the spans. Most requests have
+    /// one scope, so they are finished where the spans lie and never copied.
+    buffer: Vec<u8>,
+    room: usize,
 }
 
 impl ScopeSpans {
-    fn new(name: &'static str, version: &'static str) -> Self {
+    /// `resource` is the length of the resource.
+    fn new(name: &'static str, version: &'static str, resource: usize) -> Self {
         let mut scope = Vec::new();
         let fields = Scope {
             name,
@@ -78,9 +82,25 @@ impl ScopeSpans {
         Self {
             name,
             version,
+            room: request_head_room(resource, scope.len()),
             scope,
-            spans: Vec::new(),
+            buffer: Vec::new(),
         }
+    }
+
+    /// Where the next span goes.
+    fn buffer(&mut self, spare: &mut Vec<u8>) -> &mut Vec<u8> {
+        if self.buffer.is_empty() {
+            if self.buffer.capacity() == 0 {
+                self.buffer = mem::take(spare);
+            }
+            self.buffer.resize(self.room, 0);
+        }
+        &mut self.buffer
+    }
+
+    fn spans(&self) -> &[u8] {
+        self.buffer.get(self.room..).unwrap_or_default()
     }
 }
 
@@ -127,10 +147,10 @@ impl Batcher {
         let sealed = if full { self.seal() } else { None };
 
         let index = self.scope_of(record);
-        let spans = &mut self.scopes[index].spans;
-        let before = spans.len();
-        record.encode(&self.anchor, &mut self.scratch, spans);
-        self.bytes += spans.len() - before;
+        let buffer = self.scopes[index].buffer(&mut self.spare);
+        let before = buffer.len();
+        record.encode(&self.anchor, &mut self.scratch, buffer);
+        self.bytes += buffer.len() - before;
         self.spans += 1;
         self.since.get_or_insert(now);
         sealed.map_or(Pushed::Kept, Pushed::Sealed)
@@ -141,22 +161,31 @@ impl Batcher {
         if self.spans == 0 {
             return None;
         }
-        let mut request = mem::take(&mut self.spare);
-        request.clear();
-        let scopes = self
+        let (largest, _) = self
             .scopes
             .iter()
-            .map(|scope| (scope.scope.as_slice(), scope.spans.as_slice()));
-        put_request(&mut request, &self.resource, "", scopes);
+            .enumerate()
+            .max_by_key(|(_, scope)| scope.spans().len())?;
+        let mut request = mem::take(&mut self.scopes[largest].buffer);
+        let ScopeSpans { scope, room, .. } = &self.scopes[largest];
+        // The largest one is not among the others: its spans were taken.
+        let others = self
+            .scopes
+            .iter()
+            .map(|scope| (scope.scope.as_slice(), scope.spans()));
+        let start = wrap_request(&mut request, *room, &self.resource, scope, others);
         self.release();
         self.bytes = 0;
         self.since = None;
-        Some(Batch::new(Bytes::from(request), mem::take(&mut self.spans)))
+        let request = Bytes::from(request).slice(start..);
+        Some(Batch::new(request, mem::take(&mut self.spans)))
     }
 
     /// Takes a buffer that is not needed any more, to save the next request its own.
     pub(crate) fn reuse(&mut self, buffer: Vec<u8>) {
-        self.spare = buffer;
+        if buffer.capacity() > self.spare.capacity() {
+            self.spare = buffer;
+        }
     }
 
     /// Whether the batch under construction has as many spans as it may have.
@@ -196,7 +225,8 @@ impl Batcher {
             .iter()
             .position(|scope| scope.name == name && scope.version == version);
         let index = found.unwrap_or_else(|| {
-            self.scopes.push(ScopeSpans::new(name, version));
+            self.scopes
+                .push(ScopeSpans::new(name, version, self.resource.len()));
             self.scopes.len() - 1
         });
         self.cache[slot] = (address, index);
@@ -206,13 +236,17 @@ impl Batcher {
     /// Empties the scopes and keeps their buffers, unless those are worth more than
     /// two batches: then many scopes took turns at being large.
     fn release(&mut self) {
-        let held: usize = self.scopes.iter().map(|scope| scope.spans.capacity()).sum();
+        let held: usize = self
+            .scopes
+            .iter()
+            .map(|scope| scope.buffer.capacity())
+            .sum();
         if held > 2 * self.bounds.bytes {
             self.scopes.clear();
             self.cache = [NO_CALLSITE; CACHE_SLOTS];
         }
         for scope in &mut self.scopes {
-            scope.spans.clear();
+            scope.buffer.clear();
         }
     }
 }

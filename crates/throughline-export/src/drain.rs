@@ -118,6 +118,7 @@ impl Drain {
             return pass;
         }
         self.batcher.renew_anchor();
+        self.batcher.reuse(queue.spare());
         let batcher = &mut self.batcher;
         let now = Instant::now();
         let mut oversize = 0;
@@ -164,14 +165,23 @@ impl Drain {
         }
     }
 
+    /// Waits until another pass is worth it.
     async fn rest(&mut self, shared: &Shared, bytes: usize) {
         let wait = self.pace.after_pass(Instant::now(), bytes);
-        if wait >= self.pace.armed_from && !shared.recorder.sleep() {
-            // A thread filled a piece of its buffer while this one looked elsewhere.
+        if wait < self.pace.armed_from || shared.recorder.sleep() {
+            tokio::select! {
+                () = sleep(wait) => return,
+                () = shared.wake.notified() => {}
+            }
+        }
+        // A thread filled a piece of its buffer, so that there is little yet but more
+        // to come, unless somebody waits for a flush.
+        let wishes = shared.wishes();
+        if wishes.closing || wishes.flush > self.flush || self.pace.gathering.is_zero() {
             return yield_now().await;
         }
         tokio::select! {
-            () = sleep(wait) => {}
+            () = sleep(self.pace.gathering) => {}
             () = shared.wake.notified() => {}
         }
     }
@@ -220,11 +230,16 @@ struct Pace {
     /// it the drain is back before they can fill their buffers, and being woken
     /// would cost them a system call.
     armed_from: Duration,
+    /// How long a burst that woke the drain is left to grow before it is taken; zero
+    /// if the buffers might be full by then.
+    gathering: Duration,
 }
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-const TARGET_BYTES: usize = 256 << 10;
-const MAX_ARMED_FROM: Duration = Duration::from_millis(16);
+/// A timer may be two milliseconds late.
+const GATHERING: Duration = Duration::from_millis(2);
+const TARGET_BYTES: usize = 512 << 10;
+const MAX_ARMED_FROM: Duration = Duration::from_millis(50);
 
 /// More than threads can be expected to record in a second.
 const MAX_BYTES_PER_SECOND: f64 = (256 << 20) as f64;
@@ -237,6 +252,10 @@ impl Pace {
             target_bytes: TARGET_BYTES.min(buffer_bytes / 8),
             longest,
             armed_from: until_full.min(MAX_ARMED_FROM),
+            gathering: match until_full > 4 * GATHERING {
+                true => GATHERING,
+                false => Duration::ZERO,
+            },
         }
     }
 
@@ -273,9 +292,9 @@ mod tests {
         assert_eq!(wait_after(250, 1), 250);
         // The first piece of a burst, the second one, and what follows.
         assert_eq!(wait_after(250, 32), 250);
-        assert_eq!(wait_after(1, 32), 8);
-        assert_eq!(wait_after(8, 1600), 1);
-        assert_eq!(wait_after(1, 256), 1);
+        assert_eq!(wait_after(1, 32), 16);
+        assert_eq!(wait_after(16, 3200), 2);
+        assert_eq!(wait_after(2, 512), 2);
         // The burst is over.
         assert_eq!(wait_after(1, 1), 250);
         // No time at all has passed.

@@ -70,7 +70,10 @@ impl Batch {
 
     /// The buffer of the request, unless somebody still has a clone.
     pub(crate) fn into_buffer(self) -> Option<Vec<u8>> {
-        self.request.try_into_mut().ok().map(Vec::from)
+        let mut buffer = self.request.try_into_mut().ok()?;
+        // Otherwise its content would be moved to the front, although nobody reads it again.
+        buffer.clear();
+        Some(Vec::from(buffer))
     }
 
     /// The encoded request.

@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 
 use crate::exporter::Batch;
 
-/// The largest buffer that is kept although nothing is in it.
-const MAX_SPARE_BYTES: usize = 1 << 20;
+/// The largest buffer that is kept although nothing is in it: buffers grow by
+/// doubling, and one of the usual size must be among those kept.
+const MAX_SPARE_BYTES: usize = 5 << 18;
 
 /// One piece of work for the export loop.
 #[derive(Debug)]

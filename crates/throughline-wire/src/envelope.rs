@@ -39,6 +39,9 @@ pub struct SpanHead<'a> {
 /// Appends a span as field `ScopeSpans.spans`.
 ///
 /// Reserves once and copies each part once.
+// Inlined, so that the head stays in registers: an id that was just stored in two halves and is
+// then loaded as a whole makes the processor wait.
+#[inline]
 pub fn put_span(out: &mut Vec<u8>, head: &SpanHead<'_>) {
     let name = head.name.unwrap_or_default();
     let has_parent = head.parent_span_id != [0; 8];
@@ -54,8 +57,15 @@ pub fn put_span(out: &mut Vec<u8>, head: &SpanHead<'_>) {
         + len_field_len_unless_empty(name.len())
         + head.static_fields.len()
         + head.body.len();
-    out.reserve(len_field_len(message));
-    put_tag_and_len(out, SPANS_TAG, message);
+    // A little more than it needs, so that the length of the length is not computed.
+    out.reserve(MAX_TAG_AND_LEN + message);
+    match message {
+        // Nearly every span is this long.
+        0x80..0x4000 => {
+            out.extend_from_slice(&[SPANS_TAG, message as u8 | 0x80, (message >> 7) as u8]);
+        }
+        _ => put_tag_and_len(out, SPANS_TAG, message),
+    }
     out.extend_from_slice(&ids(head));
     if has_parent {
         out.extend_from_slice(&id(PARENT_SPAN_ID_TAG, head.parent_span_id));
@@ -116,22 +126,91 @@ pub fn put_request<'a>(
     resource_schema_url: &str,
     scopes: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
 ) {
-    let scopes = scopes.filter(|(_, spans)| !spans.is_empty());
-    let scopes_len: usize = scopes
-        .clone()
-        .map(|(scope, spans)| len_field_len(scope.len() + spans.len()))
-        .sum();
+    let scopes_len = scopes_len(scopes.clone());
     if scopes_len == 0 {
         return;
     }
+    out.reserve(request_head_room(resource.len(), resource_schema_url.len()) + scopes_len);
+    put_resource_head(out, resource, resource_schema_url, scopes_len);
+    put_scopes(out, scopes);
+}
+
+/// How much room in front of a scope's spans is enough for [`wrap_request`], given the lengths of
+/// the resource and of what [`put_scope`] wrote.
+#[must_use]
+pub const fn request_head_room(resource: usize, scope: usize) -> usize {
+    // Three fields have a tag and a length: the `ResourceSpans`, its resource and its scope.
+    3 * MAX_TAG_AND_LEN + resource + scope
+}
+
+/// Makes a whole request of a scope's spans where they lie, and returns where it starts.
+///
+/// The spans of `scope`, at least one, follow `room` bytes of any content, into which the head of
+/// the request is written. The spans of all other scopes are few by comparison, and copied; the
+/// arguments are otherwise those of [`put_request`].
+///
+/// ```
+/// use throughline_wire::{SpanHead, put_request, put_span, request_head_room, wrap_request};
+///
+/// let (mut spans, mut request) = (Vec::new(), Vec::new());
+/// put_span(&mut spans, &SpanHead::default());
+/// put_request(&mut request, &[], "", [(&[][..], &spans[..])].into_iter());
+///
+/// let room = request_head_room(0, 0);
+/// let mut buffer = vec![0; room];
+/// put_span(&mut buffer, &SpanHead::default());
+/// let start = wrap_request(&mut buffer, room, &[], &[], [].into_iter());
+/// assert_eq!(buffer[start..], request);
+/// ```
+pub fn wrap_request<'a>(
+    buffer: &mut Vec<u8>,
+    room: usize,
+    resource: &[u8],
+    scope: &[u8],
+    others: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+) -> usize {
+    let scope_spans = scope.len() + buffer.len().saturating_sub(room);
+    let scopes_len = len_field_len(scope_spans) + scopes_len(others.clone());
+    let mut head = Vec::with_capacity(request_head_room(resource.len(), scope.len()));
+    put_resource_head(&mut head, resource, "", scopes_len);
+    put_tag_and_len(&mut head, SCOPE_SPANS_TAG, scope_spans);
+    head.extend_from_slice(scope);
+    let start = room.saturating_sub(head.len());
+    match buffer.get_mut(start..room) {
+        Some(end_of_room) if end_of_room.len() == head.len() => end_of_room.copy_from_slice(&head),
+        // The caller left too little room: everything moves, which is slow and right.
+        _ => drop(buffer.splice(..room.min(buffer.len()), head)),
+    }
+    put_scopes(buffer, others);
+    start
+}
+
+/// The length of all `ScopeSpans` that have spans.
+fn scopes_len<'a>(scopes: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> usize {
+    scopes
+        .filter(|(_, spans)| !spans.is_empty())
+        .map(|(scope, spans)| len_field_len(scope.len() + spans.len()))
+        .sum()
+}
+
+/// Appends the start of a `ResourceSpans`, up to its scopes.
+fn put_resource_head(
+    out: &mut Vec<u8>,
+    resource: &[u8],
+    resource_schema_url: &str,
+    scopes_len: usize,
+) {
     let message = len_field_len_unless_empty(resource.len())
         + scopes_len
         + len_field_len_unless_empty(resource_schema_url.len());
-    out.reserve(len_field_len(message));
     put_tag_and_len(out, RESOURCE_SPANS_TAG, message);
     put_len_field_unless_empty(out, RESOURCE_TAG, resource);
     put_len_field_unless_empty(out, SCHEMA_URL_TAG, resource_schema_url.as_bytes());
-    for (scope, spans) in scopes {
+}
+
+/// Appends a `ScopeSpans` for each scope that has spans.
+fn put_scopes<'a>(out: &mut Vec<u8>, scopes: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    for (scope, spans) in scopes.filter(|(_, spans)| !spans.is_empty()) {
         put_tag_and_len(out, SCOPE_SPANS_TAG, scope.len() + spans.len());
         out.extend_from_slice(scope);
         out.extend_from_slice(spans);
@@ -212,6 +291,9 @@ fn flags(head: &SpanHead<'_>) -> [u8; 6] {
     [0x85, 0x01, a, b, c, d]
 }
 
+/// A tag of one byte and the longest varint.
+const MAX_TAG_AND_LEN: usize = 1 + 10;
+
 const ID_LEN: usize = 10;
 const IDS_LEN: usize = 18 + ID_LEN;
 const DETAILS_LEN: usize = 2 + 9 + 9 + 6;
@@ -240,3 +322,49 @@ const PARENT_SPAN_ID_TAG: u8 = len_tag(4);
 const KIND_TAG: u8 = varint_tag(6);
 const START_TAG: u8 = fixed64_tag(7);
 const END_TAG: u8 = fixed64_tag(8);
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn spans(count: u8) -> Vec<u8> {
+        let mut spans = Vec::new();
+        for number in 0..count {
+            let span_id = [number; 8];
+            let head = SpanHead {
+                span_id,
+                ..SpanHead::default()
+            };
+            put_span(&mut spans, &head);
+        }
+        spans
+    }
+
+    #[test]
+    fn a_wrapped_request_is_the_same_request_whatever_room_there_was() {
+        let (many, none, few) = (spans(200), spans(0), spans(3));
+        let scopes = [
+            (&b"\x0a\x01x"[..], &many[..]),
+            (&b"\x0a\x01y"[..], &none[..]),
+            (&b"\x0a\x01z"[..], &few[..]),
+        ];
+        let mut request = Vec::new();
+        put_request(&mut request, b"resource", "", scopes.into_iter());
+        for room in 0..2 * request_head_room(b"resource".len(), scopes[0].0.len()) {
+            let mut buffer = vec![0xFF; room];
+            buffer.extend_from_slice(&many);
+            let others = scopes[1..].iter().copied();
+            let start = wrap_request(&mut buffer, room, b"resource", scopes[0].0, others);
+            assert_eq!(buffer[start..], request, "with {room} bytes of room");
+        }
+        let room = request_head_room(b"resource".len(), scopes[0].0.len());
+        let mut buffer = vec![0; room];
+        buffer.extend_from_slice(&many);
+        let capacity = buffer.capacity();
+        wrap_request(&mut buffer, room, b"resource", scopes[0].0, [].into_iter());
+        assert_eq!(buffer.len(), room + many.len());
+        assert_eq!(buffer.capacity(), capacity);
+    }
+}

@@ -65,7 +65,9 @@ mod varint;
 pub use buffer::Buffer;
 pub use container::{ArrayWriter, MapWriter};
 pub use edit::{patch_event_times, remove_attribute, remove_fields};
-pub use envelope::{Scope, SpanHead, put_request, put_scope, put_span};
+pub use envelope::{
+    Scope, SpanHead, put_request, put_scope, put_span, request_head_room, wrap_request,
+};
 pub use key::{AsKey, Key, KeyRef};
 pub use span::{
     EventWriter, LinkWriter, put_dropped_counts, put_event, put_link, put_name, put_status,
