@@ -56,7 +56,7 @@ impl Traced<'_> {
             Shape::ImplFuture => function.with_body(body, self.future_body(inside)),
             Shape::Boxed(tail) => {
                 let span = local("__span");
-                let start = self.start();
+                let start = self.start(|start| start.expression());
                 let wrapped = tail.with_future(|future| {
                     self.in_span(Begun::AtTheCall, &span.to_token_stream(), future)
                 });
@@ -85,7 +85,8 @@ impl Traced<'_> {
     }
 
     /// An expression of type `Span`.
-    fn start(&self) -> TokenStream {
+    /// The span of the function, as an expression that `expression` makes of what is known at its start.
+    fn start(&self, expression: impl FnOnce(&Start<'_>) -> TokenStream) -> TokenStream {
         let Self {
             options, qualifier, ..
         } = self;
@@ -98,7 +99,7 @@ impl Traced<'_> {
             Some(name) => name.to_token_stream(),
             None => quote_spanned!(generated()=> #function),
         };
-        Start {
+        expression(&Start {
             line: line_of(self.function.sig.ident.span()),
             private: &self.private(),
             name,
@@ -109,8 +110,7 @@ impl Traced<'_> {
             parent: options.parent.as_ref(),
             links: options.links.as_ref(),
             attrs: &options.attrs,
-        }
-        .expression()
+        })
     }
 
     fn check_inspection(&self, mistakes: &mut Mistakes) {
@@ -132,9 +132,9 @@ impl Traced<'_> {
     /// A guard on the stack, and a closure only where the outcome is looked at: `return` and `?` must not pass by.
     fn sync_body(&self, body: &Group) -> TokenStream {
         let private = self.private();
-        let start = self.start();
+        let entered = self.start(|start| start.entered());
         let guard = local("__guard");
-        let enter = quote_spanned!(generated()=> let #guard = #private::Span::enter(#start););
+        let enter = quote_spanned!(generated()=> let #guard = #entered;);
         if self.options.err.is_none() && self.options.ret.is_none() {
             return quote!(#enter #body);
         }
@@ -169,7 +169,7 @@ impl Traced<'_> {
         let place = sig
             .asyncness
             .map_or_else(Span::call_site, |keyword| keyword.span);
-        let start = self.start();
+        let start = self.start(|start| start.expression());
         let hint = return_hint(&self.private(), &sig.output);
         let order = keep_drop_order(sig, body);
         let block = if hint.is_empty() && order.is_empty() {
@@ -184,7 +184,7 @@ impl Traced<'_> {
     }
 
     fn future_body(&self, body: &Group) -> TokenStream {
-        let start = self.start();
+        let start = self.start(|start| start.expression());
         let span = local("__span");
         // A `return` of this function would go past the wrapper. One inside of an async block would not, but telling them
         // apart needs a parser, and the closure costs nothing.

@@ -149,7 +149,7 @@ use proc_macro::TokenStream;
 ///
 /// ```text
 /// fn total(items: &[Item]) -> u64 {
-///     let __guard = P::Span::enter(P::Span::start({ static … }));
+///     let __guard = P::enter({ static … }, |_| ());
 ///     { items.iter().map(|item| item.price).sum() }
 /// }
 /// ```
@@ -158,7 +158,7 @@ use proc_macro::TokenStream;
 ///
 /// ```text
 /// fn parse(text: &str) -> Result<u64, ParseIntError> {
-///     let __guard = P::Span::enter(P::Span::start({ static … }));
+///     let __guard = P::enter({ static … }, |_| ());
 ///     let __result = P::call(|| -> Result<u64, ParseIntError> { text.parse() });
 ///     let mut __span = P::SpanGuard::exit(__guard);
 ///     P::inspect_err_display(&__result, &mut __span);

@@ -31,22 +31,11 @@ pub(crate) struct Start<'a> {
 impl Start<'_> {
     /// An expression of type `Span`.
     pub(crate) fn expression(&self) -> TokenStream {
-        let Self {
-            private,
-            parent,
-            links,
-            attrs,
-            ..
-        } = self;
+        let private = self.private;
         let callsite = self.callsite();
+        let parent = self.parent();
         let at = generated();
-        let parent = parent.map(|parent| {
-            let place = first_span(parent);
-            let at = generated_at(place);
-            let private = placed(private, place);
-            quote_spanned!(at=> #private::Parent::from(#parent))
-        });
-        if attrs.is_empty() && links.is_none() {
+        if self.attrs.is_empty() && self.links.is_none() {
             return match parent {
                 None => quote_spanned!(at=> #private::Span::start(#callsite)),
                 Some(parent) => {
@@ -55,41 +44,82 @@ impl Start<'_> {
             };
         }
         let live = local("__live");
-        let must_stay = attrs.iter().any(Attribute::must_stay)
-            || links.is_some_and(|links| leaves_its_function(quote!(#links)));
-        let attrs = attrs.iter().map(|attr| attr.record(private, &live));
-        let links = links.map(|links| {
+        let fill = self.fill(&live);
+        if !self.must_stay() {
+            return match parent {
+                None => quote_spanned!(at=> #private::start(#callsite, |#live| { #fill })),
+                Some(parent) => {
+                    quote_spanned!(at=> #private::start_with(#callsite, #parent, |#live| { #fill }))
+                }
+            };
+        }
+        // The block ends the borrow of the local variable, so an async function does not keep it across its await.
+        let span = local("__span");
+        let start = match parent {
+            None => quote_spanned!(at=> #private::Span::start(#callsite)),
+            Some(parent) => quote_spanned!(at=> #private::Span::start_with(#callsite, #parent)),
+        };
+        quote_spanned! {at=>
+            {
+                let mut #span = #start;
+                if let #private::Option::Some(#live) = #private::Span::recording(&mut #span) {
+                    #fill
+                }
+                #span
+            }
+        }
+    }
+
+    /// An expression of type `SpanGuard`.
+    pub(crate) fn entered(&self) -> TokenStream {
+        let private = self.private;
+        let at = generated();
+        if self.must_stay() {
+            let span = self.expression();
+            return quote_spanned!(at=> #private::Span::enter(#span));
+        }
+        let callsite = self.callsite();
+        let live = local("__live");
+        let fill = self.fill(&live);
+        let fill = if fill.is_empty() {
+            quote_spanned!(at=> |_| ())
+        } else {
+            quote_spanned!(at=> |#live| { #fill })
+        };
+        match self.parent() {
+            None => quote_spanned!(at=> #private::enter(#callsite, #fill)),
+            Some(parent) => quote_spanned!(at=> #private::enter_with(#callsite, #parent, #fill)),
+        }
+    }
+
+    fn parent(&self) -> Option<TokenStream> {
+        self.parent.map(|parent| {
+            let place = first_span(parent);
+            let at = generated_at(place);
+            let private = placed(self.private, place);
+            quote_spanned!(at=> #private::Parent::from(#parent))
+        })
+    }
+
+    /// Whether attributes and links have to be evaluated in the function itself, not in a closure.
+    fn must_stay(&self) -> bool {
+        self.attrs.iter().any(Attribute::must_stay)
+            || self
+                .links
+                .is_some_and(|links| leaves_its_function(quote!(#links)))
+    }
+
+    /// The statements that record attributes and links on `live`.
+    fn fill(&self, live: &Ident) -> TokenStream {
+        let private = self.private;
+        let attrs = self.attrs.iter().map(|attr| attr.record(private, live));
+        let links = self.links.map(|links| {
             let place = first_span(links);
             let at = generated_at(place);
             let private = placed(private, place);
             quote_spanned!(at=> #private::add_links(#live, #links);)
         });
-        let fill = quote_spanned!(at=> #(#attrs)* #links);
-        if must_stay {
-            // The block ends the borrow of the local variable, so an async function does not keep it across its await.
-            let span = local("__span");
-            let start = match parent {
-                None => quote_spanned!(at=> #private::Span::start(#callsite)),
-                Some(parent) => {
-                    quote_spanned!(at=> #private::Span::start_with(#callsite, #parent))
-                }
-            };
-            return quote_spanned! {at=>
-                {
-                    let mut #span = #start;
-                    if let #private::Option::Some(#live) = #private::Span::recording(&mut #span) {
-                        #fill
-                    }
-                    #span
-                }
-            };
-        }
-        match parent {
-            None => quote_spanned!(at=> #private::start(#callsite, |#live| { #fill })),
-            Some(parent) => {
-                quote_spanned!(at=> #private::start_with(#callsite, #parent, |#live| { #fill }))
-            }
-        }
+        quote_spanned!(generated()=> #(#attrs)* #links)
     }
 
     /// The static lives in a block of its own: it can neither meet nor shadow an item of the user's.

@@ -37,6 +37,42 @@ async fn an_unsampled_trace_still_travels() {
     );
 }
 
+/// A function that is not sampled is current all the same, with an identity of its own, and nothing of it is evaluated.
+#[test]
+fn an_unsampled_function_has_a_context_of_its_own() {
+    #[traced(attrs(formatted = %Unwanted), ret)]
+    fn outer() -> SpanContext {
+        let here = Context::current().span_context();
+        current().set_attribute("goes", "nowhere");
+        assert_eq!(inner().map(|inner| inner.trace_id()), Ok(here.trace_id()));
+        assert_eq!(Context::current().span_context(), here);
+        here
+    }
+    #[traced(err)]
+    fn inner() -> Result<SpanContext, std::fmt::Error> {
+        Ok(Context::current().span_context())
+    }
+    let capture = capture(Sampler::always_off());
+    let here = capture.attach();
+    let before = Context::current();
+    let outer = outer();
+    assert!(outer.is_valid() && !outer.is_sampled());
+    assert_eq!(Context::current(), before);
+    let parent =
+        SpanContext::parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let parent = parent.expect("valid");
+    #[traced(parent = parent)]
+    fn below(parent: SpanContext) -> SpanContext {
+        Context::current().span_context()
+    }
+    let below = below(parent);
+    assert_eq!(below.trace_id(), parent.trace_id());
+    assert_ne!(below.span_id(), parent.span_id());
+    drop(here);
+    let stats = capture.stats();
+    assert_eq!((stats.started, stats.unsampled), (0, 3));
+}
+
 /// Formatting it is a mistake: the span is not recorded.
 struct Unwanted;
 

@@ -35,9 +35,9 @@ pub(crate) struct Local {
         reason = "the boxes are what is kept: spans move them in and out"
     )]
     pool: Vec<Box<LiveSpan>>,
-    /// The generator and the fork generation it was seeded in: a forked child must not repeat its parent's
-    /// identifiers.
-    ids: Option<(u32, IdGenerator)>,
+    ids: Option<IdGenerator>,
+    /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
+    seeded_in: u32,
     suppressed: u32,
 }
 
@@ -69,6 +69,25 @@ pub(crate) enum Editable {
     Shared(SharedSpan),
 }
 
+/// What became of a callsite.
+pub(crate) enum Started {
+    /// Nothing records here.
+    Nothing,
+    Span(Box<LiveSpan>),
+    /// A span that is not sampled and is current by now.
+    Entered(Token),
+}
+
+impl Started {
+    #[inline(always)]
+    fn into_span(self) -> Option<Box<LiveSpan>> {
+        match self {
+            Self::Span(live) => Some(live),
+            Self::Nothing | Self::Entered(_) => None,
+        }
+    }
+}
+
 /// Identifies a frame on its thread, so that guards may be dropped in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(NonZeroU64);
@@ -95,14 +114,29 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
 
 /// Starts a span of an enabled callsite under the current context; none if nothing records here.
 pub(crate) fn start_here(callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
-    with(|local| local.start_here(callsite))
-        .unwrap_or_else(|| outside(|local| local.start_here(callsite)))
+    with(|local| local.start_here::<false>(callsite))
+        .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
+        .into_span()
 }
 
 /// Starts a span of an enabled callsite; none if nothing records here.
 pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<LiveSpan>> {
-    with(|local| local.start(callsite, parent))
-        .unwrap_or_else(|| outside(|local| local.start(callsite, parent)))
+    with(|local| local.start::<false>(callsite, parent))
+        .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))
+        .into_span()
+}
+
+/// Starts a span of an enabled callsite under the current context, and enters it if it is not sampled: there is nothing
+/// to record on it before, so that it can do without a box.
+pub(crate) fn start_to_enter(callsite: &'static Callsite) -> Started {
+    with(|local| local.start_here::<true>(callsite))
+        .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
+}
+
+/// Like [`start_to_enter`], under the given parent.
+pub(crate) fn start_to_enter_under(callsite: &'static Callsite, parent: &Parent) -> Started {
+    with(|local| local.start::<true>(callsite, parent))
+        .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))
 }
 
 /// Makes the span current; it stays where it is if that cannot be.
@@ -147,12 +181,28 @@ pub(crate) fn leave(token: Token) -> Option<Box<LiveSpan>> {
     with(|local| local.remove(token)).flatten()
 }
 
+/// Leaves the frame and gives back what is entered in it as a span, also if it had none of its own.
+#[cold]
+pub(crate) fn leave_as_span(token: Token) -> Option<Box<LiveSpan>> {
+    with(|local| {
+        let (span, other) = local.remove_where(|frame| frame.token == token);
+        match (span, other) {
+            (None, Entry::Context(context)) => {
+                let mut live = local.pool.pop().unwrap_or_else(new_live_span);
+                live.set_context(context, false);
+                Some(live)
+            }
+            (span, _) => span,
+        }
+    })
+    .flatten()
+}
+
 /// Leaves the frame and ends its span, if it is one that is open here.
 pub(crate) fn end_entered(token: Token) {
     with(|local| {
-        if let Some(mut live) = local.remove(token) {
-            live.finish(live.outcome_so_far());
-            local.end(live, None);
+        if let Some(live) = local.remove(token) {
+            local.end_as_it_is(live);
         }
     });
 }
@@ -181,6 +231,7 @@ impl Local {
             lanes: Vec::new(),
             pool: Vec::new(),
             ids: None,
+            seeded_in: 0,
             suppressed: 0,
         }
     }
@@ -321,7 +372,11 @@ impl Local {
         self.suppressed > 0
     }
 
-    fn start(&mut self, callsite: &'static Callsite, parent: &Parent) -> Option<Box<LiveSpan>> {
+    fn start<const ENTER: bool>(
+        &mut self,
+        callsite: &'static Callsite,
+        parent: &Parent,
+    ) -> Started {
         let here = self.top();
         let inherited = here.map_or(0, Context::recorder);
         let (parent, number) = match parent {
@@ -335,27 +390,28 @@ impl Local {
             }
             Parent::Context(context) => (context.span_context(), context.recorder()),
         };
-        self.start_under(callsite, parent, number)
+        self.start_under::<ENTER>(callsite, parent, number)
     }
 
     #[inline(always)]
-    fn start_here(&mut self, callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
+    fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
         let (parent, number) = match self.top() {
             Some(context) => (context.span_context(), context.recorder()),
             None => (SpanContext::INVALID, 0),
         };
-        self.start_under(callsite, parent, number)
+        self.start_under::<ENTER>(callsite, parent, number)
     }
 
+    /// Starts a span; one that is not sampled is entered at once if `ENTER`.
     #[inline(always)]
-    fn start_under(
+    fn start_under<const ENTER: bool>(
         &mut self,
         callsite: &'static Callsite,
         parent: SpanContext,
         number: u32,
-    ) -> Option<Box<LiveSpan>> {
+    ) -> Started {
         if self.suppressed > 0 {
-            return None;
+            return Started::Nothing;
         }
         let number = if number == 0 {
             recorder::global_number()
@@ -363,9 +419,13 @@ impl Local {
             number
         };
         let generation = throughline_ring::fork_generation();
+        if self.seeded_in != generation {
+            self.seeded_in = generation;
+            self.ids = None;
+        }
         let ids = match &mut self.ids {
-            Some((seeded_in, ids)) if *seeded_in == generation => ids,
-            ids => seed(ids, generation),
+            Some(ids) => ids,
+            ids => seed(ids),
         };
         let (trace_id, flags) = if parent.is_valid() {
             (parent.trace_id(), parent.trace_flags())
@@ -373,7 +433,10 @@ impl Local {
             (ids.trace_id(), TraceFlags::RANDOM)
         };
         let span_id = ids.span_id();
-        let lane = find_lane(&mut self.lanes, number).filter(|lane| !lane.recorder.is_closed())?;
+        let lane = match find_lane(&mut self.lanes, number) {
+            Some(lane) if !lane.recorder.is_closed() => lane,
+            _ => return Started::Nothing,
+        };
         let config = &lane.recorder.config;
         let sampled = config.sampler.samples(&parent, trace_id);
         lane.writer.tally(
@@ -384,13 +447,23 @@ impl Local {
             },
             1,
         );
-        let mut live = self.pool.pop().unwrap_or_else(new_live_span);
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
-        live.set_context(Context::new(context, number), sampled);
+        let context = Context::new(context, number);
+        if ENTER && !sampled {
+            return Started::Entered(self.push(None, Entry::Context(context)));
+        }
+        let mut live = self.pool.pop().unwrap_or_else(new_live_span);
+        live.set_context(context, sampled);
         if sampled {
             live.begin(callsite, parent, config, generation, clock::now());
         }
-        Some(live)
+        Started::Span(live)
+    }
+
+    #[inline(always)]
+    fn end_as_it_is(&mut self, mut live: Box<LiveSpan>) {
+        live.finish(live.outcome_so_far());
+        self.end(live, None);
     }
 
     /// Ends a span: one record, one counter.
@@ -480,8 +553,8 @@ fn new_live_span() -> Box<LiveSpan> {
 
 #[cold]
 #[inline(never)]
-fn seed(ids: &mut Option<(u32, IdGenerator)>, generation: u32) -> &mut IdGenerator {
-    &mut ids.insert((generation, IdGenerator::seeded())).1
+fn seed(ids: &mut Option<IdGenerator>) -> &mut IdGenerator {
+    ids.insert(IdGenerator::seeded())
 }
 
 /// Boxes that a thread keeps for its next spans.

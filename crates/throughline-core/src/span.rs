@@ -10,7 +10,7 @@ use crate::clock::Ticks;
 use crate::context::{Context, Parent};
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::live::{EventFields, LiveSpan};
-use crate::local::{self, Token};
+use crate::local::{self, Started, Token};
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
 use crate::value::AttributeValue;
@@ -190,20 +190,70 @@ pub struct SpanGuard {
 }
 
 impl SpanGuard {
+    /// Starts a span under the current context, lets `fill` record what it starts with, and enters it.
+    #[inline]
+    pub(crate) fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpan)) -> Self {
+        Self::of(local::start_to_enter(callsite), fill)
+    }
+
+    /// Like [`start`](Self::start), under the given parent.
+    #[inline]
+    pub(crate) fn start_with(
+        callsite: &'static Callsite,
+        parent: &Parent,
+        fill: impl FnOnce(&mut LiveSpan),
+    ) -> Self {
+        Self::of(local::start_to_enter_under(callsite, parent), fill)
+    }
+
+    #[inline(always)]
+    fn of(started: Started, fill: impl FnOnce(&mut LiveSpan)) -> Self {
+        match started {
+            Started::Nothing => Self::disabled(),
+            Started::Entered(token) => Self {
+                token: Some(token),
+                outside: Span::disabled(),
+                not_send: PhantomData,
+            },
+            Started::Span(live) => Self::fill_and_enter(live, fill),
+        }
+    }
+
+    #[inline(always)]
+    fn fill_and_enter(live: Box<LiveSpan>, fill: impl FnOnce(&mut LiveSpan)) -> Self {
+        let mut span = Span::from_live(live);
+        span.edit(fill);
+        span.enter()
+    }
+
+    /// The guard of a span that is not there.
+    #[inline(always)]
+    pub(crate) const fn disabled() -> Self {
+        Self {
+            token: None,
+            outside: Span::disabled(),
+            not_send: PhantomData,
+        }
+    }
+
     /// Leaves the span without ending it.
     pub fn exit(mut self) -> Span {
-        if let Some(token) = self.token.take() {
-            self.outside.pop(token);
-        }
+        self.leave();
         std::mem::replace(&mut self.outside, Span::disabled())
+    }
+
+    fn leave(&mut self) {
+        if let Some(token) = self.token.take() {
+            self.outside.live = local::leave_as_span(token);
+        }
     }
 
     /// Edits the span, if it is recording.
     pub fn edit<R>(&mut self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        let Some(token) = self.token.take() else {
+        if self.token.is_none() {
             return self.outside.edit(edit);
-        };
-        self.outside.pop(token);
+        }
+        self.leave();
         let result = self.outside.edit(edit);
         self.token = self.outside.push();
         result
