@@ -16,7 +16,7 @@ use throughline_ring::Writer;
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
-use crate::id::{IdGenerator, TraceFlags};
+use crate::id::{IdGenerator, SpanId, TraceFlags};
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
 use crate::recorder::{self, RecorderState};
@@ -162,11 +162,10 @@ pub(crate) fn enter_shared(span: SharedSpan, entered: Ticks) {
     with(|local| local.push(None, Entry::Shared(span, entered)));
 }
 
-/// Undoes the last [`enter_shared`] of the span; returns when that was.
-pub(crate) fn exit_shared(span: &SharedSpan) -> Option<Ticks> {
-    // The removed entry is dropped out here: it may be the last owner of its span, and end it.
+/// Undoes the last [`enter_shared`] of the span; returns what it was given.
+pub(crate) fn exit_shared(span: SpanId) -> Option<(SharedSpan, Ticks)> {
     match with(|local| local.remove_shared(span)) {
-        Some(Entry::Shared(_, entered)) => Some(entered),
+        Some(Entry::Shared(span, entered)) => Some((span, entered)),
         _ => None,
     }
 }
@@ -300,9 +299,11 @@ impl Local {
         }
     }
 
-    fn remove_shared(&mut self, span: &SharedSpan) -> Entry {
-        let is_it =
-            |frame: &Frame| matches!(&frame.other, Entry::Shared(other, _) if other.is(span));
+    fn remove_shared(&mut self, span: SpanId) -> Entry {
+        let is_it = |frame: &Frame| {
+            matches!(&frame.other, Entry::Shared(other, _)
+                if other.context_ref().span_context().span_id() == span)
+        };
         let at = self.depth.wrapping_sub(1);
         match self.frames.get_mut(at) {
             Some(frame) if is_it(frame) => {

@@ -4,14 +4,19 @@
 //! 1. The open span lies behind a mutex, held while it is edited, which may format values of the user.
 //! 2. A thread that is already editing a shared span never waits for another one: it gives up that edit instead, so
 //!    that a `Debug` that logs cannot deadlock.
+//! 3. The first stay is noted without the mutex, by the thread that made the span and no other. Every other stay is
+//!    added under the mutex, by whichever thread it was on. The end brings the two together.
+//! 4. The memory of a span goes to the pool of the thread where its last owner lets go, and is used again only once
+//!    nobody else refers to it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::clock::{self, Ticks};
 use crate::context::Context;
+use crate::id::SpanId;
 use crate::live::LiveSpan;
 use crate::local;
 
@@ -25,15 +30,36 @@ struct Inner {
     context: Context,
     live: Mutex<Option<Box<LiveSpan>>>,
     ended: AtomicBool,
+    /// The number of the thread that made the span, which alone writes `first`.
+    maker: u64,
+    first: FirstStay,
+}
+
+/// When the span was first entered and left by the thread that made it: for most spans, all there is to know.
+#[derive(Default)]
+struct FirstStay {
+    entered: AtomicU64,
+    /// Zero as long as there was none.
+    left: AtomicU64,
 }
 
 impl SharedSpan {
     pub(crate) fn new(context: Context, live: Option<Box<LiveSpan>>) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             context,
             live: Mutex::new(live),
             ended: AtomicBool::new(false),
-        }))
+            maker: this_thread(),
+            first: FirstStay::default(),
+        };
+        let kept = POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop());
+        if let Some(mut cell) = kept.ok().flatten()
+            && let Some(place) = Arc::get_mut(&mut cell)
+        {
+            *place = inner;
+            return Self(cell);
+        }
+        Self(Arc::new(inner))
     }
 
     /// The context that makes others children of this span.
@@ -48,20 +74,43 @@ impl SharedSpan {
 
     /// Makes the span current on this thread until [`exit`](Self::exit).
     pub fn enter(&self) {
+        self.clone().enter_owned();
+    }
+
+    /// As [`enter`](Self::enter), for an owner that [`exit_owned`](Self::exit_owned) gives back: it is moved rather
+    /// than cloned.
+    pub fn enter_owned(self) {
         let entered = if self.is_sampled() {
             clock::now()
         } else {
             Ticks::default()
         };
-        local::enter_shared(self.clone(), entered);
+        local::enter_shared(self, entered);
     }
 
     /// Undoes the last [`enter`](Self::enter) of this span on this thread; does nothing if there was none.
     pub fn exit(&self) {
-        if let Some(entered) = local::exit_shared(self)
-            && self.is_sampled()
-        {
-            let left = clock::now();
+        Self::exit_owned(self.0.context.span_context().span_id());
+    }
+
+    /// Undoes the last [`enter_owned`](Self::enter_owned) of the span with that id on this thread; `None` if there was
+    /// none.
+    pub fn exit_owned(id: SpanId) -> Option<Self> {
+        let (span, entered) = local::exit_shared(id)?;
+        if span.is_sampled() {
+            span.add_stay(entered, clock::now());
+        }
+        Some(span)
+    }
+
+    fn add_stay(&self, entered: Ticks, left: Ticks) {
+        let first = &self.0.first;
+        // Relaxed: only this thread writes it.
+        if self.0.maker == this_thread() && first.left.load(Ordering::Relaxed) == 0 {
+            first.entered.store(entered.get(), Ordering::Relaxed);
+            // Pairs with the load in `FirstStay::get`.
+            first.left.store(left.get(), Ordering::Release);
+        } else {
             self.edit(|live| live.add_poll(entered, left));
         }
     }
@@ -79,34 +128,67 @@ impl SharedSpan {
     /// nothing.
     pub fn end(&self) {
         let editing = Editing::begin();
-        let taken = editing.lock(&self.0.live).and_then(|mut live| live.take());
+        let Some(mut live) = editing.lock(&self.0.live) else {
+            // It is being edited, and ends when its last owner goes.
+            return;
+        };
+        let taken = live.take();
+        drop(live);
         drop(editing);
         // Relaxed: it orders nothing; who has to know at once is told by whoever calls `end`.
         self.0.ended.store(true, Ordering::Relaxed);
         if let Some(live) = taken {
-            end(live);
+            end(live, self.0.first.get());
         }
     }
 
-    /// Whether [`end`](Self::end) was called.
+    /// Whether the span has ended.
     pub fn is_ended(&self) -> bool {
         // Relaxed: see `end`.
         self.0.ended.load(Ordering::Relaxed)
     }
 
+    /// Lets go of a span, as dropping does, and keeps its memory for the next one that this thread makes. It is meant
+    /// for the owner that is the last one as a rule.
+    pub fn recycle(self) {
+        if self.is_ended() {
+            // Where the pool is gone or full, the span is dropped.
+            let _ = POOL.try_with(|pool| {
+                if let Ok(mut pool) = pool.try_borrow_mut()
+                    && pool.len() < POOLED
+                {
+                    pool.push(self.0);
+                }
+            });
+        }
+    }
+
     pub(crate) fn context_ref(&self) -> &Context {
         &self.0.context
     }
+}
 
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+impl FirstStay {
+    fn get(&self) -> Option<(Ticks, Ticks)> {
+        // Acquire: pairs with the store in `add_stay`, so that the other number is there too.
+        match self.left.load(Ordering::Acquire) {
+            0 => None,
+            left => {
+                let entered = self.entered.load(Ordering::Relaxed);
+                Some((Ticks::from_raw(entered), Ticks::from_raw(left)))
+            }
+        }
     }
 }
 
-fn end(mut live: Box<LiveSpan>) {
-    let end = (live.polls() > 0).then(|| live.last_exit());
+fn end(mut live: Box<LiveSpan>, first: Option<(Ticks, Ticks)>) {
+    let mut last_exit = (live.polls() > 0).then(|| live.last_exit());
+    if let Some((entered, left)) = first {
+        live.add_poll(entered, left);
+        last_exit = last_exit.max(Some(left));
+    }
     live.finish(live.outcome_so_far());
-    local::end(live, end);
+    local::end(live, last_exit);
 }
 
 impl Drop for Inner {
@@ -117,7 +199,7 @@ impl Drop for Inner {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
         {
-            end(live);
+            end(live, self.first.get());
         }
     }
 }
@@ -130,8 +212,32 @@ impl fmt::Debug for SharedSpan {
     }
 }
 
+/// The number of this thread, which no other thread of the process ever has.
+#[inline]
+fn this_thread() -> u64 {
+    match THREAD.get() {
+        0 => number_thread(),
+        number => number,
+    }
+}
+
+#[cold]
+fn number_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: the number is only an identity.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    THREAD.set(number);
+    number
+}
+
+/// Cells that a thread keeps for its next spans.
+const POOLED: usize = 64;
+
 thread_local! {
     static EDITING: Cell<u32> = const { Cell::new(0) };
+    /// Zero until it is asked for.
+    static THREAD: Cell<u64> = const { Cell::new(0) };
+    static POOL: RefCell<Vec<Arc<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Marks this thread as one that edits a shared span (rule 2).

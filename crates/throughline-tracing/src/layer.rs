@@ -168,7 +168,7 @@ where
         let span = span.share();
         recent::remember(SpanKey::new(self.number, id), span.clone());
         // Nothing is replaced: a span is new once. What would be is dropped when the extensions are free again.
-        let replaced = registered.extensions_mut().replace(Recorded { span });
+        let replaced = registered.extensions_mut().replace(Recorded::new(span));
         drop(replaced);
     }
 
@@ -204,7 +204,7 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         let key = SpanKey::new(self.number, id);
-        if recent::with(key, SharedSpan::enter).is_none()
+        if !recent::enter(key)
             && let Some(span) = self.recorded(id, &ctx)
         {
             span.enter();
@@ -214,7 +214,7 @@ where
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         let key = SpanKey::new(self.number, id);
-        if recent::with(key, SharedSpan::exit).is_none()
+        if !recent::exit(key)
             && let Some(span) = self.recorded(id, &ctx)
         {
             span.exit();

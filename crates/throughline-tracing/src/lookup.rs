@@ -13,16 +13,27 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 /// What the layer keeps in a span of the registry.
 #[derive(Debug)]
 pub(crate) struct Recorded {
-    pub(crate) span: SharedSpan,
+    /// There until it is dropped.
+    span: Option<SharedSpan>,
+}
+
+impl Recorded {
+    pub(crate) const fn new(span: SharedSpan) -> Self {
+        Self { span: Some(span) }
+    }
 }
 
 impl Drop for Recorded {
     /// A layer that was taken out of its subscriber while the span was open hears of nothing any more. Then the span
     /// ends here, and at least on this thread it is not left entered.
     fn drop(&mut self) {
-        if !self.span.is_ended() {
-            self.span.exit();
-            self.span.end();
+        if let Some(span) = self.span.take() {
+            if !span.is_ended() {
+                span.exit();
+                span.end();
+            }
+            // The registry clears its span last, so as a rule nobody else has it any more.
+            span.recycle();
         }
     }
 }
@@ -32,7 +43,7 @@ impl Drop for Recorded {
 pub(crate) fn recorded<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<SharedSpan> {
     span.extensions()
         .get::<Recorded>()
-        .map(|recorded| recorded.span.clone())
+        .and_then(|recorded| recorded.span.clone())
 }
 
 /// The span that records this one, or the innermost around it that is recorded.

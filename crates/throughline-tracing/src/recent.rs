@@ -12,7 +12,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use throughline_core::SharedSpan;
+use throughline_core::{SharedSpan, SpanId};
 use tracing::Id;
 
 /// A span as a layer knows it.
@@ -43,24 +43,58 @@ pub(crate) fn layer_number() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Runs `f` on the span, if this thread knows it. `f` must not run code of the user.
+/// Makes the span current; `false` if this thread does not know it.
 #[inline]
-pub(crate) fn with<R>(key: SpanKey, f: impl FnOnce(&SharedSpan) -> R) -> Option<R> {
-    let known = RECENT.try_with(|recent| {
+pub(crate) fn enter(key: SpanKey) -> bool {
+    with(key, |entry| {
+        let span = entry.span.take()?;
+        span.enter_owned();
+        Some(())
+    })
+}
+
+/// Undoes the last [`enter`] of the span, or an enter of its own; `false` if this thread does not know it.
+#[inline]
+pub(crate) fn exit(key: SpanKey) -> bool {
+    with(key, |entry| {
+        match &entry.span {
+            Some(span) => span.exit(),
+            None => entry.span = Some(SharedSpan::exit_owned(entry.id)?),
+        }
+        Some(())
+    })
+}
+
+/// Runs `f` on the entry of the span. One that is found to be out of date is removed.
+#[inline]
+fn with(key: SpanKey, f: impl FnOnce(&mut Entry) -> Option<()>) -> bool {
+    let done = RECENT.try_with(|recent| {
         let slot = &recent[key.slot()];
         // Out of its slot, the entry is safe from whatever `f` leads to.
-        let entry = slot.take()?;
-        let result = entry.is(key).then(|| f(&entry.span));
-        slot.set(Some(entry));
-        result
+        let Some(mut entry) = slot.take() else {
+            return false;
+        };
+        if entry.key != key {
+            slot.set(Some(entry));
+            return false;
+        }
+        let done = !entry.has_ended() && f(&mut entry).is_some();
+        if done {
+            slot.set(Some(entry));
+        }
+        done
     });
-    known.ok().flatten()
+    done.unwrap_or_default()
 }
 
 /// Lets this thread know the span.
 #[inline]
 pub(crate) fn remember(key: SpanKey, span: SharedSpan) {
-    let entry = Entry { key, span };
+    let entry = Entry {
+        key,
+        id: span.context().span_context().span_id(),
+        span: Some(span),
+    };
     // What was there is dropped out here: it may be the last owner of its span, and end it.
     let replaced = RECENT.try_with(|recent| recent[key.slot()].replace(Some(entry)));
     drop(replaced);
@@ -72,8 +106,8 @@ pub(crate) fn forget(key: SpanKey) -> Option<SharedSpan> {
     let known = RECENT.try_with(|recent| {
         let slot = &recent[key.slot()];
         let entry = slot.take()?;
-        if entry.is(key) {
-            return Some(entry.span);
+        if entry.key == key {
+            return entry.span.filter(|span| !span.is_ended());
         }
         slot.set(Some(entry));
         None
@@ -83,12 +117,14 @@ pub(crate) fn forget(key: SpanKey) -> Option<SharedSpan> {
 
 struct Entry {
     key: SpanKey,
-    span: SharedSpan,
+    id: SpanId,
+    /// The span, unless it is current: then it is moved to the thread's stack, and comes back when it is left.
+    span: Option<SharedSpan>,
 }
 
 impl Entry {
-    fn is(&self, key: SpanKey) -> bool {
-        self.key == key && !self.span.is_ended()
+    fn has_ended(&self) -> bool {
+        self.span.as_ref().is_some_and(SharedSpan::is_ended)
     }
 }
 
