@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use throughline_core::Context;
-use throughline_testing::{Capture, TreeOptions};
+use throughline_testing::{Capture, TreeOptions, Value};
 use throughline_tracing::{LayerExt, TraceLayer, context_of};
 use tracing::field::Empty;
 use tracing::{Span, info, info_span};
@@ -322,4 +322,72 @@ impl fmt::Debug for Locking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0.lock().unwrap_or_else(PoisonError::into_inner), f)
     }
+}
+
+/// A span whose first stay is on the thread that made it and whose others are elsewhere knows all of them.
+#[test]
+fn stays_on_several_threads_add_up() {
+    let capture = Capture::start();
+    captured(&capture, || {
+        let span = info_span!("moves");
+        span.in_scope(|| ());
+        let elsewhere = {
+            let span = span.clone();
+            thread::spawn(move || {
+                span.in_scope(|| span.in_scope(|| ()));
+            })
+        };
+        elsewhere.join().expect("nothing panics");
+        span.in_scope(|| ());
+    });
+    let spans = capture.spans();
+    assert_eq!(spans.len(), 1);
+    let number = |key| match spans[0].attribute(key) {
+        Some(&Value::Int(number)) => number,
+        other => panic!("{key} is {other:?}"),
+    };
+    assert_eq!(number("poll_count"), 4);
+    assert!(number("longest_poll_ns") <= number("busy_ns"));
+}
+
+/// A cell that was kept for the next span is not reused while a context of the old span is entered elsewhere.
+#[test]
+fn a_span_that_is_entered_elsewhere_keeps_its_identity() {
+    let capture = Capture::start();
+    let (entered, wait): (Sender<()>, Receiver<()>) = channel();
+    let (go_on, until): (Sender<()>, Receiver<()>) = channel();
+    captured(&capture, || {
+        let outer = info_span!("outer");
+        let context = context_of(&outer);
+        let thread = {
+            let outer = outer.clone();
+            thread::spawn(move || {
+                let dropped = outer.clone();
+                let _inside = outer.enter();
+                drop(dropped);
+                entered.send(()).expect("the test waits");
+                until.recv().expect("the test goes on");
+                assert_eq!(Context::current(), context);
+                info_span!("late child").in_scope(|| ());
+            })
+        };
+        wait.recv().expect("the thread enters");
+        drop(outer);
+        for _ in 0..100 {
+            info_span!("other").in_scope(|| ());
+        }
+        go_on.send(()).expect("the thread waits");
+        thread.join().expect("nothing panics");
+    });
+    let spans = capture.spans();
+    let outer = spans
+        .iter()
+        .find(|span| span.name == "outer")
+        .expect("it ended");
+    let child = spans
+        .iter()
+        .find(|span| span.name == "late child")
+        .expect("it ended");
+    assert_eq!(child.parent, Some(outer.span_id));
+    assert_eq!(spans.len(), 102);
 }
