@@ -45,21 +45,26 @@ struct FirstStay {
 
 impl SharedSpan {
     pub(crate) fn new(context: Context, live: Option<Box<LiveSpan>>) -> Self {
-        let inner = Inner {
+        let kept = POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop());
+        if let Some(mut cell) = kept.ok().flatten()
+            && let Some(place) = Arc::get_mut(&mut cell)
+        {
+            // Field by field, since to replace the whole would drop it, and look for an open span in it. It has ended.
+            place.context = context;
+            *place.live.get_mut().unwrap_or_else(PoisonError::into_inner) = live;
+            place.live.clear_poison();
+            place.ended = AtomicBool::new(false);
+            place.maker = this_thread();
+            place.first = FirstStay::default();
+            return Self(cell);
+        }
+        Self(Arc::new(Inner {
             context,
             live: Mutex::new(live),
             ended: AtomicBool::new(false),
             maker: this_thread(),
             first: FirstStay::default(),
-        };
-        let kept = POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop());
-        if let Some(mut cell) = kept.ok().flatten()
-            && let Some(place) = Arc::get_mut(&mut cell)
-        {
-            *place = inner;
-            return Self(cell);
-        }
-        Self(Arc::new(inner))
+        }))
     }
 
     /// The context that makes others children of this span.
@@ -127,14 +132,12 @@ impl SharedSpan {
     /// Ends the span at the time of its last [`exit`](Self::exit), or now if it was never entered. Later calls do
     /// nothing.
     pub fn end(&self) {
-        let editing = Editing::begin();
-        let Some(mut live) = editing.lock(&self.0.live) else {
+        let Some(mut live) = lock(&self.0.live, is_editing()) else {
             // It is being edited, and ends when its last owner goes.
             return;
         };
         let taken = live.take();
         drop(live);
-        drop(editing);
         // Relaxed: it orders nothing; who has to know at once is told by whoever calls `end`.
         self.0.ended.store(true, Ordering::Relaxed);
         if let Some(live) = taken {
@@ -256,15 +259,28 @@ impl Editing {
         &self,
         live: &'a Mutex<Option<Box<LiveSpan>>>,
     ) -> Option<MutexGuard<'a, Option<Box<LiveSpan>>>> {
-        if !self.nested {
-            return Some(live.lock().unwrap_or_else(PoisonError::into_inner));
-        }
-        match live.try_lock() {
-            Ok(live) => Some(live),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        lock(live, self.nested)
     }
+}
+
+/// Locks an open span; `None` rather than to wait if this thread edits a span already.
+#[inline]
+fn lock(
+    live: &Mutex<Option<Box<LiveSpan>>>,
+    is_editing: bool,
+) -> Option<MutexGuard<'_, Option<Box<LiveSpan>>>> {
+    if !is_editing {
+        return Some(live.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    match live.try_lock() {
+        Ok(live) => Some(live),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+fn is_editing() -> bool {
+    EDITING.get() > 0
 }
 
 impl Drop for Editing {

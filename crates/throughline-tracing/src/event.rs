@@ -249,7 +249,7 @@ struct Encoder<'a, 'w, 'b> {
 impl Encoder<'_, '_, '_> {
     fn plain(&mut self, field: &Field, value: impl AttributeValue) {
         match self.site.role(field) {
-            Role::Attribute(key) => self.fields.attribute(&key, value),
+            Role::Attribute(key) => self.fields.attribute(key, value),
             Role::Error => self.fields.attribute(&ERROR, value),
             Role::Message => self.text(field),
             _ => {}
@@ -263,7 +263,7 @@ impl Encoder<'_, '_, '_> {
         }
         let text = self.texts.next();
         match role {
-            Role::Attribute(key) => self.fields.attribute(&key, text),
+            Role::Attribute(key) => self.fields.attribute(key, text),
             Role::Error if !self.error_is_told => self.fields.attribute(&ERROR, text),
             // It is the name otherwise.
             Role::Message if self.site.is_named => self.fields.attribute(&MESSAGE, text),
@@ -299,7 +299,7 @@ impl Visit for Encoder<'_, '_, '_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match self.site.role(field) {
-            Role::Attribute(key) => self.fields.attribute(&key, value),
+            Role::Attribute(key) => self.fields.attribute(key, value),
             _ => self.text(field),
         }
     }
@@ -314,7 +314,7 @@ impl Visit for Encoder<'_, '_, '_> {
         self.text(field);
         let key = match self.site.role(field) {
             Role::Ignored => return,
-            Role::Attribute(key) => key,
+            Role::Attribute(key) => key.name(),
             Role::Message => MESSAGE,
             _ => ERROR,
         };

@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 
-use throughline_core::{Parent, SharedSpan, Span};
+use throughline_core::{SharedSpan, Span};
 use tracing::dispatcher::WeakDispatch;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Subscriber};
@@ -144,18 +144,15 @@ where
         let Some(registered) = ctx.span(id) else {
             return;
         };
-        let parent = if attributes.is_contextual() {
-            Parent::Current
+        let mut span = if attributes.is_contextual() {
+            Span::start(&site.callsite)
         } else {
             // A parent that is given but not recorded is skipped. If none is left the span starts a trace: `tracing`
             // itself makes a span with a disabled parent a root.
             let given = attributes.parent().and_then(|_| registered.parent());
-            given
-                .and_then(|parent| lookup::nearest(&parent))
-                .map(|parent| parent.context())
-                .into()
+            let parent = given.and_then(|parent| lookup::nearest(&parent));
+            Span::start_with(&site.callsite, parent.map(|parent| parent.context()))
         };
-        let mut span = Span::start_with(&site.callsite, parent);
         if span.is_disabled() {
             return;
         }

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::fmt::Write as _;
 
-use throughline_core::{AttributeValue, LiveSpan, SharedSpan, SpanKind, Status};
+use throughline_core::{AsKey, AttributeValue, LiveSpan, SharedSpan, SpanKind, Status};
 use tracing::field::{Field, Visit};
 
 use crate::keys;
@@ -47,10 +47,10 @@ trait Target {
     fn edit(&mut self, edit: impl FnOnce(&mut LiveSpan));
 
     /// Records a value that runs no code of the user.
-    fn put(&mut self, key: &str, value: impl AttributeValue);
+    fn put(&mut self, key: &impl AsKey, value: impl AttributeValue);
 
     /// Records a value that does.
-    fn put_formatted(&mut self, key: &str, value: impl AttributeValue + fmt::Display);
+    fn put_formatted(&mut self, key: &impl AsKey, value: impl AttributeValue + fmt::Display);
 }
 
 impl Target for &mut LiveSpan {
@@ -60,14 +60,14 @@ impl Target for &mut LiveSpan {
     }
 
     #[inline]
-    fn put(&mut self, key: &str, value: impl AttributeValue) {
+    fn put(&mut self, key: &impl AsKey, value: impl AttributeValue) {
         // The macros of `tracing` give each field one value.
-        self.attribute(&key, value);
+        self.attribute(key, value);
     }
 
     #[inline]
-    fn put_formatted(&mut self, key: &str, value: impl AttributeValue + fmt::Display) {
-        self.attribute(&key, value);
+    fn put_formatted(&mut self, key: &impl AsKey, value: impl AttributeValue + fmt::Display) {
+        self.attribute(key, value);
     }
 }
 
@@ -76,11 +76,11 @@ impl Target for &SharedSpan {
         SharedSpan::edit(self, edit);
     }
 
-    fn put(&mut self, key: &str, value: impl AttributeValue) {
+    fn put(&mut self, key: &impl AsKey, value: impl AttributeValue) {
         SharedSpan::edit(self, |span| span.set_attribute(key, value));
     }
 
-    fn put_formatted(&mut self, key: &str, value: impl AttributeValue + fmt::Display) {
+    fn put_formatted(&mut self, key: &impl AsKey, value: impl AttributeValue + fmt::Display) {
         with_text(value, |text| self.put(key, text));
     }
 }
@@ -166,12 +166,12 @@ impl<T: Target> Visit for SpanFields<T> {
         let chain = chain(value);
         if !chain.is_empty() {
             self.target
-                .put(&format!("{key}{}", keys::CHAIN_SUFFIX), chain);
+                .put(&format!("{}{}", key.name(), keys::CHAIN_SUFFIX), chain);
         }
         // A span has one set of `exception.*` attributes: they describe the first error.
         if !std::mem::replace(&mut self.has_exception, true) {
-            let key = keys::EXCEPTION_MESSAGE.name();
-            self.target.put_formatted(key, ErrorText(value));
+            self.target
+                .put_formatted(&keys::EXCEPTION_MESSAGE, ErrorText(value));
         }
     }
 

@@ -2,6 +2,7 @@
 //! ([`AsKey`]). Does not know what stands around a key.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
@@ -30,6 +31,25 @@ impl Key {
     #[must_use]
     pub const fn encoded(&self) -> &'static [u8] {
         self.encoded
+    }
+
+    /// A key that is known at run time only, encoded once for as long as the process runs: what it
+    /// takes is never given back. For what is met as often as there are places in the program.
+    ///
+    /// ```
+    /// use throughline_wire::Key;
+    ///
+    /// let key = Key::leak("order.id");
+    /// assert_eq!((key.name(), key.encoded()), ("order.id", &b"\x0A\x08order.id"[..]));
+    /// ```
+    #[must_use]
+    pub fn leak(name: &'static str) -> &'static Self {
+        let mut encoded = Buffer::new();
+        KeyRef::Name(name).put(&mut encoded);
+        Box::leak(Box::new(Self {
+            name,
+            encoded: encoded.into_vec().leak(),
+        }))
     }
 
     /// For the expansion of [`key!`](crate::key!) only: nothing else makes `encoded` fit `name`.
