@@ -347,7 +347,23 @@ pub(super) fn percent_decode(text: &str) -> Box<str> {
             }
         }
     }
-    String::from_utf8_lossy(&decoded).into()
+    match String::from_utf8(decoded) {
+        Ok(decoded) => decoded.into(),
+        Err(error) => replace_broken(error.as_bytes(), text.len()).into(),
+    }
+}
+
+/// Puts U+FFFD in the place of what is not UTF-8. It takes as many bytes as an escape, so that the result is no longer
+/// than the text that was decoded.
+fn replace_broken(bytes: &[u8], most: usize) -> String {
+    let mut text = String::with_capacity(most);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
 }
 
 const MOST_MEMBERS: usize = 64;
