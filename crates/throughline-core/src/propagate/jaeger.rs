@@ -84,8 +84,9 @@ fn extract_baggage(context: Context, carrier: &dyn Extract) -> Context {
     };
     carrier.get_all(JAEGER_BAGGAGE, &mut |header| {
         for member in header.split(|byte| *byte == b',') {
-            let (name, value) = split_once(member, b'=').unwrap_or((member, &[]));
-            received.add(trim(name), trim(value))?;
+            if let Some((name, value)) = split_once(member, b'=') {
+                received.add(trim(name), trim(value))?;
+            }
         }
         ControlFlow::Continue(())
     });
