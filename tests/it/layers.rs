@@ -9,6 +9,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-wire", 0),
     ("throughline-ring", 0),
     ("throughline-core", 1),
+    ("throughline-http", 2),
     ("throughline-macros", 2),
     ("throughline-testing", 2),
     ("throughline-tokio", 2),

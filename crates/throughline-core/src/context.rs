@@ -1,9 +1,11 @@
 //! The context: what children inherit, and what crosses tasks, threads and queues.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::id::{SpanId, TraceFlags, TraceId};
 use crate::local::{self, Token};
+use crate::propagate::{Baggage, Decision, Extras, TraceState};
 use crate::span_context::SpanContext;
 
 /// The identity of a span together with the recorder its trace goes to: cheap to copy, to send and to store.
@@ -24,23 +26,35 @@ use crate::span_context::SpanContext;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    // The fields of a `SpanContext`, laid out so that a context fills 32 bytes.
+    // The fields of a `SpanContext`, laid out so that they and the recorder fill 32 bytes.
     trace_id: TraceId,
     span_id: SpanId,
     recorder: u32,
     flags: TraceFlags,
     remote: bool,
+    /// What most traces do not have; never there without content, so that contexts compare by what they mean.
+    extras: Option<Arc<Extras>>,
 }
 
 impl Context {
     #[inline]
     pub(crate) const fn new(span: SpanContext, recorder: u32) -> Self {
+        Self::with_extras(span, recorder, None)
+    }
+
+    #[inline]
+    pub(crate) const fn with_extras(
+        span: SpanContext,
+        recorder: u32,
+        extras: Option<Arc<Extras>>,
+    ) -> Self {
         Self {
             trace_id: span.trace_id(),
             span_id: span.span_id(),
             recorder,
             flags: span.trace_flags(),
             remote: span.is_remote(),
+            extras,
         }
     }
 
@@ -72,6 +86,126 @@ impl Context {
         self.recorder
     }
 
+    /// This context in that recorder.
+    #[inline]
+    pub(crate) fn in_recorder(mut self, recorder: u32) -> Self {
+        self.recorder = recorder;
+        self
+    }
+
+    /// The vendors' data that travels with the trace; empty unless some came with a request or was set.
+    ///
+    /// ```
+    /// use throughline_core::{Context, SpanContext, propagate::TraceState};
+    ///
+    /// let parent = SpanContext::parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")?;
+    /// let context = Context::from(parent).with_tracestate(TraceState::parse(["vendor=x"]).unwrap());
+    /// assert_eq!(context.tracestate().get("vendor"), Some("x"));
+    /// # Ok::<(), throughline_core::TraceparentError>(())
+    /// ```
+    pub fn tracestate(&self) -> &TraceState {
+        self.extras
+            .as_deref()
+            .map_or(&NO_TRACESTATE, |extras| &extras.tracestate)
+    }
+
+    /// This context with that `tracestate`, which its spans export and their children inherit.
+    ///
+    /// A tracestate belongs to a trace: a context without a [valid](SpanContext::is_valid) span keeps none.
+    #[must_use]
+    pub fn with_tracestate(self, tracestate: TraceState) -> Self {
+        if !self.span_context().is_valid() || *self.tracestate() == tracestate {
+            return self;
+        }
+        self.edit_extras(|extras| extras.tracestate = tracestate)
+    }
+
+    /// What the application sends along with its requests; empty unless some came with a request or was set.
+    ///
+    /// ```
+    /// use throughline_core::{Context, propagate::Baggage};
+    ///
+    /// let mut baggage = Baggage::new();
+    /// baggage.insert("tenant", "blue")?;
+    /// let _here = Context::current().with_baggage(baggage).attach();
+    /// assert_eq!(Context::current().baggage().get("tenant"), Some("blue"));
+    /// # Ok::<(), throughline_core::propagate::BaggageError>(())
+    /// ```
+    pub fn baggage(&self) -> &Baggage {
+        self.extras
+            .as_deref()
+            .map_or(&NO_BAGGAGE, |extras| &extras.baggage)
+    }
+
+    /// This context with that baggage, which everything under it inherits. An empty one clears it.
+    #[must_use]
+    pub fn with_baggage(self, baggage: Baggage) -> Self {
+        if *self.baggage() == baggage {
+            return self;
+        }
+        self.edit_extras(|extras| extras.baggage = baggage)
+    }
+
+    /// What most contexts do not have.
+    #[inline]
+    pub(crate) const fn extras(&self) -> Option<&Arc<Extras>> {
+        self.extras.as_ref()
+    }
+
+    pub(crate) fn edit_extras(mut self, edit: impl FnOnce(&mut Extras)) -> Self {
+        let mut extras = self.extras.take().unwrap_or_default();
+        edit(Arc::make_mut(&mut extras));
+        self.extras = (*extras != Extras::default()).then_some(extras);
+        self
+    }
+
+    /// Gives up what a pooled span would keep alive.
+    #[inline]
+    pub(crate) fn forget_extras(&mut self) {
+        if self.extras.is_some() {
+            self.extras = None;
+        }
+    }
+
+    /// Whether the span's caller left it to us whether the trace is recorded, and nobody has decided since.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.remote && self.decision() == Decision::Deferred
+    }
+
+    pub(crate) fn decision(&self) -> Decision {
+        let extras = self.extras.as_deref();
+        extras.map_or(Decision::InFlags, |extras| extras.decision)
+    }
+
+    pub(crate) fn is_debug(&self) -> bool {
+        self.extras.as_deref().is_some_and(|extras| extras.debug)
+    }
+
+    /// This context with what a header said. What belongs to the trace stays if it is the same trace.
+    pub(crate) fn received(self, span: SpanContext, decision: Decision, debug: bool) -> Self {
+        let context = self.with_remote(span);
+        if context.decision() == decision && (context.is_debug() || !debug) {
+            return context;
+        }
+        context.edit_extras(|extras| {
+            extras.decision = decision;
+            extras.debug |= debug;
+        })
+    }
+
+    fn with_remote(mut self, span: SpanContext) -> Self {
+        let mut flags = span.trace_flags();
+        if self.trace_id == span.trace_id() {
+            flags = TraceFlags::from_u8(
+                flags.to_u8() | self.flags.to_u8() & TraceFlags::RANDOM.to_u8(),
+            );
+        } else if let Some(extras) = self.extras.take() {
+            self.extras = extras.baggage_only();
+        }
+        let span = SpanContext::new(span.trace_id(), span.span_id(), flags, true);
+        Self::with_extras(span, self.recorder, self.extras)
+    }
+
     /// Makes this the current context of the thread until the guard is dropped.
     #[inline]
     pub fn attach(&self) -> ContextGuard {
@@ -81,6 +215,9 @@ impl Context {
         }
     }
 }
+
+static NO_TRACESTATE: TraceState = TraceState::new();
+static NO_BAGGAGE: Baggage = Baggage::new();
 
 impl From<SpanContext> for Context {
     /// A context received from elsewhere; its trace goes to the recorder that is current where it is used.

@@ -229,11 +229,30 @@ impl fmt::Debug for TraceFlags {
     }
 }
 
+/// How the ids of new traces are made.
+///
+/// ```
+/// use throughline_core::{IdGenerator, RecorderConfig};
+///
+/// let mut config = RecorderConfig::default();
+/// config.id_generator = IdGenerator::XRay;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdGenerator {
+    /// All bits are random, and [`TraceFlags::RANDOM`] says so.
+    #[default]
+    Random,
+    /// The first 32 bits are the time in unix seconds, which AWS X-Ray demanded of every trace id. The random flag is
+    /// not set.
+    XRay,
+}
+
 /// The generator of one thread. Its 256-bit state keeps the full 128 bits of a trace id independent.
 #[derive(Debug)]
-pub(crate) struct IdGenerator(Xoshiro256PlusPlus);
+pub(crate) struct Ids(Xoshiro256PlusPlus);
 
-impl IdGenerator {
+impl Ids {
     /// A generator seeded by the operating system.
     ///
     /// Where the system refuses to give random bytes (a seccomp filter, an early boot), the seed comes from the
@@ -267,6 +286,30 @@ impl IdGenerator {
         }
     }
 
+    /// The id and the flags of a new trace.
+    #[inline]
+    pub(crate) fn start_trace(&mut self, generator: IdGenerator) -> (TraceId, TraceFlags) {
+        match generator {
+            IdGenerator::Random => (self.trace_id(), TraceFlags::RANDOM),
+            IdGenerator::XRay => (self.x_ray_trace_id(), TraceFlags::NONE),
+        }
+    }
+
+    #[cold]
+    fn x_ray_trace_id(&mut self) -> TraceId {
+        #[expect(clippy::disallowed_methods, reason = "X-Ray puts the date into the id")]
+        let now = std::time::SystemTime::now();
+        // A clock that is set before 1970 makes ids of that year's first second.
+        let seconds = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let random = self.trace_id();
+        TraceId {
+            high: seconds << 32 | random.high & u64::from(u32::MAX),
+            low: random.low.max(1),
+        }
+    }
+
     /// A new, valid span id.
     #[inline]
     pub(crate) fn span_id(&mut self) -> SpanId {
@@ -286,7 +329,7 @@ mod tests {
 
     #[test]
     fn text_forms_round_trip() {
-        let mut ids = IdGenerator::seeded();
+        let mut ids = Ids::seeded();
         for _ in 0..1000 {
             let (trace, span) = (ids.trace_id(), ids.span_id());
             assert_eq!(trace.to_string().parse(), Ok(trace));
@@ -315,7 +358,7 @@ mod tests {
     fn generators_do_not_repeat_each_other() {
         let mut seen = HashSet::new();
         for _ in 0..64 {
-            let mut ids = IdGenerator::seeded();
+            let mut ids = Ids::seeded();
             for _ in 0..100 {
                 assert!(seen.insert(ids.trace_id().to_bytes()));
             }

@@ -237,6 +237,15 @@ impl LiveSpan {
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
+        if self.context.extras().is_some() {
+            self.put_tracestate();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_tracestate(&mut self) {
+        wire::put_tracestate(&mut self.body, self.context.tracestate().as_str());
     }
 
     /// A box is used for one recorder after another; as a rule for the same.
@@ -383,6 +392,7 @@ impl LiveSpan {
     #[inline]
     pub(crate) fn recycle(&mut self) {
         self.body.clear();
+        self.context.forget_extras();
         if self.body.capacity() > KEPT_CAPACITY {
             self.body = Buffer::new();
         }

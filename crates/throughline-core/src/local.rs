@@ -16,9 +16,10 @@ use throughline_ring::Writer;
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
-use crate::id::{IdGenerator, SpanId, TraceFlags};
+use crate::id::{Ids, SpanId};
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
+use crate::propagate::Extras;
 use crate::recorder::{self, RecorderState};
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
@@ -35,7 +36,7 @@ pub(crate) struct Local {
         reason = "the boxes are what is kept: spans move them in and out"
     )]
     pool: Vec<Box<LiveSpan>>,
-    ids: Option<IdGenerator>,
+    ids: Option<Ids>,
     /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
     seeded_in: u32,
     suppressed: u32,
@@ -151,7 +152,7 @@ pub(crate) fn attach(context: &Context) -> Option<Token> {
         if context.recorder() == 0 {
             // A context from elsewhere goes on in the recorder it arrives in.
             let here = local.top().map_or(0, Context::recorder);
-            context = Context::new(context.span_context(), here);
+            context = context.in_recorder(here);
         }
         local.push(None, Entry::Context(context))
     })
@@ -380,27 +381,39 @@ impl Local {
     ) -> Started {
         let here = self.top();
         let inherited = here.map_or(0, Context::recorder);
-        let (parent, number) = match parent {
+        let (parent, number, extras) = match parent {
             Parent::Current => (
                 here.map_or(SpanContext::INVALID, Context::span_context),
                 inherited,
+                here.and_then(Context::extras).cloned(),
             ),
-            Parent::Root => (SpanContext::INVALID, inherited),
-            Parent::Context(context) if context.recorder() == 0 => {
-                (context.span_context(), inherited)
+            Parent::Root => {
+                let extras = here.and_then(Context::extras);
+                let extras = extras.and_then(|extras| extras.baggage_only());
+                (SpanContext::INVALID, inherited, extras)
             }
-            Parent::Context(context) => (context.span_context(), context.recorder()),
+            Parent::Context(context) => {
+                let number = match context.recorder() {
+                    0 => inherited,
+                    number => number,
+                };
+                (context.span_context(), number, context.extras().cloned())
+            }
         };
-        self.start_under::<ENTER>(callsite, parent, number)
+        self.start_under::<ENTER>(callsite, parent, number, extras)
     }
 
     #[inline(always)]
     fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
-        let (parent, number) = match self.top() {
-            Some(context) => (context.span_context(), context.recorder()),
-            None => (SpanContext::INVALID, 0),
+        let (parent, number, extras) = match self.top() {
+            Some(context) => (
+                context.span_context(),
+                context.recorder(),
+                context.extras().cloned(),
+            ),
+            None => (SpanContext::INVALID, 0, None),
         };
-        self.start_under::<ENTER>(callsite, parent, number)
+        self.start_under::<ENTER>(callsite, parent, number, extras)
     }
 
     /// Starts a span; one that is not sampled is entered at once if `ENTER`.
@@ -410,6 +423,7 @@ impl Local {
         callsite: &'static Callsite,
         parent: SpanContext,
         number: u32,
+        extras: Option<Arc<Extras>>,
     ) -> Started {
         if self.suppressed > 0 {
             return Started::Nothing;
@@ -428,18 +442,24 @@ impl Local {
             Some(ids) => ids,
             ids => seed(ids),
         };
-        let (trace_id, flags) = if parent.is_valid() {
-            (parent.trace_id(), parent.trace_flags())
-        } else {
-            (ids.trace_id(), TraceFlags::RANDOM)
-        };
-        let span_id = ids.span_id();
         let lane = match find_lane(&mut self.lanes, number) {
             Some(lane) if !lane.recorder.is_closed() => lane,
             _ => return Started::Nothing,
         };
         let config = &lane.recorder.config;
-        let sampled = config.sampler.samples(&parent, trace_id);
+        let (trace_id, flags) = if parent.is_valid() {
+            (parent.trace_id(), parent.trace_flags())
+        } else {
+            ids.start_trace(config.id_generator)
+        };
+        let span_id = ids.span_id();
+        let sampled = match &extras {
+            None => config.sampler.samples(&parent, trace_id),
+            Some(extras) => {
+                let decides = extras.decides(parent, trace_id, span_id);
+                config.sampler.samples(&decides, trace_id)
+            }
+        };
         lane.writer.tally(
             if sampled {
                 recorder::STARTED
@@ -449,7 +469,7 @@ impl Local {
             1,
         );
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
-        let context = Context::new(context, number);
+        let context = Context::with_extras(context, number, extras);
         if ENTER && !sampled {
             return Started::Entered(self.push(None, Entry::Context(context)));
         }
@@ -554,8 +574,8 @@ fn new_live_span() -> Box<LiveSpan> {
 
 #[cold]
 #[inline(never)]
-fn seed(ids: &mut Option<IdGenerator>) -> &mut IdGenerator {
-    ids.insert(IdGenerator::seeded())
+fn seed(ids: &mut Option<Ids>) -> &mut Ids {
+    ids.insert(Ids::seeded())
 }
 
 /// Boxes that a thread keeps for its next spans.

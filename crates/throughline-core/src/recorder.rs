@@ -14,6 +14,7 @@ use throughline_ring::{Hub, HubConfig};
 use crate::callsite::{self, Callsite};
 use crate::clock;
 use crate::context::Context;
+use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::record::Record;
 use crate::sampler::Sampler;
@@ -34,6 +35,8 @@ pub struct RecorderConfig {
     /// Whether spans that were polled more than once carry poll count, busy and idle time and the longest poll, at
     /// two clock reads per poll. Default: on.
     pub poll_statistics: bool,
+    /// How the ids of traces that start here are made. Default: all bits random.
+    pub id_generator: IdGenerator,
 }
 
 impl Default for RecorderConfig {
@@ -44,6 +47,7 @@ impl Default for RecorderConfig {
             max_bytes: 64 << 20,
             chunk_bytes: 32 << 10,
             poll_statistics: true,
+            id_generator: IdGenerator::Random,
         }
     }
 }

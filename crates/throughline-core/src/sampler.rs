@@ -115,10 +115,10 @@ fn randomness(trace_id: TraceId) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{IdGenerator, SpanId, TraceFlags};
+    use crate::id::{Ids, SpanId, TraceFlags};
 
     fn share(ratio: f64) -> f64 {
-        let mut ids = IdGenerator::seeded();
+        let mut ids = Ids::seeded();
         let sampler = Sampler::trace_id_ratio(ratio);
         let kept = (0..100_000)
             .filter(|_| sampler.samples(&SpanContext::INVALID, ids.trace_id()))
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_lower_ratio_keeps_a_subset() {
-        let mut ids = IdGenerator::seeded();
+        let mut ids = Ids::seeded();
         let (low, high) = (Sampler::trace_id_ratio(0.1), Sampler::trace_id_ratio(0.5));
         for id in std::iter::repeat_with(|| ids.trace_id()).take(10_000) {
             assert!(
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_parent_decides_where_it_may() {
-        let mut ids = IdGenerator::seeded();
+        let mut ids = Ids::seeded();
         let id = ids.trace_id();
         for (flags, expected) in [(TraceFlags::SAMPLED, true), (TraceFlags::NONE, false)] {
             let parent = SpanContext::new(id, SpanId::from_bytes([1; 8]), flags, true);

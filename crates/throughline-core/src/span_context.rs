@@ -104,7 +104,8 @@ impl SpanContext {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<SpanContext> {
+/// Reads a header value that no space surrounds.
+pub(crate) fn parse(bytes: &[u8]) -> Option<SpanContext> {
     let (fields, rest) = bytes.split_at_checked(TRACEPARENT_LEN)?;
     if fields[2] != b'-' || fields[35] != b'-' || fields[52] != b'-' {
         return None;

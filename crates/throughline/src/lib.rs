@@ -52,6 +52,7 @@
 //! | `export` | yes | the pipeline: batching and OTLP export on a thread of its own |
 //! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
+//! | `http` | no | trace contexts in the headers of the `http` crate |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -72,6 +73,8 @@ pub use throughline_core::{Context, FutureExt, Span, current};
 pub use throughline_export as export;
 #[cfg(feature = "export")]
 pub use throughline_export::Pipeline;
+#[cfg(feature = "http")]
+pub use throughline_http as http;
 pub use throughline_macros::{main, skip, span, test, traced};
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
