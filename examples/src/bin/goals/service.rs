@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use throughline::core::{SpanContext, Status};
+use throughline::core::{Status, propagate};
+use throughline::http::HeaderExtractor;
 use throughline::task::JoinSet;
-use throughline::traced;
+use throughline::{Context, traced};
 
 use crate::actor::{Added, GoalBook, Unavailable};
 
@@ -74,9 +75,8 @@ fn record_status(status: StatusCode) {
 }
 
 /// Where the caller's trace stands, if it says so.
-fn caller(headers: &HeaderMap) -> Option<SpanContext> {
-    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
-    SpanContext::parse_traceparent(text).ok()
+fn caller(headers: &HeaderMap) -> Context {
+    propagate::extract(&HeaderExtractor(headers))
 }
 
 const TRACEPARENT: &str = "traceparent";
