@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use throughline_core::propagate::{self, Propagator};
 use throughline_core::{Recorder, RecorderConfig, Sampler, SpanLimits};
 
 use crate::batch::Batcher;
@@ -123,6 +124,14 @@ impl PipelineBuilder {
     /// the console.
     pub fn schedule_delay(mut self, delay: Duration) -> Self {
         self.explicit.schedule_delay = Some(delay);
+        self
+    }
+
+    /// In which headers contexts travel, for the whole process: what
+    /// [`propagate::extract`] and [`propagate::inject`] use once
+    /// [`start_global`](Self::start_global) has succeeded. Default: `tracecontext,baggage`.
+    pub fn propagator(mut self, propagator: Propagator) -> Self {
+        self.explicit.propagator = Some(propagator);
         self
     }
 
@@ -283,7 +292,18 @@ impl PipelineBuilder {
         if Recorder::global().is_some_and(|recorder| !recorder.is_closed()) {
             return Err(StartError::installed());
         }
+        let propagator = self
+            .explicit
+            .propagator
+            .clone()
+            .or_else(|| self.environment.propagator.clone());
         let pipeline = self.start()?;
+        // Also where nothing is recorded: contexts travel on.
+        if let Some(Err(other)) = propagator.map(propagate::set_global)
+            && other != *propagate::global()
+        {
+            say::warn("the propagator of the process was set before; it stays");
+        }
         match pipeline.recorder().map(Recorder::install_global) {
             None | Some(Ok(())) => Ok(pipeline),
             // Somebody else was faster; the pipeline is dropped, and empty.

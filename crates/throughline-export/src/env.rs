@@ -142,6 +142,11 @@ impl<'a> Env<'a> {
     }
 
     /// Adds the warning about a value that may be secret, so is not repeated.
+    /// Notes a warning that somebody else worded.
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     pub(crate) fn bad_secret(&mut self, name: &str, what: &str, remedy: &str) {
         self.warnings.push(format!("{name}: {what}; {remedy}"));
     }

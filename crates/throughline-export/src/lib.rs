@@ -47,6 +47,7 @@
 //! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | none |
 //! | `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `none`) | `otlp` |
+//! | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `sentry`, `none`) | `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318` |
 //! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | `v1/traces` under the one above |

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use throughline_core::propagate::Propagator;
 use throughline_core::{Sampler, SpanLimits};
 
 use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) headers: Headers,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) propagator: Option<Propagator>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) limits: Option<SpanLimits>,
     pub(crate) schedule_delay: Option<Duration>,
@@ -85,6 +87,7 @@ impl Settings {
             timeout: env
                 .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
                 .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            propagator: propagator(env),
             sampler: sampler(env),
             limits: limits(env),
             schedule_delay: env.millis("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY),
@@ -110,6 +113,7 @@ impl Settings {
             endpoint: self.endpoint.or(weaker.endpoint),
             headers,
             timeout: self.timeout.or(weaker.timeout),
+            propagator: self.propagator.or(weaker.propagator),
             sampler: self.sampler.or(weaker.sampler),
             limits: self.limits.or(weaker.limits),
             schedule_delay: self.schedule_delay.or(weaker.schedule_delay),
@@ -125,6 +129,15 @@ impl Settings {
 /// The largest count that a variable may give: what the specification asks every
 /// implementation to take at least.
 const MAX_COUNT: u64 = i32::MAX as u64;
+
+fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
+    let value = env.text("OTEL_PROPAGATORS")?;
+    let (propagator, warning) = Propagator::from_env_value(&value);
+    if let Some(warning) = warning {
+        env.warn(warning);
+    }
+    Some(propagator)
+}
 
 fn endpoint(env: &mut Env<'_>) -> Option<Endpoint> {
     type Parse = fn(&str) -> Result<Endpoint, EndpointError>;

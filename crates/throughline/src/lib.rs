@@ -68,7 +68,7 @@ pub mod __private;
 #[cfg(feature = "export")]
 pub use init::init;
 pub use throughline_core as core;
-pub use throughline_core::{Context, FutureExt, Span, current};
+pub use throughline_core::{Context, FutureExt, Span, current, propagate};
 #[cfg(feature = "export")]
 pub use throughline_export as export;
 #[cfg(feature = "export")]

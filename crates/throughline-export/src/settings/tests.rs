@@ -1,5 +1,7 @@
 //! The table of variables: each one valid, empty, invalid and out of range.
 
+use throughline_core::propagate::Format;
+
 use super::*;
 
 fn read(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
@@ -161,6 +163,19 @@ const TABLE: &[Row] = &[
         "parentbased_always_on",
     ),
     unset("OTEL_TRACES_SAMPLER"),
+    good("OTEL_PROPAGATORS", "b3,tracecontext", |s| {
+        s.propagator = Some(Propagator::new([Format::B3, Format::TraceContext]));
+    }),
+    good("OTEL_PROPAGATORS", "none", |s| {
+        s.propagator = Some(Propagator::none());
+    }),
+    (
+        "OTEL_PROPAGATORS",
+        "b3,ottrace",
+        Some(|s| s.propagator = Some(Propagator::new([Format::B3]))),
+        Some("using `b3`"),
+    ),
+    unset("OTEL_PROPAGATORS"),
     good("OTEL_BSP_SCHEDULE_DELAY", "100", |s| {
         s.schedule_delay = millis(100);
     }),

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use throughline::core::{Status, propagate};
+use throughline::core::Status;
 use throughline::http::HeaderExtractor;
 use throughline::task::JoinSet;
-use throughline::{Context, traced};
+use throughline::{Context, propagate, traced};
 
 use crate::actor::{Added, GoalBook, Unavailable};
 

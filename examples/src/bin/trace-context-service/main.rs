@@ -35,9 +35,8 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::Value;
 use throughline::core::Status;
-use throughline::core::propagate;
 use throughline::http::{HeaderExtractor, HeaderInjector};
-use throughline::{Context, current, traced};
+use throughline::{Context, current, propagate, traced};
 use tokio::net::TcpListener;
 
 type Failure = Box<dyn Error + Send + Sync>;
