@@ -220,10 +220,6 @@ fn every_format_joins_two_processes() {
         });
         let incoming = propagator.incoming(&HeaderExtractor(&headers), Trust::Trusted);
         span!(parent: incoming.parent, links: incoming.link, "server").in_scope(|| ());
-        assert_eq!(
-            capture.tree(),
-            "client\n└─ server",
-            "{format:?}"
-        );
+        assert_eq!(capture.tree(), "client\n└─ server", "{format:?}");
     }
 }
