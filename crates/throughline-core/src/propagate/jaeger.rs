@@ -132,8 +132,10 @@ impl Received {
         self.members -= 1;
         self.bytes -= size;
         if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) {
-            // A name that is no token, or a value that grows when it is decoded and written again, is left out.
-            let _ = self.baggage.insert(name, &percent_decode(value));
+            // Names travel in names of headers, where case means nothing. One that is no token, or a value that grows
+            // when it is decoded and written again, is left out.
+            let name = name.to_ascii_lowercase();
+            let _ = self.baggage.insert(&name, &percent_decode(value));
         }
         ControlFlow::Continue(())
     }

@@ -83,6 +83,12 @@ fn baggage_is_in_names_and_in_a_list() {
 }
 
 #[test]
+fn names_of_baggage_have_no_case() {
+    let headers = [("uberctx-Tenant", "1"), ("jaeger-baggage", "TENANT=2,tenant=3")];
+    assert_eq!(passed_on(Format::Jaeger, &headers), "uberctx-tenant: 1");
+}
+
+#[test]
 fn baggage_has_limits() {
     let many: Vec<_> = (0..100)
         .map(|n| (format!("uberctx-k{n}"), "v".to_owned()))

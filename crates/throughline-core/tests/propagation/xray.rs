@@ -60,7 +60,6 @@ fn what_is_not_x_ray_is_refused() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the id has the date in it")]
 fn the_generator_puts_the_date_into_the_id() {
     static PLACE: Callsite = Callsite::new(CallsiteSpec {
         name: "place",

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Fuzzes one format for some seconds: tests/fuzz/run.sh tracecontext 600
+# libFuzzer guides it by coverage; the stable compiler is enough, since no sanitizer is used.
+set -eu
+cd "$(dirname "$0")"
+format=$1
+seconds=$2
+RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Ccodegen-units=1" \
+    cargo build --release --quiet --target "$(rustc -vV | sed -n 's/^host: //p')"
+mkdir -p "corpus/$format" artifacts
+THROUGHLINE_FORMAT=$format exec target/*/release/propagate "corpus/$format" seeds \
+    -max_total_time="$seconds" -max_len=20000 -artifact_prefix="artifacts/$format-" -print_final_stats=1
