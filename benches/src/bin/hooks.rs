@@ -1,9 +1,9 @@
 //! What automatic mode costs: nanoseconds per poll of a task, on a bare Tokio runtime and on one of
 //! `throughline::runtime::Builder`.
 //!
-//! `RUSTFLAGS="--cfg tokio_unstable" cargo run --release -p throughline-benches --bin hooks` prints a table; without the
-//! flag there are no hooks, and the columns are alike. The rounds of the columns alternate, so that the machine's moods
-//! meet all of them.
+//! `RUSTFLAGS="--cfg tokio_unstable" cargo run --release -p throughline-benches --bin hooks` prints a table of CPU
+//! time; without the flag there are no hooks, and the columns are alike. The rounds of the columns alternate, so that the
+//! machine's moods meet all of them.
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 #![forbid(unsafe_code)]
 
@@ -11,8 +11,8 @@ use std::future::poll_fn;
 use std::hint::black_box;
 use std::io;
 use std::task::Poll;
-use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
 use throughline::core::{Recorder, RecorderConfig};
 use throughline::{Context, span};
 use tokio::runtime::Runtime;
@@ -40,18 +40,20 @@ fn main() -> io::Result<()> {
         root.context()
     };
     let automatic = if cfg!(tokio_unstable) { "on" } else { "off" };
-    println!("automatic mode {automatic}; ns per poll, median of {ROUNDS} rounds of {POLLS} polls");
+    println!(
+        "automatic mode {automatic}; CPU ns per poll, median of {ROUNDS} rounds of {POLLS} polls"
+    );
     println!(
         "                                       bare   without      with  with age   spawn+: without  with"
     );
     for threads in [0, 2] {
-        let runtimes = COLUMNS.map(|column| runtime(column, threads));
+        let runtimes = COLUMNS.into_iter().map(|column| runtime(column, threads));
+        let runtimes = runtimes.collect::<io::Result<Vec<Runtime>>>()?;
         for tasks in [1, 16, 1_000] {
             let mut samples = COLUMNS.map(|_| Vec::new());
             let mut spawns = COLUMNS.map(|_| Vec::new());
             for _ in 0..ROUNDS {
-                for (at, column) in COLUMNS.into_iter().enumerate() {
-                    let runtime = runtimes[at].as_ref().map_err(io::Error::other)?;
+                for (at, (column, runtime)) in COLUMNS.into_iter().zip(&runtimes).enumerate() {
                     let context = match column {
                         Column::Bare | Column::Without => Context::default(),
                         Column::With | Column::WithAge => context.clone(),
@@ -79,7 +81,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn runtime(column: Column, threads: usize) -> Result<Runtime, String> {
+fn runtime(column: Column, threads: usize) -> io::Result<Runtime> {
     let mut tokio = if threads == 0 {
         tokio::runtime::Builder::new_current_thread()
     } else {
@@ -88,22 +90,20 @@ fn runtime(column: Column, threads: usize) -> Result<Runtime, String> {
     if threads > 0 {
         tokio.worker_threads(threads);
     }
-    let built = if column == Column::Bare {
-        tokio.build()
-    } else {
-        let mut builder = throughline::runtime::Builder::from(tokio);
-        if column != Column::WithAge {
-            builder.max_trace_age(None);
-        }
-        builder.build()
-    };
-    built.map_err(|error| error.to_string())
+    if column == Column::Bare {
+        return tokio.build();
+    }
+    let mut builder = throughline::runtime::Builder::from(tokio);
+    if column != Column::WithAge {
+        builder.max_trace_age(None);
+    }
+    builder.build()
 }
 
-/// Nanoseconds for each of `polls` polls of `tasks` tasks; for each task if there are no polls but the last.
+/// CPU nanoseconds for each of `polls` polls of `tasks` tasks; for each task if there are no polls but the last.
 fn round(runtime: &Runtime, context: &Context, tasks: usize, polls: usize) -> f64 {
     runtime.block_on(async {
-        let started = Instant::now();
+        let started = process_cpu();
         let handles: Vec<_> = {
             let _here = (*context != Context::default()).then(|| context.attach());
             (0..tasks).map(|_| tokio::spawn(yields(polls))).collect()
@@ -112,9 +112,15 @@ fn round(runtime: &Runtime, context: &Context, tasks: usize, polls: usize) -> f6
             // A task that panicked would be seen in the output of the panic hook.
             let _ = handle.await;
         }
-        let nanos = started.elapsed().as_nanos() as f64;
+        let nanos = process_cpu() - started;
         nanos / (tasks * polls.max(1)) as f64
     })
+}
+
+/// CPU time of all threads of this process in nanoseconds: what other processes take does not count.
+fn process_cpu() -> f64 {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
 
 /// Pending `polls` times.

@@ -27,6 +27,8 @@ use super::exclusions::Exclusions;
 pub(crate) struct Tasks {
     shards: Box<[Shard]>,
     exclusions: Exclusions,
+    /// Tells runtimes apart: what one of them excludes, another may not.
+    number: usize,
     /// How old a task may get before it starts new traces, in ticks of the clock.
     max_age: Option<u64>,
 }
@@ -47,6 +49,7 @@ struct Shard {
 /// One thread: the tasks it saw last, and the polls it is in, which nest where one blocks on another runtime.
 struct Local {
     seen: [Seen; SEEN],
+    places: [Place; PLACES],
     polls: Vec<Option<ContextGuard>>,
 }
 
@@ -63,22 +66,42 @@ impl Seen {
     };
 }
 
+/// A place that spawns tasks and whether a runtime leaves them out. The number zero is no runtime.
+#[derive(Clone, Copy)]
+struct Place {
+    runtime: usize,
+    address: usize,
+    excluded: bool,
+}
+
+impl Place {
+    const NOWHERE: Self = Self {
+        runtime: 0,
+        address: 0,
+        excluded: false,
+    };
+}
+
 thread_local! {
     static LOCAL: RefCell<Local> = const {
         RefCell::new(Local {
             seen: [Seen::NOTHING; SEEN],
+            places: [Place::NOWHERE; PLACES],
             polls: Vec::new(),
         })
     };
 }
 
-fn with_local(f: impl FnOnce(&mut Local)) {
-    let _ = LOCAL.try_with(|local| {
-        if let Ok(mut local) = local.try_borrow_mut() {
-            f(&mut local);
-        }
-    });
+/// `None` where the thread is ending.
+#[inline]
+fn with_local<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
+    LOCAL
+        .try_with(|local| local.try_borrow_mut().ok().map(|mut local| f(&mut local)))
+        .unwrap_or_default()
 }
+
+/// How many runtimes there were.
+static RUNTIMES: AtomicUsize = AtomicUsize::new(0);
 
 impl Tasks {
     pub(crate) fn new(exclusions: Exclusions, max_age: Option<Duration>) -> Self {
@@ -87,6 +110,7 @@ impl Tasks {
                 .take(SHARDS)
                 .collect(),
             exclusions,
+            number: RUNTIMES.fetch_add(1, Ordering::Relaxed) + 1,
             max_age: max_age.map(ticks),
         }
     }
@@ -94,7 +118,7 @@ impl Tasks {
     /// A task is spawned on this thread: it inherits what is current here.
     pub(crate) fn spawned(&self, id: Id, place: &'static Location<'static>) {
         let context = Context::current();
-        if context == Context::default() || self.exclusions.exclude(place) {
+        if context == Context::default() || self.excludes(place) {
             return;
         }
         let until = match self.max_age {
@@ -168,6 +192,27 @@ impl Tasks {
             .iter()
             .map(|shard| shard.count.load(Ordering::Relaxed))
             .sum()
+    }
+
+    /// Reading the path of a file takes a microsecond, so each place is judged once a thread.
+    fn excludes(&self, place: &'static Location<'static>) -> bool {
+        let (runtime, address) = (self.number, std::ptr::from_ref(place).addr());
+        // Locations are static, so their addresses are theirs; they are words apart.
+        let at = (address / size_of::<usize>()) % PLACES;
+        let known = with_local(|local| local.places[at])
+            .filter(|known| known.runtime == runtime && known.address == address);
+        if let Some(known) = known {
+            return known.excluded;
+        }
+        let excluded = self.exclusions.exclude(place);
+        with_local(|local| {
+            local.places[at] = Place {
+                runtime,
+                address,
+                excluded,
+            };
+        });
+        excluded
     }
 
     #[cold]
@@ -261,6 +306,8 @@ fn ticks(duration: Duration) -> u64 {
 
 /// How many tasks a thread remembers.
 const SEEN: usize = 128;
+/// How many places a thread remembers.
+const PLACES: usize = 32;
 /// More than threads, so that they rarely meet; many enough that few of them hold anything while few tasks do.
 const SHARDS: usize = 256;
 /// The capacity that an empty shard keeps.
