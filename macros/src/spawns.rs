@@ -135,7 +135,13 @@ const OPEN_MACROS: [&str; 6] = ["join", "pin", "select", "select_biased", "try_j
 /// The same path at another place.
 fn respanned(path: &TokenStream, at: Span) -> TokenStream {
     let move_there = |mut token: TokenTree| {
-        token.set_span(at);
+        // `$crate` means the crate that it was written in.
+        let is_crate = matches!(&token, TokenTree::Ident(word) if word == "$crate");
+        token.set_span(if is_crate {
+            token.span().located_at(at)
+        } else {
+            at
+        });
         token
     };
     path.clone().into_iter().map(move_there).collect()

@@ -49,7 +49,7 @@ fn main() -> io::Result<()> {
     for threads in [0, 2] {
         let runtimes = COLUMNS.into_iter().map(|column| runtime(column, threads));
         let runtimes = runtimes.collect::<io::Result<Vec<Runtime>>>()?;
-        for tasks in [1, 16, 1_000] {
+        for tasks in [1, 16, 1_000, 10_000] {
             let mut samples = COLUMNS.map(|_| Vec::new());
             let mut spawns = COLUMNS.map(|_| Vec::new());
             for _ in 0..ROUNDS {

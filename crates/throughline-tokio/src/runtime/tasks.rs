@@ -4,7 +4,7 @@
 //!
 //! 1. What a task inherited is written once, when it is spawned, before any thread can poll it, and removed once, when
 //!    it terminates. Task ids are never used again in a process. So a copy in a thread's cache is never wrong, and the
-//!    cache needs no invalidation.
+//!    cache needs no invalidation. (A copy whose time is up turns into one without a span; every copy does that.)
 //! 2. The count of a shard is raised before its map is written and lowered after, both under the lock. A thread that
 //!    polls a task learned of it through Tokio's queues, so it sees the count of that task's spawn.
 //! 3. No code of the user runs while the cache is borrowed or a shard is locked.
@@ -46,11 +46,15 @@ struct Shard {
     tasks: Mutex<HashMap<u64, Inherited, BuildHasherDefault<Spread>>>,
 }
 
-/// One thread: the tasks it saw last, and the polls it is in, which nest where one blocks on another runtime.
+/// One thread: the tasks with a context that it saw last, and the polls it is in, which nest where one blocks on another
+/// runtime.
 struct Local {
-    seen: [Seen; SEEN],
+    /// Empty until the first task with a context.
+    seen: Vec<Seen>,
     places: [Place; PLACES],
-    polls: Vec<Option<ContextGuard>>,
+    depth: usize,
+    /// What is attached for the polls, and at which depth.
+    attached: Vec<(usize, ContextGuard)>,
 }
 
 /// A task and what it inherited. Zero is no task.
@@ -85,9 +89,10 @@ impl Place {
 thread_local! {
     static LOCAL: RefCell<Local> = const {
         RefCell::new(Local {
-            seen: [Seen::NOTHING; SEEN],
+            seen: Vec::new(),
             places: [Place::NOWHERE; PLACES],
-            polls: Vec::new(),
+            depth: 0,
+            attached: Vec::new(),
         })
     };
 }
@@ -141,31 +146,36 @@ impl Tasks {
     pub(crate) fn poll_begins(&self, id: Id) {
         let task = number(id);
         with_local(|local| {
-            let seen = &mut local.seen[slot(task)];
-            if seen.task != task {
-                *seen = Seen {
-                    task,
-                    inherited: self.find(task),
-                };
-            }
-            let guard = match &mut seen.inherited {
+            local.depth += 1;
+            let guard = match self.inherited(local, task) {
                 Some(inherited) => {
                     if inherited.until != u64::MAX && inherited.until < clock::now().get() {
                         inherited.context = inherited.context.without_span();
                         inherited.until = u64::MAX;
                     }
-                    Some(inherited.context.attach())
+                    inherited.context.attach()
                 }
-                None => detached(),
+                // A task that inherited nothing has nothing current, whatever the thread it is polled on is within.
+                None if Context::current() != Context::default() => Context::default().attach(),
+                None => return,
             };
-            local.polls.push(guard);
+            local.attached.push((local.depth, guard));
         });
     }
 
     /// The innermost poll of this thread ends.
     #[inline]
     pub(crate) fn poll_ends() {
-        with_local(|local| drop(local.polls.pop()));
+        with_local(|local| {
+            if local
+                .attached
+                .last()
+                .is_some_and(|(depth, _)| *depth == local.depth)
+            {
+                local.attached.pop();
+            }
+            local.depth = local.depth.saturating_sub(1);
+        });
     }
 
     /// The task will not be polled again.
@@ -215,14 +225,17 @@ impl Tasks {
         excluded
     }
 
-    #[cold]
-    fn find(&self, task: u64) -> Option<Inherited> {
-        let shard = self.shard(task);
-        if shard.count.load(Ordering::Relaxed) == 0 {
-            return None;
+    #[inline]
+    fn inherited<'a>(&self, local: &'a mut Local, task: u64) -> Option<&'a mut Inherited> {
+        let at = slot(task);
+        if local.seen.get(at).is_none_or(|seen| seen.task != task) {
+            let shard = self.shard(task);
+            if shard.count.load(Ordering::Relaxed) == 0 {
+                return None;
+            }
+            local.see(task, shard.find(task));
         }
-        let tasks = shard.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.get(&task).cloned()
+        local.seen.get_mut(at)?.inherited.as_mut()
     }
 
     fn shard(&self, task: u64) -> &Shard {
@@ -231,16 +244,22 @@ impl Tasks {
     }
 }
 
-impl Local {
-    fn see(&mut self, task: u64, inherited: Option<Inherited>) {
-        self.seen[slot(task)] = Seen { task, inherited };
+impl Shard {
+    fn find(&self, task: u64) -> Option<Inherited> {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.get(&task).cloned()
     }
 }
 
-/// A task that inherited nothing has nothing current either, whatever the thread it is polled on is within.
-#[inline]
-fn detached() -> Option<ContextGuard> {
-    (Context::current() != Context::default()).then(|| Context::default().attach())
+impl Local {
+    fn see(&mut self, task: u64, inherited: Option<Inherited>) {
+        if self.seen.is_empty() {
+            self.seen.resize_with(SEEN, || Seen::NOTHING);
+        }
+        if let Some(seen) = self.seen.get_mut(slot(task)) {
+            *seen = Seen { task, inherited };
+        }
+    }
 }
 
 fn slot(task: u64) -> usize {
@@ -304,8 +323,8 @@ fn ticks(duration: Duration) -> u64 {
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
-/// How many tasks a thread remembers.
-const SEEN: usize = 128;
+/// How many tasks a thread remembers, in 56 KiB. Past that, a poll looks its task up in the shards.
+const SEEN: usize = 1024;
 /// How many places a thread remembers.
 const PLACES: usize = 32;
 /// More than threads, so that they rarely meet; many enough that few of them hold anything while few tasks do.
