@@ -137,7 +137,7 @@ use proc_macro::TokenStream;
 ///
 /// An imported `spawn(…)` is not seen, nor are methods (`handle.spawn(…)`) and calls in the arguments of macros other than
 /// `select!`, `join!`, `try_join!`, `pin!` and `vec!`: `throughline::task` has functions and types of the same names, and
-/// the `clippy.toml` beside this crate's facade finds such calls.
+/// the `clippy-fragment.toml` that comes with the `throughline` crate makes Clippy find such calls.
 ///
 /// # Expansion
 ///

@@ -39,7 +39,10 @@ mod unstable {
     fn hop_bare_spawn() {
         insta::assert_snapshot!(on_every_runtime(|| async {
             tokio::spawn(step(1)).await.expect("no panic");
-        }), @"");
+        }), @r"
+        root
+        └─ step {number=1}
+        ");
     }
 
     #[test]
@@ -57,7 +60,13 @@ mod unstable {
             }.in_span(span!("outer")))
             .await
             .expect("no panic");
-        }), @"");
+        }), @r"
+        root
+        └─ outer
+           ├─ inner
+           │  └─ step {number=2}
+           └─ step {number=1}
+        ");
     }
 
     #[test]
@@ -69,7 +78,12 @@ mod unstable {
             set.spawn_on(step(2), &handle);
             handle.spawn(step(3)).await.expect("no panic");
             set.join_all().await;
-        }), @"");
+        }), @r"
+        root
+        ├─ step {number=1}
+        ├─ step {number=2}
+        └─ step {number=3}
+        ");
     }
 
     #[test]
@@ -79,7 +93,10 @@ mod unstable {
             tasks.spawn(step(1));
             tasks.close();
             tasks.wait().await;
-        }), @"");
+        }), @r"
+        root
+        └─ step {number=1}
+        ");
     }
 
     #[test]
@@ -87,7 +104,12 @@ mod unstable {
         insta::assert_snapshot!(on_every_runtime(|| async {
             let mut tasks: FuturesUnordered<_> = (1..=3).map(|n| tokio::spawn(step(n))).collect();
             while tasks.next().await.is_some() {}
-        }), @"");
+        }), @r"
+        root
+        ├─ step {number=1}
+        ├─ step {number=2}
+        └─ step {number=3}
+        ");
     }
 
     #[test]
@@ -123,14 +145,17 @@ mod unstable {
     fn places_can_be_excluded() {
         let capture = Capture::start();
         let mut builder = Builder::new_current_thread();
-        let line = line!() + 6;
+        let excluded = Arc::new(AtomicUsize::new(0));
+        let line = Arc::clone(&excluded);
         builder.exclude_if(move |place| {
-            place.file().ends_with("automatic.rs") && place.line() == line
+            place.file().ends_with("automatic.rs")
+                && place.line() as usize == line.load(Ordering::Relaxed)
         });
         let runtime = builder.build().expect("a runtime");
         let _here = capture.attach();
         let work = async {
             for _ in 0..2 {
+                excluded.store(line!() as usize + 1, Ordering::Relaxed);
                 let excluded = tokio::spawn(async { Context::current() });
                 let inherits = tokio::spawn(async { Context::current() });
                 assert_eq!(
@@ -155,7 +180,10 @@ mod unstable {
         let work = async { tokio::spawn(step(1)).await.expect("no panic") };
         runtime.block_on(work.in_span(span!("root")));
         assert_eq!(capture.traces().len(), 2);
-        insta::assert_snapshot!(picture(&capture), @"");
+        insta::assert_snapshot!(picture(&capture), @r"
+        root
+        step {number=1}
+        ");
     }
 
     #[test]
@@ -183,7 +211,10 @@ mod unstable {
         drop(runtime);
         let counts = [0, 1, 2, 3].map(|at: usize| counts[at].load(Ordering::Relaxed));
         assert_eq!(counts, [1, 2, 2, 1]);
-        insta::assert_snapshot!(picture(&capture), @"");
+        insta::assert_snapshot!(picture(&capture), @r"
+        root
+        └─ step {number=1}
+        ");
     }
 
     #[test]
@@ -208,6 +239,11 @@ mod unstable {
         };
         runtime.block_on(work.in_span(span!("root")));
         assert_eq!(Context::current(), capture.context());
-        insta::assert_snapshot!(picture(&capture), @"");
+        insta::assert_snapshot!(picture(&capture), @r#"
+        root
+        ├─ aborted {span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+        ├─ panics {span.outcome="panicked", error.type="panic"} error: panicked
+        └─ step {number=1}
+        "#);
     }
 }

@@ -18,7 +18,7 @@ fn guards_dropped_out_of_order() {
     let here = capture.attach();
     let first = span!("first").enter();
     let second = span!("second").enter();
-    let context = first_context();
+    let context = Context::current();
     let third = span!("third").enter();
     leaf(3);
     drop(second);
@@ -40,10 +40,6 @@ fn guards_dropped_out_of_order() {
           ├─ leaf {number=33}
           └─ leaf {number=3}
     ");
-}
-
-fn first_context() -> Context {
-    Context::current()
 }
 
 #[test]

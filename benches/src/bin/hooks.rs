@@ -22,6 +22,8 @@ use tokio::runtime::Runtime;
 enum Column {
     /// Tokio's own runtime.
     Bare,
+    /// Tokio's own runtime with hooks that do nothing: what no hook can be cheaper than.
+    Empty,
     /// A runtime in automatic mode, tasks without a context.
     Without,
     /// A runtime in automatic mode, tasks with a context and the age of traces unlimited.
@@ -30,7 +32,13 @@ enum Column {
     WithAge,
 }
 
-const COLUMNS: [Column; 4] = [Column::Bare, Column::Without, Column::With, Column::WithAge];
+const COLUMNS: [Column; 5] = [
+    Column::Bare,
+    Column::Empty,
+    Column::Without,
+    Column::With,
+    Column::WithAge,
+];
 
 fn main() -> io::Result<()> {
     let recorder = Recorder::start(RecorderConfig::default());
@@ -44,7 +52,7 @@ fn main() -> io::Result<()> {
         "automatic mode {automatic}; CPU ns per poll, median of {ROUNDS} rounds of {POLLS} polls"
     );
     println!(
-        "                                       bare   without      with  with age   spawn+: without  with"
+        "                                       bare     empty   without      with  with age   spawn+: without  with"
     );
     for threads in [0, 2] {
         let runtimes = COLUMNS.into_iter().map(|column| runtime(column, threads));
@@ -55,23 +63,24 @@ fn main() -> io::Result<()> {
             for _ in 0..ROUNDS {
                 for (at, (column, runtime)) in COLUMNS.into_iter().zip(&runtimes).enumerate() {
                     let context = match column {
-                        Column::Bare | Column::Without => Context::default(),
+                        Column::Bare | Column::Empty | Column::Without => Context::default(),
                         Column::With | Column::WithAge => context.clone(),
                     };
                     samples[at].push(round(runtime, &context, tasks, POLLS / tasks));
                     spawns[at].push(round(runtime, &context, SPAWNS, 0));
                 }
             }
-            let [bare, without, with, age] = samples.map(median);
-            let [spawn, spawn_without, spawn_with, _] = spawns.map(median);
+            let [bare, empty, without, with, age] = samples.map(median);
+            let [spawn, _, spawn_without, spawn_with, _] = spawns.map(median);
             let flavor = match threads {
                 0 => "current_thread".to_owned(),
                 threads => format!("multi_thread({threads})"),
             };
             println!(
-                "{flavor:<16} {tasks:>5} tasks     {bare:>10.1} {without:>+9.1} {with:>+9.1} {age:>+9.1} {:>+17.1} {:>+5.1}",
+                "{flavor:<16} {tasks:>5} tasks     {bare:>10.1} {empty:>+9.1} {without:>+9.1} {with:>+9.1} {age:>+9.1} {:>+17.1} {:>+5.1}",
                 spawn_without - spawn,
                 spawn_with - spawn,
+                empty = empty - bare,
                 without = without - bare,
                 with = with - bare,
                 age = age - bare,
@@ -90,7 +99,12 @@ fn runtime(column: Column, threads: usize) -> io::Result<Runtime> {
     if threads > 0 {
         tokio.worker_threads(threads);
     }
-    if column == Column::Bare {
+    #[cfg(tokio_unstable)]
+    if column == Column::Empty {
+        tokio.on_task_spawn(|_| ()).on_task_terminate(|_| ());
+        tokio.on_before_task_poll(|_| ()).on_after_task_poll(|_| ());
+    }
+    if matches!(column, Column::Bare | Column::Empty) {
         return tokio.build();
     }
     let mut builder = throughline::runtime::Builder::from(tokio);

@@ -9,7 +9,7 @@
 //!    polls a task learned of it through Tokio's queues, so it sees the count of that task's spawn.
 //! 3. No code of the user runs while the cache is borrowed or a shard is locked.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::Location;
@@ -49,12 +49,18 @@ struct Shard {
 /// One thread: the tasks with a context that it saw last, and the polls it is in, which nest where one blocks on another
 /// runtime.
 struct Local {
-    /// Empty until the first task with a context.
+    /// Grows with the number of tasks; a power of two, or empty.
     seen: Vec<Seen>,
     places: [Place; PLACES],
-    depth: usize,
     /// What is attached for the polls, and at which depth.
     attached: Vec<(usize, ContextGuard)>,
+}
+
+/// How many polls the thread is in, and which is the innermost that something is attached for. Apart from [`Local`], since
+/// a poll of a task without a context needs nothing else.
+struct Polls {
+    depth: Cell<usize>,
+    attached: Cell<usize>,
 }
 
 /// A task and what it inherited. Zero is no task.
@@ -91,9 +97,14 @@ thread_local! {
         RefCell::new(Local {
             seen: Vec::new(),
             places: [Place::NOWHERE; PLACES],
-            depth: 0,
             attached: Vec::new(),
         })
+    };
+    static POLLS: Polls = const {
+        Polls {
+            depth: Cell::new(0),
+            attached: Cell::new(0),
+        }
     };
 }
 
@@ -145,36 +156,30 @@ impl Tasks {
     #[inline]
     pub(crate) fn poll_begins(&self, id: Id) {
         let task = number(id);
-        with_local(|local| {
-            local.depth += 1;
-            let guard = match self.inherited(local, task) {
-                Some(inherited) => {
-                    if inherited.until != u64::MAX && inherited.until < clock::now().get() {
-                        inherited.context = inherited.context.without_span();
-                        inherited.until = u64::MAX;
-                    }
-                    inherited.context.attach()
-                }
-                // A task that inherited nothing has nothing current, whatever the thread it is polled on is within.
-                None if Context::current() != Context::default() => Context::default().attach(),
-                None => return,
-            };
-            local.attached.push((local.depth, guard));
+        let depth = POLLS.with(|polls| {
+            polls.depth.set(polls.depth.get() + 1);
+            polls.depth.get()
         });
+        let shard = self.shard(task);
+        let count = shard.count.load(Ordering::Relaxed);
+        if count > 0 && with_local(|local| local.attach(depth, task, shard, count)) == Some(true) {
+            return;
+        }
+        // A task that inherited nothing has nothing current, whatever the thread it is polled on is within.
+        if Context::current() != Context::default() {
+            with_local(|local| local.push(depth, Context::default().attach()));
+        }
     }
 
     /// The innermost poll of this thread ends.
     #[inline]
     pub(crate) fn poll_ends() {
-        with_local(|local| {
-            if local
-                .attached
-                .last()
-                .is_some_and(|(depth, _)| *depth == local.depth)
-            {
-                local.attached.pop();
+        POLLS.with(|polls| {
+            let depth = polls.depth.get();
+            polls.depth.set(depth.saturating_sub(1));
+            if polls.attached.get() == depth && depth > 0 {
+                with_local(Local::pop);
             }
-            local.depth = local.depth.saturating_sub(1);
         });
     }
 
@@ -225,19 +230,6 @@ impl Tasks {
         excluded
     }
 
-    #[inline]
-    fn inherited<'a>(&self, local: &'a mut Local, task: u64) -> Option<&'a mut Inherited> {
-        let at = slot(task);
-        if local.seen.get(at).is_none_or(|seen| seen.task != task) {
-            let shard = self.shard(task);
-            if shard.count.load(Ordering::Relaxed) == 0 {
-                return None;
-            }
-            local.see(task, shard.find(task));
-        }
-        local.seen.get_mut(at)?.inherited.as_mut()
-    }
-
     fn shard(&self, task: u64) -> &Shard {
         // Neighbours in number are often alive together, so they go to different shards.
         &self.shards[task as usize % SHARDS]
@@ -252,18 +244,62 @@ impl Shard {
 }
 
 impl Local {
-    fn see(&mut self, task: u64, inherited: Option<Inherited>) {
-        if self.seen.is_empty() {
-            self.seen.resize_with(SEEN, || Seen::NOTHING);
+    /// Makes current what the task inherited, if it did.
+    #[inline]
+    fn attach(&mut self, depth: usize, task: u64, shard: &Shard, count: usize) -> bool {
+        let at = self.slot(task);
+        if self.seen.get(at).is_none_or(|seen| seen.task != task) {
+            self.grow(count * SHARDS);
+            self.see(task, shard.find(task));
         }
-        if let Some(seen) = self.seen.get_mut(slot(task)) {
+        let at = self.slot(task);
+        let Some(inherited) = self
+            .seen
+            .get_mut(at)
+            .and_then(|seen| seen.inherited.as_mut())
+        else {
+            return false;
+        };
+        if inherited.until != u64::MAX && inherited.until < clock::now().get() {
+            inherited.context = inherited.context.without_span();
+            inherited.until = u64::MAX;
+        }
+        let guard = inherited.context.attach();
+        self.push(depth, guard);
+        true
+    }
+
+    fn push(&mut self, depth: usize, guard: ContextGuard) {
+        self.attached.push((depth, guard));
+        POLLS.with(|polls| polls.attached.set(depth));
+    }
+
+    fn pop(&mut self) {
+        self.attached.pop();
+        let left = self.attached.last().map_or(0, |(depth, _)| *depth);
+        POLLS.with(|polls| polls.attached.set(left));
+    }
+
+    /// Remembers what the task inherited.
+    fn see(&mut self, task: u64, inherited: Option<Inherited>) {
+        let at = self.slot(task);
+        if let Some(seen) = self.seen.get_mut(at) {
             *seen = Seen { task, inherited };
         }
     }
-}
 
-fn slot(task: u64) -> usize {
-    task as usize % SEEN
+    /// Makes room for about so many tasks. What was remembered is forgotten, and found again in the shards.
+    fn grow(&mut self, tasks: usize) {
+        let wanted = tasks.clamp(FEWEST_SEEN, MOST_SEEN).next_power_of_two();
+        if wanted > self.seen.len() {
+            self.seen.clear();
+            self.seen.resize_with(wanted, || Seen::NOTHING);
+        }
+    }
+
+    fn slot(&self, task: u64) -> usize {
+        task as usize & self.seen.len().wrapping_sub(1)
+    }
 }
 
 /// The number in a task id. It has no accessor, but what it hashes is that number.
@@ -323,8 +359,10 @@ fn ticks(duration: Duration) -> u64 {
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
-/// How many tasks a thread remembers, in 56 KiB. Past that, a poll looks its task up in the shards.
-const SEEN: usize = 1024;
+/// How many tasks a thread remembers: as many as the runtime has, within these limits, at 56 bytes each. Past the second,
+/// a poll looks its task up in the shards.
+const FEWEST_SEEN: usize = 64;
+const MOST_SEEN: usize = 16 << 10;
 /// How many places a thread remembers.
 const PLACES: usize = 32;
 /// More than threads, so that they rarely meet; many enough that few of them hold anything while few tasks do.
