@@ -10,6 +10,7 @@ use crate::item::{Function, braced_like, nested};
 use crate::mistakes::Mistakes;
 use crate::options::{Inspect, Options};
 use crate::shape::{self, Shape};
+use crate::spawns;
 use crate::start::{Start, private};
 use crate::tokens::{contains_ident, generated, generated_at, line_of, local, may_use, placed};
 use crate::vocabulary::Format;
@@ -49,6 +50,11 @@ impl Traced<'_> {
             return function.to_token_stream();
         }
         self.check_inspection(mistakes);
+        let carried = match self.options.spawns {
+            None | Some(true) => spawns::carry(body, &self.private()),
+            Some(false) => None,
+        };
+        let body = carried.as_ref().unwrap_or(body);
         let inside = &nested(body);
         match Shape::of(sig, body) {
             Shape::Sync => function.with_body(body, self.sync_body(inside)),

@@ -17,6 +17,7 @@ mod mistakes;
 mod options;
 mod shape;
 mod span;
+mod spawns;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -93,6 +94,7 @@ use proc_macro::TokenStream;
 /// | `ret`, `ret(Display)` | records the returned value; beside `err`, the value of `Ok` | `Debug` |
 /// | `parent = x` | the parent: a `Context`, a `SpanContext` or a `Parent` | the current span |
 /// | `links = x` | links to every `SpanContext` that the iterable expression yields | none |
+/// | `spawns = leave` | leaves the spawn calls of the body as they are, see [below](#spawn-calls) | `carry` |
 /// | `crate = path` | where to find `throughline` | `::throughline` |
 ///
 /// Expressions see the function's arguments, and are evaluated before the body.
@@ -111,6 +113,31 @@ use proc_macro::TokenStream;
 ///
 /// An async function's future is dropped in its span, and a span whose future is dropped before it is ready counts as
 /// cancelled.
+///
+/// # Spawn calls
+///
+/// What a traced body spawns has the span for its parent, if the call is written out: `tokio::spawn(…)`,
+/// `tokio::task::spawn(…)`, `tokio::task::spawn_blocking(…)`, `tokio::task::spawn_local(…)` and `std::thread::spawn(…)`.
+/// Their argument is wrapped, `tokio::spawn(P::carry(…))`, and nothing else is changed; a task carries the context and
+/// does not hold the span open.
+///
+/// ```
+/// # use throughline::traced;
+/// # async fn send() {}
+/// #[traced]
+/// async fn place_order() {
+///     tokio::spawn(send()); // a child of `place_order`
+/// }
+///
+/// #[traced(spawns = leave)]
+/// async fn start_of_a_pool() {
+///     tokio::spawn(send()); // starts a trace of its own
+/// }
+/// ```
+///
+/// An imported `spawn(…)` is not seen, nor are methods (`handle.spawn(…)`) and calls in the arguments of macros other than
+/// `select!`, `join!`, `try_join!`, `pin!` and `vec!`: `throughline::task` has functions and types of the same names, and
+/// the `clippy-fragment.toml` that comes with the `throughline` crate makes Clippy find such calls.
 ///
 /// # Expansion
 ///

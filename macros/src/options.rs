@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) ret: Option<Inspect>,
     pub(crate) parent: Option<Expr>,
     pub(crate) links: Option<Expr>,
+    /// Whether spawn calls in the body carry the context, which they do unless told otherwise.
+    pub(crate) spawns: Option<bool>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -74,6 +76,7 @@ impl Options {
         self.ret = self.ret.or(outer.ret);
         self.parent = self.parent.or_else(|| outer.parent.clone());
         self.links = self.links.or_else(|| outer.links.clone());
+        self.spawns = self.spawns.or(outer.spawns);
         self.krate = self.krate.or_else(|| outer.krate.clone());
         self
     }
@@ -133,6 +136,12 @@ impl Reader<'_> {
                 options.links =
                     Some(equals(input, &key, "links = [context]").and_then(|()| input.parse())?);
             }
+            "spawns" => {
+                options.spawns = Some(
+                    equals(input, &key, "spawns = leave")
+                        .and_then(|()| vocabulary::spawns(input))?,
+                );
+            }
             "crate" => options.krate = Some(crate_path(input, &key)?),
             _ if input.peek(Token![.]) => {
                 return Err(Error::new(
@@ -184,11 +193,10 @@ pub(crate) fn constant_value(value: Expr, key: &str, span: Span) -> Result<Expr>
     Ok(value)
 }
 
-const KEYS: [&str; 10] = [
-    "name", "kind", "level", "target", "attrs", "err", "ret", "parent", "links", "crate",
+const KEYS: [&str; 11] = [
+    "name", "kind", "level", "target", "attrs", "err", "ret", "parent", "links", "spawns", "crate",
 ];
-const KEY_LIST: &str =
-    "`name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `crate`";
+const KEY_LIST: &str = "`name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `spawns`, `crate`";
 
 fn parse_key(input: ParseStream<'_>) -> Result<Ident> {
     if input.peek(Ident::peek_any) {

@@ -48,6 +48,23 @@ pub(crate) fn level(input: ParseStream<'_>) -> Result<Word> {
     lookup(&LEVELS, &word).ok_or_else(|| unknown_word("level", &word, span, LEVEL_LIST, &LEVELS))
 }
 
+/// The value of `spawns`: whether spawn calls carry the context.
+pub(crate) fn spawns(input: ParseStream<'_>) -> Result<bool> {
+    let list = "`carry` and `leave`";
+    if !input.peek(Ident::peek_any) {
+        return Err(input.error(format!("`spawns` is a bare word, one of {list}")));
+    }
+    let word = input.call(Ident::parse_any)?;
+    match word.to_string().as_str() {
+        "carry" => Ok(true),
+        "leave" => Ok(false),
+        other => Err(Error::new(
+            word.span(),
+            format!("unknown value `{other}` of `spawns`; the valid ones are {list}"),
+        )),
+    }
+}
+
 /// The word in the parentheses of `err(…)` and `ret(…)`.
 pub(crate) fn format(input: ParseStream<'_>) -> Result<Format> {
     let word = input.call(Ident::parse_any)?;
@@ -75,6 +92,7 @@ pub(crate) fn advice(word: &str) -> Option<&'static str> {
         "short_name" => "the name is always short; write `name = \"…\"` for another one",
         "enter_on_poll" => "the span of a future is entered on each poll, always",
         "error" | "errors" => "it is called `err` here",
+        "spawn" => "it is called `spawns` here, as in `spawns = leave`",
         "result" | "output" => "it is called `ret` here",
         "lvl" | "severity" => "it is called `level` here",
         "span_name" | "operation" | "operation_name" => "it is called `name` here",

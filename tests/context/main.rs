@@ -1,3 +1,9 @@
-//! Contexts across every border: one module per kind of border, whole trees as pictures.
+//! The context survives every hop: one test a hop, each with its whole tree.
 
-mod propagation;
+mod automatic; // bare spawns on a runtime of our builder
+mod misuse; // guards, threads, runtimes and unwinding that do what they should not
+mod propagation; // headers between processes
+mod runtimes; // what several modules share: the same work on every kind of runtime
+mod streams; // combinators of futures, and spans for the items of streams and sinks
+mod tasks; // spawning
+mod threads; // threads of the standard library

@@ -70,6 +70,18 @@ impl Context {
         SpanContext::new(self.trace_id, self.span_id, self.flags, self.remote)
     }
 
+    /// The same recorder without the span: what starts under it starts a new trace.
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    ///
+    /// assert!(!Context::current().without_span().span_context().is_valid());
+    /// ```
+    #[must_use]
+    pub const fn without_span(&self) -> Self {
+        Self::new(SpanContext::INVALID, self.recorder)
+    }
+
     #[inline]
     pub(crate) const fn trace_id(&self) -> TraceId {
         self.trace_id

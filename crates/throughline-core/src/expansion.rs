@@ -5,12 +5,12 @@ use std::future::Future;
 
 use crate::callsite::Callsite;
 use crate::context::Parent;
-use crate::future::{InSpan, Inspect, NoInspection};
+use crate::future::{FutureExt, InSpan, Inspect, NoInspection, WithContext};
 use crate::kind::Status;
 use crate::live::LiveSpan;
 use crate::span::{Span, SpanGuard};
 use crate::span_context::SpanContext;
-use crate::value;
+use crate::{thread, value};
 
 /// A static callsite with the location of its expansion, everything encoded at compile time.
 ///
@@ -165,6 +165,18 @@ where
 #[inline]
 pub fn call<R>(body: impl FnOnce() -> R) -> R {
     body()
+}
+
+/// A future that is spawned in a traced body: the span is current wherever it is polled.
+///
+/// Without a bound, so that the function that spawns is the one that says what it wants.
+pub fn carry<F>(future: F) -> WithContext<F> {
+    future.in_current_context()
+}
+
+/// Like [`carry`], for a closure that is run elsewhere.
+pub fn carry_call<R>(work: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    thread::in_current_context(work)
 }
 
 /// `links`: links every context of the expression.

@@ -54,6 +54,7 @@ mod shared;
 mod span;
 mod span_context;
 mod suppress;
+pub mod thread;
 mod value;
 
 pub use callsite::{

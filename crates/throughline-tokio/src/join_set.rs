@@ -4,10 +4,9 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 
 use throughline_core::FutureExt;
+use throughline_core::thread::in_current_context;
 use tokio::runtime::Handle;
 use tokio::task::{self, AbortHandle, LocalSet};
-
-use crate::spawn::in_current_context;
 
 /// [`tokio::task::JoinSet`] with spawning methods that carry the current context.
 ///

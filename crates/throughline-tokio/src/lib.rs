@@ -10,12 +10,27 @@
 //! # assert_eq!(answer.unwrap(), 42);
 //! # });
 //! ```
+//!
+//! `tokio::task::block_in_place` needs no wrapper: the closure runs on the thread that calls it, in its context. In a
+//! program built with `--cfg tokio_unstable`, a runtime of [`runtime::Builder`] carries the context into every task,
+//! whoever spawns it.
 #![forbid(unsafe_code)]
 
+mod handle;
 mod join_set;
-mod runtime;
+mod local_set;
+mod per_item;
+pub mod runtime;
 mod spawn;
+#[cfg(feature = "tokio-util")]
+mod task_tracker;
 
+pub use handle::Handle;
 pub use join_set::JoinSet;
+pub use local_set::LocalSet;
+pub use per_item::{EachInSpan, EachSendInSpan, SinkExt, StreamExt};
+#[doc(hidden)]
 pub use runtime::Runtime;
 pub use spawn::{spawn, spawn_blocking, spawn_local};
+#[cfg(feature = "tokio-util")]
+pub use task_tracker::TaskTracker;

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use throughline_core::{Context, FutureExt};
+use throughline_core::FutureExt;
+use throughline_core::thread::in_current_context;
 use tokio::task::JoinHandle;
 
 /// [`tokio::spawn`], with the current context current in the task.
@@ -45,13 +46,4 @@ where
     R: Send + 'static,
 {
     tokio::task::spawn_blocking(in_current_context(work))
-}
-
-/// Wraps a closure so that the context that is current now is current in it.
-pub(crate) fn in_current_context<R>(work: impl FnOnce() -> R) -> impl FnOnce() -> R {
-    let context = Context::current();
-    move || {
-        let _guard = context.attach();
-        work()
-    }
 }

@@ -7,9 +7,9 @@ pub use core::result::Result;
 pub use throughline_core::__callsite as callsite;
 pub use throughline_core::__wire as wire;
 pub use throughline_core::expansion::{
-    add_links, call, enter, enter_with, in_earlier_span, in_earlier_span_inspect, in_span,
-    in_span_inspect, inspect_err_debug, inspect_err_display, inspect_ret_debug,
-    inspect_ret_display, start, start_with,
+    add_links, call, carry, carry_call, enter, enter_with, in_earlier_span,
+    in_earlier_span_inspect, in_span, in_span_inspect, inspect_err_debug, inspect_err_display,
+    inspect_ret_debug, inspect_ret_display, start, start_with,
 };
 pub use throughline_core::{
     Callsite, Context, Level, LiveSpan, Parent, Span, SpanContext, SpanGuard, SpanKind, debug,

@@ -40,7 +40,9 @@
 //! | [`span!`] | a [`Span`] for a block ([`Span::in_scope`]) or a future ([`FutureExt::in_span`]) |
 //! | [`current`] | the current span, to add attributes, events, errors and links |
 //! | [`Context::current`], [`FutureExt::with_context`] | what carries a trace by hand |
-//! | `task::spawn`, `task::spawn_blocking`, `task::JoinSet` | tasks that stay in the trace |
+//! | `task::spawn`, `task::spawn_blocking`, `task::JoinSet`, … | tasks that stay in the trace |
+//! | [`thread::spawn`], [`thread::scope`] | threads that stay in the trace |
+//! | `runtime::Builder`, under `--cfg tokio_unstable` | a runtime whose tasks stay in the trace whoever spawns them |
 //! | `tracing` spans, events and log lines, through `tracing::TraceLayer` | the same trace |
 //!
 //! A span ends [completed, with an error, cancelled or panicked](core::Outcome); a dropped future is not a success.
@@ -53,6 +55,7 @@
 //! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
 //! | `http` | no | trace contexts in the headers of the `http` crate |
+//! | `tokio-util` | no | `task::TaskTracker` |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -68,7 +71,7 @@ pub mod __private;
 #[cfg(feature = "export")]
 pub use init::init;
 pub use throughline_core as core;
-pub use throughline_core::{Context, FutureExt, Span, current, propagate};
+pub use throughline_core::{Context, FutureExt, Span, current, propagate, thread};
 #[cfg(feature = "export")]
 pub use throughline_export as export;
 #[cfg(feature = "export")]
@@ -80,6 +83,8 @@ pub use throughline_macros::{main, skip, span, test, traced};
 pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]
 pub use throughline_tokio as task;
+#[cfg(feature = "tokio")]
+pub use throughline_tokio::runtime;
 #[cfg(feature = "tracing")]
 pub use throughline_tracing as tracing;
 

@@ -253,3 +253,56 @@ fn raw_identifiers_lose_their_mark() {
         }
     ));
 }
+
+#[test]
+fn spawn_calls_carry_the_context() {
+    assert_snapshot!(traced(
+        quote!(),
+        quote! {
+            async fn fan_out() {
+                let task = tokio::spawn(one(a, b));
+                return ::tokio::task::spawn(async move { tokio::task::spawn_local(two()) },).await;
+                tokio::task::spawn_blocking(|| std::thread::spawn(work));
+                tokio::select! { _ = tokio::spawn(three()) => {} }
+            }
+        }
+    ));
+}
+
+#[test]
+fn other_calls_are_left_alone() {
+    assert_snapshot!(traced(
+        quote!(),
+        quote! {
+            fn others() {
+                spawn(one());
+                my::tokio::spawn(one());
+                <T>::tokio::spawn(one());
+                set.spawn(one());
+                tokio::spawn();
+                tokio::spawn;
+                std::thread::Builder::new().spawn(one);
+                stringify!(tokio::spawn(one()));
+                macro_rules! mine { () => { tokio::spawn(one()) } }
+            }
+        }
+    ));
+}
+
+#[test]
+fn spawn_calls_are_left_on_request() {
+    assert_snapshot!(traced(
+        quote!(spawns = leave),
+        quote! {
+            impl Pool {
+                fn start() {
+                    tokio::spawn(one());
+                }
+                #[traced(spawns = carry)]
+                fn order() {
+                    tokio::spawn(one());
+                }
+            }
+        }
+    ));
+}

@@ -63,10 +63,10 @@ fn every_mistake_is_named_once() {
         found(quote!(name, , kind = 7, level = , attrs(a, b = 1, b = 2), unknown(x = 1, y), err, ret)),
         @r#"
     `name` takes a value: `name = "…"`
-    expected one of `name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `crate`
+    expected one of `name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `spawns`, `crate`
     expected one of `internal`, `server`, `client`, `producer`, `consumer`
     expected one of `trace`, `debug`, `info`, `warn`, `error`
-    unknown argument `unknown`; the valid arguments are `name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `crate`
+    unknown argument `unknown`; the valid arguments are `name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `spawns`, `crate`
     an attribute has a value: `a = a`, `a = %a` or `a = ?a`
     duplicate attribute `b`
     `err` records the error of a `Result`, but this function returns nothing

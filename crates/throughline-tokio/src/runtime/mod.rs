@@ -1,7 +1,17 @@
-//! The runtimes that `#[throughline::main]` and `#[throughline::test]` run on.
+//! Runtimes: a builder whose runtimes carry the context into every task, and what `#[throughline::main]` and
+//! `#[throughline::test]` run on.
+
+mod builder;
+mod exclusions;
+#[cfg(tokio_unstable)]
+mod hooks;
+#[cfg(tokio_unstable)]
+mod tasks;
 
 use std::future::Future;
 use std::io;
+
+pub use builder::Builder;
 
 /// Which Tokio runtime to build: the arguments of `#[throughline::main]` and `#[throughline::test]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +27,16 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Builds the runtime and runs `future` on it.
+    /// Builds the runtime, in automatic mode where there is one (see [`Builder`]), and runs `future` on it.
     ///
     /// # Errors
     ///
     /// The system refused the runtime its threads or its I/O driver.
     pub fn block_on<F: Future>(self, future: F) -> io::Result<F::Output> {
         let mut builder = if self.multi_thread {
-            tokio::runtime::Builder::new_multi_thread()
+            Builder::new_multi_thread()
         } else {
-            tokio::runtime::Builder::new_current_thread()
+            Builder::new_current_thread()
         };
         if let Some(threads) = self.worker_threads.filter(|threads| *threads > 0) {
             builder.worker_threads(threads);
