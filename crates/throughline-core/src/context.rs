@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use crate::id::{SpanId, TraceFlags, TraceId};
 use crate::local::{self, Token};
 use crate::span_context::SpanContext;
+use crate::switch;
 
 /// The identity of a span together with the recorder its trace goes to: cheap to copy, to send and to store.
 ///
@@ -47,6 +48,9 @@ impl Context {
     /// The context that is current on this thread; an empty one where none is.
     #[inline]
     pub fn current() -> Self {
+        if let Some(inner) = switch::inner() {
+            return inner.context;
+        }
         local::with(|local| local.current()).unwrap_or_default()
     }
 
@@ -70,6 +74,19 @@ impl Context {
     #[inline]
     pub(crate) const fn recorder(&self) -> u32 {
         self.recorder
+    }
+
+    /// The context of another span whose trace goes to the same recorder as this one's.
+    ///
+    /// ```
+    /// use throughline_core::{Context, SpanContext};
+    ///
+    /// let here = Context::current().with_span(SpanContext::INVALID);
+    /// assert!(!here.span_context().is_valid());
+    /// ```
+    #[must_use]
+    pub const fn with_span(&self, span: SpanContext) -> Self {
+        Self::new(span, self.recorder)
     }
 
     /// Makes this the current context of the thread until the guard is dropped.

@@ -52,6 +52,7 @@
 //! | `export` | yes | the pipeline: batching and OTLP export on a thread of its own |
 //! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
+//! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -73,6 +74,8 @@ pub use throughline_export as export;
 #[cfg(feature = "export")]
 pub use throughline_export::Pipeline;
 pub use throughline_macros::{main, skip, span, test, traced};
+#[cfg(feature = "opentelemetry")]
+pub use throughline_opentelemetry as opentelemetry;
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]
