@@ -16,6 +16,11 @@ pub struct EventFields<'w, 'b> {
 }
 
 impl EventFields<'_, '_> {
+    /// Counts attributes that were left out before they came here.
+    pub const fn add_dropped(&mut self, count: u32) {
+        self.dropped = self.dropped.saturating_add(count);
+    }
+
     /// Adds an attribute to the event.
     pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
         if self.count >= self.most || key.name().is_empty() {
@@ -46,6 +51,11 @@ pub struct LinkFields<'w, 'b> {
 }
 
 impl LinkFields<'_, '_> {
+    /// Counts attributes that were left out before they came here.
+    pub const fn add_dropped(&mut self, count: u32) {
+        self.dropped = self.dropped.saturating_add(count);
+    }
+
     /// Adds an attribute to the link.
     pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
         if self.count >= self.most || key.name().is_empty() {
