@@ -84,7 +84,14 @@ fn four_kinds_of_spans_in_turns() {
         });
     });
     assert!(!OtelContext::current().span().span_context().is_valid());
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    otel
+    └─ native
+       │  • an event of the API {n=1}
+       └─ tracing {set.by="opentelemetry"}
+          └─ otel inside {set.by="throughline"}
+                • an event of tracing {level="INFO", target="context::opentelemetry"}
+    "#);
 }
 
 #[test]
@@ -105,7 +112,11 @@ fn a_remote_parent_attached_through_the_api() {
             .len(),
         2
     );
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    native (remote parent)
+    └─ otel
+    apart
+    "#);
 }
 
 #[test]
@@ -131,7 +142,17 @@ fn guards_of_both_in_any_order() {
     span!("under native").in_scope(|| ());
     drop(native);
     span!("apart").in_scope(|| ());
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    outer
+    └─ otel
+       └─ inner
+          ├─ also under inner
+          └─ under inner
+    otel first
+    └─ native second
+       └─ under native
+    apart
+    "#);
 }
 
 #[test]
@@ -142,7 +163,10 @@ fn an_empty_context_of_the_api_starts_a_trace() {
         let _root = OtelContext::new().attach();
         span!("a trace of its own").in_scope(|| ());
     });
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    outer
+    a trace of its own
+    "#);
 }
 
 #[test]
@@ -201,7 +225,14 @@ async fn across_await_tasks_and_threads() {
     let work = async { throughline::FutureExt::in_span(work, span!("root")).await };
     capture.run(work).await;
     assert!(!OtelContext::current().span().span_context().is_valid());
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    root
+    ├─ in a task of tokio
+    ├─ on a thread
+    └─ otel
+       ├─ in our task
+       └─ native in otel
+    "#);
 }
 
 #[test]
@@ -270,13 +301,27 @@ fn everything_a_span_can_have() {
     let [received] = &spans[..] else {
         panic!("one span, not {spans:?}");
     };
-    // The ids are random.
-    let received = format!("{received:#?}");
-    let told = received
-        .lines()
-        .skip_while(|line| !line.contains("tracestate"));
-    let told = told.collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!(told, @"");
+    let told = [
+        format!("{:?} {:?}", received.name, received.kind),
+        format!("{:?} {:#x}", received.tracestate, received.flags),
+        format!("{}..{}", received.start_unix_nano, received.end_unix_nano),
+        format!("{:?}", received.attributes),
+        format!("{:?}", received.events),
+        format!("{:?}", received.links),
+        format!("{:?} {:?}", received.status, received.status_message),
+        format!("{:?}", received.scope),
+    ]
+    .join("\n");
+    insta::assert_snapshot!(told, @r#"
+    "charge card" Client
+    "vendor=value" 0x301
+    1700000000000000001..1700000000000000007
+    [("bool", Bool(true)), ("f64", Double(0.5)), ("string", String("text")), ("bools", Array([Bool(true), Bool(false)])), ("i64s", Array([Int(1), Int(2)])), ("f64s", Array([Double(0.5)])), ("strings", Array([String("a"), String("b")])), ("i64", Int(43))]
+    [ReceivedEvent { name: "early", time_unix_nano: 1700000000000000002, attributes: [("n", Int(1))], dropped_attributes: 3 }, ReceivedEvent { name: "late", time_unix_nano: 1700000000000000005, attributes: [], dropped_attributes: 0 }]
+    [ReceivedLink { trace_id: TraceId(0af7651916cd43dd8448eb211c80319c), span_id: SpanId(b7ad6b7169203331), tracestate: "vendor=value", flags: 769, attributes: [("why", String("because"))], dropped_attributes: 0 }]
+    Error "declined"
+    ReceivedScope { name: "payments", version: "1.2.3", schema_url: "", attributes: [] }
+    "#);
 }
 
 #[test]
@@ -373,7 +418,11 @@ fn spans_of_the_sdk_arrive_and_those_recorded_only_do_not() {
         drop(tracer.start("recorded only"));
         drop(tracer.start("dropped"));
     });
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    root {n=1}
+    └─ native
+       └─ leaf
+    "#);
     assert_eq!(capture.stats().started, 3);
     assert_eq!(capture.stats().published, 3);
 }
@@ -419,7 +468,10 @@ fn a_span_of_the_sdk_keeps_ids_times_and_fields() {
     );
     assert_eq!(u128::from(ours.start_unix_nano), nanos(theirs.start_time));
     assert_eq!(u128::from(ours.end_unix_nano), nanos(theirs.end_time));
-    insta::assert_snapshot!(capture.tree(), @"");
+    insta::assert_snapshot!(capture.tree(), @r#"
+    work [consumer] {n=1} (remote parent) ok
+       • event {e="x"}
+    "#);
 }
 
 #[traced]
@@ -429,8 +481,10 @@ async fn handle(tracer: Tracer) {
     async {
         tracing::Span::current().set_attribute("from", "the span extension");
         span!("native inside").in_scope(assert_same);
-        tracer.in_span("of the API", |_| {
-            info_span!("innermost").in_scope(assert_same)
+        tracer.in_span("of a tracer", |_| {
+            info_span!("in that").in_scope(|| {
+                global::tracer("global").in_span("of the global tracer", |_| assert_same());
+            });
         });
         tokio::task::yield_now().await;
     }
@@ -473,8 +527,18 @@ async fn five_ways_to_make_a_span_and_one_connected_tree() {
     let call = async {
         let response = service.oneshot(request).await.expect("infallible");
         assert_eq!(response.status(), 200);
-        global::tracer("global").in_span("through the global tracer", |_| assert_same());
     };
     capture.run(call).with_subscriber(subscriber).await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    GET [server] {http.request.method="GET", url.scheme="http", url.path="/orders", http.response.status_code=200} (remote parent)
+    └─ handle
+       └─ of tracing-opentelemetry [client] {code.module.name="context::opentelemetry", target="context::opentelemetry", from="the span extension"}
+          ├─ native inside
+          ├─ of a tracer
+          │  └─ in that {code.module.name="context::opentelemetry", target="context::opentelemetry"}
+          │     └─ of the global tracer
+          └─ with a parent that was set {code.module.name="context::opentelemetry", target="context::opentelemetry"}
+             │  → ? missing span
+             └─ native in that
+    "#);
 }
