@@ -130,8 +130,8 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
 
 /// Starts a span of an enabled callsite under the current context; none if nothing records here.
 pub(crate) fn start_here(callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
-    if let Some(inner) = switch::inner() {
-        return start(callsite, &Parent::Context(inner.context));
+    if switch::is_installed() {
+        return start(callsite, &Parent::Current);
     }
     with(|local| local.start_here::<false>(callsite))
         .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
@@ -140,8 +140,9 @@ pub(crate) fn start_here(callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
 
 /// Starts a span of an enabled callsite; none if nothing records here.
 pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<LiveSpan>> {
-    let inner = inner_parent(parent);
-    let parent = inner.as_ref().unwrap_or(parent);
+    if let Some(parent) = switch::inner_parent(parent) {
+        return start(callsite, &parent);
+    }
     with(|local| local.start::<false>(callsite, parent))
         .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))
         .into_span()
@@ -150,30 +151,21 @@ pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<
 /// Starts a span of an enabled callsite under the current context, and enters it if it is not sampled: there is nothing
 /// to record on it before, so that it can do without a box.
 pub(crate) fn start_to_enter(callsite: &'static Callsite) -> Started {
-    if let Some(inner) = switch::inner() {
-        return start_to_enter_under(callsite, &Parent::Context(inner.context));
+    if switch::is_installed() {
+        return start_to_enter_under(callsite, &Parent::Current);
     }
     with(|local| local.start_here::<true>(callsite))
         .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
-        .told()
 }
 
 /// Like [`start_to_enter`], under the given parent.
 pub(crate) fn start_to_enter_under(callsite: &'static Callsite, parent: &Parent) -> Started {
-    let inner = inner_parent(parent);
-    let parent = inner.as_ref().unwrap_or(parent);
+    if let Some(parent) = switch::inner_parent(parent) {
+        return start_to_enter_under(callsite, &parent);
+    }
     with(|local| local.start::<true>(callsite, parent))
         .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))
         .told()
-}
-
-/// The parent that another API made current, if the current one is asked for.
-#[inline(always)]
-fn inner_parent(parent: &Parent) -> Option<Parent> {
-    match parent {
-        Parent::Current => switch::inner().map(|inner| Parent::Context(inner.context)),
-        _ => None,
-    }
 }
 
 /// Makes the span current; it stays where it is if that cannot be.

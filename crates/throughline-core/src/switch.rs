@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::context::Context;
+use crate::context::{Context, Parent};
 use crate::id::SpanId;
 use crate::live::LiveSpan;
 use crate::local::{self, Token};
@@ -83,11 +83,20 @@ pub(crate) fn is_installed() -> bool {
     INSTALLED.load(Ordering::Relaxed)
 }
 
+/// The parent that another API made current, if the current one is asked for.
+#[inline(always)]
+pub(crate) fn inner_parent(parent: &Parent) -> Option<Parent> {
+    match parent {
+        Parent::Current => inner().map(|inner| Parent::Context(inner.context)),
+        _ => None,
+    }
+}
+
 /// Tells the bridge what has just become current.
 #[inline(always)]
 pub(crate) fn entered(token: Option<Token>) -> Option<Token> {
     if is_installed() {
-        tell_entered(token);
+        return tell_entered(token);
     }
     token
 }
@@ -108,12 +117,13 @@ pub(crate) fn inner() -> Option<Inner> {
 
 #[cold]
 #[inline(never)]
-fn tell_entered(token: Option<Token>) {
+fn tell_entered(token: Option<Token>) -> Option<Token> {
     if let (Some(bridge), Some(token)) = (BRIDGE.get(), token)
         && let Some(context) = local::with(|local| local.current())
     {
         bridge.entered(token.number(), &context);
     }
+    token
 }
 
 #[cold]
