@@ -11,13 +11,15 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, Context as OtelContext, InstrumentationScope, KeyValue, Value, global};
 use opentelemetry_sdk::trace::{
-    Sampler as SdkSampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    InMemorySpanExporter, Sampler as SdkSampler, SamplingDecision, SamplingResult,
+    SdkTracerProvider, ShouldSample,
 };
 use throughline::core::{RecorderConfig, Sampler, SpanContext};
+use throughline::export::SdkExporter;
 use throughline::opentelemetry::{Propagator, RecorderProcessor, Tracer, TracerProvider, install};
 use throughline::testing::{Capture, TreeOptions};
 use throughline::tracing::TraceLayer;
-use throughline::{Context, span, traced};
+use throughline::{Context, Pipeline, span, traced};
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, info, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -45,6 +47,21 @@ fn assert_same() {
     assert_eq!(theirs.span_id().to_bytes(), ours.span_id().to_bytes());
     assert_eq!(theirs.trace_flags().to_u8(), ours.trace_flags().to_u8());
     assert_eq!(theirs.is_remote(), ours.is_remote());
+}
+
+/// One attribute of each type.
+fn attributes() -> Vec<KeyValue> {
+    let strings = vec!["a".into(), "b".into()];
+    vec![
+        KeyValue::new("bool", true),
+        KeyValue::new("i64", 42),
+        KeyValue::new("f64", 0.5),
+        KeyValue::new("string", "text"),
+        KeyValue::new("bools", Value::Array(Array::Bool(vec![true, false]))),
+        KeyValue::new("i64s", Value::Array(Array::I64(vec![1, 2]))),
+        KeyValue::new("f64s", Value::Array(Array::F64(vec![0.5]))),
+        KeyValue::new("strings", Value::Array(Array::String(strings))),
+    ]
 }
 
 fn remote_context() -> OtelContext {
@@ -267,19 +284,7 @@ fn everything_a_span_can_have() {
         vec![KeyValue::new("n", 1)],
         3,
     )]);
-    builder.attributes = Some(vec![
-        KeyValue::new("bool", true),
-        KeyValue::new("i64", 42),
-        KeyValue::new("f64", 0.5),
-        KeyValue::new("string", "text"),
-        KeyValue::new("bools", Value::Array(Array::Bool(vec![true, false]))),
-        KeyValue::new("i64s", Value::Array(Array::I64(vec![1, 2]))),
-        KeyValue::new("f64s", Value::Array(Array::F64(vec![0.5]))),
-        KeyValue::new(
-            "strings",
-            Value::Array(Array::String(vec!["a".into(), "b".into()])),
-        ),
-    ]);
+    builder.attributes = Some(attributes());
     let linked = remote_context();
     builder.links = Some(vec![Link::new(
         linked.span().span_context().clone(),
@@ -430,7 +435,7 @@ fn spans_of_the_sdk_arrive_and_those_recorded_only_do_not() {
 #[test]
 fn a_span_of_the_sdk_keeps_ids_times_and_fields() {
     let capture = Capture::start();
-    let exporter = opentelemetry_sdk::trace::InMemorySpanExporter::default();
+    let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
         .with_sampler(SdkSampler::AlwaysOn)
         .with_simple_exporter(exporter.clone())
@@ -472,6 +477,49 @@ fn a_span_of_the_sdk_keeps_ids_times_and_fields() {
     work [consumer] {n=1} (remote parent) ok
        • event {e="x"}
     "#);
+}
+
+#[test]
+fn an_exporter_of_the_sdk_gets_the_same_spans() {
+    let through = InMemorySpanExporter::default();
+    let pipeline = Pipeline::builder()
+        .service_name("shop")
+        .exporter(SdkExporter::new(through.clone()))
+        .start()
+        .expect("valid options");
+    let recorder = pipeline.recorder().expect("enabled").clone();
+    let direct = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(direct.clone())
+        .with_span_processor(RecorderProcessor::new(recorder))
+        .build();
+    let scope = InstrumentationScope::builder("sdk")
+        .with_version("1")
+        .build();
+    let tracer = provider.tracer_with_scope(scope);
+    let mut span = tracer
+        .span_builder("work")
+        .with_kind(SpanKind::Server)
+        .with_attributes(attributes())
+        .with_links(vec![Link::new(
+            remote_context().span().span_context().clone(),
+            attributes(),
+            2,
+        )])
+        .start_with_context(&tracer, &remote_context());
+    span.add_event("event", attributes());
+    span.set_status(Status::error("no"));
+    let inside = OtelContext::new().with_span(span);
+    drop(tracer.start_with_context("child", &inside));
+    drop(inside);
+    assert!(pipeline.flush(Duration::from_secs(10)).is_complete());
+
+    let mut direct = direct.get_finished_spans().expect("not shut down");
+    let mut through = through.get_finished_spans().expect("not shut down");
+    direct.sort_by_key(|span| span.start_time);
+    through.sort_by_key(|span| span.start_time);
+    assert_eq!(direct.len(), 2);
+    assert_eq!(through, direct);
 }
 
 #[traced]
