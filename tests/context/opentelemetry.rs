@@ -1,5 +1,6 @@
 //! The bridges to the OpenTelemetry API and SDK: one context, one trace.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -258,12 +259,46 @@ fn a_context_left_inside_map_current_harms_nobody() {
     let _here = capture.attach();
     span!("outer").in_scope(|| {
         OtelContext::map_current(|_| {
-            span!("inner").in_scope(|| span!("innermost").in_scope(|| ()))
+            span!("inner").in_scope(|| span!("innermost").in_scope(|| ()));
         });
         assert_same();
     });
     assert_same();
     assert_eq!(capture.spans().len(), 3);
+}
+
+#[test]
+fn spans_in_destructors_of_thread_locals() {
+    struct Late(Context, &'static str);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let _here = self.0.attach();
+            span!("in a destructor", when = self.1).in_scope(|| ());
+        }
+    }
+
+    thread_local! {
+        static LAST: RefCell<Option<Late>> = const { RefCell::new(None) };
+        static FIRST: RefCell<Option<Late>> = const { RefCell::new(None) };
+    }
+
+    let (capture, _) = joined();
+    let context = capture.context();
+    std::thread::spawn(move || {
+        // What is touched first is destroyed last.
+        LAST.set(Some(Late(context.clone(), "after the context is gone")));
+        let _here = context.attach();
+        span!("work").in_scope(assert_same);
+        FIRST.set(Some(Late(context.clone(), "before")));
+    })
+    .join()
+    .expect("no panic");
+    assert_eq!(capture.stats().live(), 0);
+    insta::assert_snapshot!(capture.tree(), @r#"
+    work
+    in a destructor {when="before"}
+    "#);
 }
 
 #[test]
@@ -355,6 +390,9 @@ fn a_suppressed_context_makes_no_span() {
     let _here = capture.attach();
     let _suppressed = OtelContext::enter_telemetry_suppressed_scope();
     assert!(!tracer.start("suppressed").is_recording());
+    assert!(throughline::core::is_suppressed());
+    span!("native").in_scope(|| ());
+    drop(span!("native, not entered"));
     assert_eq!(capture.spans().len(), 0);
 }
 

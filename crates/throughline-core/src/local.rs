@@ -143,6 +143,9 @@ pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<
     if let Some(parent) = switch::inner_parent(parent) {
         return start(callsite, &parent);
     }
+    if switch::is_suppressed() {
+        return None;
+    }
     with(|local| local.start::<false>(callsite, parent))
         .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))
         .into_span()
@@ -162,6 +165,9 @@ pub(crate) fn start_to_enter(callsite: &'static Callsite) -> Started {
 pub(crate) fn start_to_enter_under(callsite: &'static Callsite, parent: &Parent) -> Started {
     if let Some(parent) = switch::inner_parent(parent) {
         return start_to_enter_under(callsite, &parent);
+    }
+    if switch::is_suppressed() {
+        return Started::Nothing;
     }
     with(|local| local.start::<true>(callsite, parent))
         .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))

@@ -27,6 +27,9 @@ pub trait Bridge: Send + Sync {
 
     /// What the other API made current inside of what was entered last; `None` where that is still current.
     fn inner(&self) -> Option<Inner>;
+
+    /// Whether the other API wants nothing recorded on this thread for now.
+    fn is_suppressed(&self) -> bool;
 }
 
 /// A context that another API made current.
@@ -92,6 +95,12 @@ pub(crate) fn inner_parent(parent: &Parent) -> Option<Parent> {
     }
 }
 
+/// Whether the other API wants nothing recorded on this thread for now.
+#[inline(always)]
+pub(crate) fn is_suppressed() -> bool {
+    is_installed() && ask_suppressed()
+}
+
 /// Tells the bridge what has just become current.
 #[inline(always)]
 pub(crate) fn entered(token: Option<Token>) -> Option<Token> {
@@ -132,6 +141,12 @@ fn tell_exited(token: Token) {
     if let Some(bridge) = BRIDGE.get() {
         bridge.exited(token.number());
     }
+}
+
+#[cold]
+#[inline(never)]
+fn ask_suppressed() -> bool {
+    BRIDGE.get().is_some_and(|bridge| bridge.is_suppressed())
 }
 
 #[cold]

@@ -32,11 +32,16 @@ use crate::{convert, open_spans};
 ///
 /// - An entry of a span costs one attached context more, which is made once per span and thread and kept for the last
 ///   64 of them; without this call it costs nothing.
+/// - Where OpenTelemetry's telemetry is suppressed (its exporters do that for what they do themselves), no span starts
+///   here either.
 /// - Values of the OpenTelemetry context (baggage, say) stay in it when a span is entered inside of it.
 /// - `Context::current().span()` edits the entered span, on the thread where it is entered; it never ends it.
 /// - What is entered before this call, or inside a closure of `opentelemetry::Context::map_current`, is not seen
 ///   through the OpenTelemetry API. Samplers and the `on_start` of span processors of the SDK run inside such a
-///   closure.
+///   closure. Its API panics where a context is attached there; the panic is caught, so that only its message is seen,
+///   unless panics abort.
+/// - A span that is current is seen on the thread it is entered on. What hands work to elsewhere takes along a context,
+///   of either API.
 ///
 /// ```
 /// use opentelemetry::Context as OtelContext;
@@ -139,6 +144,11 @@ impl Bridge for Seam {
             Some(state.stack.remove(at).guard)
         });
         let _ = catch_unwind(AssertUnwindSafe(|| drop(removed)));
+    }
+
+    fn is_suppressed(&self) -> bool {
+        // See rule 3.
+        with(|_| ()).is_some() && OtelContext::is_current_telemetry_suppressed()
     }
 
     fn inner(&self) -> Option<Inner> {
