@@ -98,6 +98,7 @@ pub(crate) fn compare(paths: &[PathName]) -> io::Result<String> {
 pub(crate) fn run(task: &MicroTask) -> io::Result<Micro> {
     match task.path {
         PathName::Throughline => measure::<paths::Throughline>(task),
+        PathName::ThroughlineBridged => measure::<paths::ThroughlineBridged>(task),
         PathName::ThroughlineTracing => measure::<paths::ThroughlineTracing>(task),
         PathName::TracingOpentelemetry => measure::<paths::TracingOpentelemetry>(task),
         PathName::Opentelemetry => measure::<paths::Opentelemetry>(task),

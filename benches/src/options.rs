@@ -189,8 +189,8 @@ Throughline beside its peers, on the same spans, against a live OTLP receiver.
 Usage: compare [OPTIONS]
 
 Options (several values are separated by commas; without an option, all values):
-  --path NAME        throughline, throughline-tracing, tracing-opentelemetry, opentelemetry,
-                     fastrace, emit, floor
+  --path NAME        throughline, throughline-tracing, throughline-bridged (joined to the context of
+                     the OpenTelemetry API), tracing-opentelemetry, opentelemetry, fastrace, emit, floor
   --shape NAME       wide (1 + 9 children), deep (50 nested), async (1 + 9 futures of 4 polls)
   --attributes N     0, 3, 10
   --threads N        1, 2

@@ -50,6 +50,7 @@ axis! {
     PathName {
         Throughline = "throughline",
         ThroughlineTracing = "throughline-tracing",
+        ThroughlineBridged = "throughline-bridged",
         TracingOpentelemetry = "tracing-opentelemetry",
         Opentelemetry = "opentelemetry",
         Fastrace = "fastrace",

@@ -59,6 +59,7 @@ pub(crate) struct Load {
 pub(crate) fn run(task: &Task) -> io::Result<Measured> {
     match task.scenario.path {
         PathName::Throughline => measure::<paths::Throughline>(task),
+        PathName::ThroughlineBridged => measure::<paths::ThroughlineBridged>(task),
         PathName::ThroughlineTracing => measure::<paths::ThroughlineTracing>(task),
         PathName::TracingOpentelemetry => measure::<paths::TracingOpentelemetry>(task),
         PathName::Opentelemetry => measure::<paths::Opentelemetry>(task),

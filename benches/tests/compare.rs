@@ -26,6 +26,7 @@ fn every_path_records_the_same_spans_and_loses_none_when_paced() {
     let paths = [
         "throughline",
         "throughline-tracing",
+        "throughline-bridged",
         "tracing-opentelemetry",
         "opentelemetry",
         "fastrace",

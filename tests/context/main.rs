@@ -2,6 +2,7 @@
 
 mod automatic; // bare spawns on a runtime of our builder
 mod misuse; // guards, threads, runtimes and unwinding that do what they should not
+mod opentelemetry; // the bridges to the OpenTelemetry API and SDK
 mod propagation; // headers between processes
 mod runtimes; // what several modules share: the same work on every kind of runtime
 mod streams; // combinators of futures, and spans for the items of streams and sinks

@@ -16,6 +16,7 @@ mod floor;
 mod opentelemetry;
 mod otlp;
 mod throughline;
+mod throughline_bridged;
 mod throughline_tracing;
 mod tracing_opentelemetry;
 mod tracing_spans;
@@ -27,6 +28,7 @@ pub(crate) use fastrace::Fastrace;
 pub(crate) use floor::Floor;
 pub(crate) use opentelemetry::Opentelemetry;
 pub(crate) use throughline::Throughline;
+pub(crate) use throughline_bridged::ThroughlineBridged;
 pub(crate) use throughline_tracing::ThroughlineTracing;
 pub(crate) use tracing_opentelemetry::TracingOpentelemetry;
 

@@ -94,6 +94,27 @@ impl Anchor {
         }
     }
 
+    /// The reading at a unix time in nanoseconds, saturating where the counter had not begun or will have ended.
+    ///
+    /// It is as exact as the two clocks agree, so it is meant for times that are not long ago.
+    pub fn ticks_at(&self, unix_nanos: u64) -> Ticks {
+        let nanos = self.unix_nanos.abs_diff(unix_nanos);
+        // A large number of ticks tells the ratio exactly enough; a counter that stands still counts as nanoseconds.
+        let ratio = ticks_to_nanos(RATIO_TICKS).max(1);
+        let ticks = u128::from(nanos) * u128::from(RATIO_TICKS) / u128::from(ratio);
+        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+        Ticks(if unix_nanos >= self.unix_nanos {
+            self.ticks.0.saturating_add(ticks)
+        } else {
+            self.ticks.0.saturating_sub(ticks)
+        })
+    }
+
+    /// The unix time in nanoseconds at which the anchor was taken.
+    pub const fn taken_at_unix_nanos(&self) -> u64 {
+        self.unix_nanos
+    }
+
     /// The unix times of a start and an end, with `start <= end` always.
     #[inline]
     pub fn unix_range(&self, start: Ticks, end: Ticks) -> (u64, u64) {
@@ -109,6 +130,8 @@ impl Anchor {
         nanos_between(self.ticks, now())
     }
 }
+
+const RATIO_TICKS: u64 = 1 << 40;
 
 #[cfg(test)]
 mod tests {
@@ -135,5 +158,23 @@ mod tests {
         let there = anchor.unix_nanos(now());
         let here = Anchor::now().unix_nanos;
         assert!(here.abs_diff(there) < 1_000_000_000, "{here} and {there}");
+    }
+
+    #[test]
+    fn unix_times_become_ticks_and_back() {
+        let anchor = Anchor::now();
+        let taken = anchor.taken_at_unix_nanos();
+        for at in [
+            taken,
+            taken + 1_000,
+            taken - 1_000,
+            taken + 3_600_000_000_000,
+            taken - 1_000_000_000,
+        ] {
+            let back = anchor.unix_nanos(anchor.ticks_at(at));
+            assert!(back.abs_diff(at) <= 5_000, "{at} became {back}");
+        }
+        // Saturates, at least.
+        let _ = (anchor.ticks_at(0), anchor.ticks_at(u64::MAX));
     }
 }

@@ -7,6 +7,7 @@ use crate::id::{SpanId, TraceFlags, TraceId};
 use crate::local::{self, Token};
 use crate::propagate::{Baggage, Decision, Extras, TraceState};
 use crate::span_context::SpanContext;
+use crate::switch;
 
 /// The identity of a span together with the recorder its trace goes to: cheap to copy, to send and to store.
 ///
@@ -61,6 +62,9 @@ impl Context {
     /// The context that is current on this thread; an empty one where none is.
     #[inline]
     pub fn current() -> Self {
+        if let Some(inner) = switch::inner() {
+            return inner.context;
+        }
         local::with(|local| local.current()).unwrap_or_default()
     }
 
@@ -216,6 +220,26 @@ impl Context {
         }
         let span = SpanContext::new(span.trace_id(), span.span_id(), flags, true);
         Self::with_extras(span, self.recorder, self.extras)
+    }
+
+    /// The context of another span whose trace goes to the same recorder as this one's. Baggage stays; what belongs to
+    /// the trace stays if it is the same one.
+    ///
+    /// ```
+    /// use throughline_core::{Context, SpanContext};
+    ///
+    /// let here = Context::current().with_span(SpanContext::INVALID);
+    /// assert!(!here.span_context().is_valid());
+    /// ```
+    #[must_use]
+    pub fn with_span(&self, span: SpanContext) -> Self {
+        let extras = self.extras.as_ref();
+        let extras = if self.trace_id == span.trace_id() {
+            extras.cloned()
+        } else {
+            extras.and_then(|extras| extras.baggage_only())
+        };
+        Self::with_extras(span, self.recorder, extras)
     }
 
     /// Makes this the current context of the thread until the guard is dropped.

@@ -6,11 +6,13 @@ use std::marker::PhantomData;
 use throughline_wire::AsKey;
 
 use crate::context::Context;
+use crate::fields::EventFields;
 use crate::kind::{SpanKind, Status};
-use crate::live::{EventFields, LiveSpan};
+use crate::live::LiveSpan;
 use crate::local::{self, Editable, Token};
 use crate::span::{Span, editing};
 use crate::span_context::SpanContext;
+use crate::switch;
 use crate::value::AttributeValue;
 
 /// The span that is current on this thread; every method does nothing where there is none, where it is not sampled,
@@ -43,20 +45,31 @@ impl CurrentSpan {
     ///
     /// What `edit` itself records on the current span, by formatting a value that logs for instance, is left out.
     pub fn edit<R>(&self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        match local::with(local::Local::take_current).flatten()? {
-            (token, Editable::Span(live)) => {
-                let mut taken = Taken {
-                    token,
-                    live: Some(live),
-                };
-                taken
-                    .live
-                    .as_deref_mut()
-                    .filter(|live| live.is_recording())
-                    .map(edit)
-            }
-            (_, Editable::Shared(span)) => span.edit(edit),
+        if let Some(inner) = switch::inner() {
+            return inner.span?.edit(edit);
         }
+        edit_taken(local::with(local::Local::take_current).flatten()?, edit)
+    }
+}
+
+/// Edits what was taken of a span, and gives it back.
+pub(crate) fn edit_taken<R>(
+    taken: (Token, Editable),
+    edit: impl FnOnce(&mut LiveSpan) -> R,
+) -> Option<R> {
+    match taken {
+        (token, Editable::Span(live)) => {
+            let mut taken = Taken {
+                token,
+                live: Some(live),
+            };
+            taken
+                .live
+                .as_deref_mut()
+                .filter(|live| live.is_recording())
+                .map(edit)
+        }
+        (_, Editable::Shared(span)) => span.edit(edit),
     }
 }
 

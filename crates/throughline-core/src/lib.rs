@@ -39,9 +39,11 @@ mod current;
 pub mod diagnostics;
 #[doc(hidden)]
 pub mod expansion;
+mod fields;
 mod filter;
 mod future;
 mod id;
+mod import;
 mod kind;
 mod limits;
 mod live;
@@ -54,6 +56,8 @@ mod shared;
 mod span;
 mod span_context;
 mod suppress;
+#[doc(hidden)]
+pub mod switch;
 pub mod thread;
 mod value;
 
@@ -62,12 +66,14 @@ pub use callsite::{
 };
 pub use context::{Context, ContextGuard, Parent};
 pub use current::{CurrentSpan, current};
+pub use fields::{EventFields, LinkFields};
 pub use filter::{Filter, FilterError};
 pub use future::{FutureExt, InSpan, Inspect, NoInspection, WithContext};
 pub use id::{IdGenerator, ParseIdError, SpanId, TraceFlags, TraceId};
+pub use import::FinishedSpan;
 pub use kind::{Level, Outcome, SpanKind, Status};
 pub use limits::SpanLimits;
-pub use live::{EventFields, LiveSpan};
+pub use live::LiveSpan;
 pub use record::{Record, Scratch};
 pub use recorder::{InstallError, Recorder, RecorderConfig, RecorderStats};
 pub use sampler::Sampler;

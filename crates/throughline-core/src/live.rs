@@ -9,8 +9,9 @@ use std::fmt;
 use throughline_wire::{self as wire, AsKey, AttributeField, Buffer, ValueWriter};
 
 use crate::callsite::Callsite;
-use crate::clock::{self, Ticks};
+use crate::clock::{self, Anchor, Ticks};
 use crate::context::Context;
+use crate::fields::{EventFields, LinkFields};
 use crate::id::SpanId;
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::limits::SpanLimits;
@@ -41,6 +42,8 @@ pub struct LiveSpan {
     busy: u64,
     longest_poll: u64,
     last_exit: Ticks,
+    /// When the span ended, if somebody else knows.
+    ended_at: Option<Ticks>,
     attributes: u32,
     events: u32,
     links: u32,
@@ -88,6 +91,26 @@ impl LiveSpan {
 
     /// Adds an event that happens now.
     pub fn add_event(&mut self, name: &str, fill: impl FnOnce(&mut EventFields<'_, '_>)) {
+        let time = if self.facts.marks.has(Marks::UNIX) {
+            Anchor::now().taken_at_unix_nanos()
+        } else {
+            clock::now().get()
+        };
+        self.put_event(name, time, fill);
+    }
+
+    /// Adds an event that happened at that unix time, in nanoseconds.
+    pub fn add_event_at(
+        &mut self,
+        name: &str,
+        unix_nanos: u64,
+        fill: impl FnOnce(&mut EventFields<'_, '_>),
+    ) {
+        let time = self.time_at(unix_nanos).get();
+        self.put_event(name, time, fill);
+    }
+
+    fn put_event(&mut self, name: &str, time: u64, fill: impl FnOnce(&mut EventFields<'_, '_>)) {
         if self.events >= self.limits.event_count {
             self.dropped.events += 1;
             self.unusual = true;
@@ -96,7 +119,7 @@ impl LiveSpan {
         self.events += 1;
         self.facts.marks.set(Marks::EVENTS);
         let (limits, most) = (self.limits.values(), self.limits.event_attribute_count);
-        wire::put_event(&mut self.body, clock::now().get(), name, |writer| {
+        wire::put_event(&mut self.body, time, name, |writer| {
             let mut fields = EventFields {
                 writer,
                 limits,
@@ -145,6 +168,16 @@ impl LiveSpan {
 
     /// Links another span.
     pub fn add_link(&mut self, to: SpanContext) {
+        self.add_link_with(to, "", |_| ());
+    }
+
+    /// Links another span, with the `tracestate` it came with and attributes of the link.
+    pub fn add_link_with(
+        &mut self,
+        to: SpanContext,
+        tracestate: &str,
+        fill: impl FnOnce(&mut LinkFields<'_, '_>),
+    ) {
         if self.links >= self.limits.link_count {
             self.dropped.links += 1;
             self.unusual = true;
@@ -154,14 +187,70 @@ impl LiveSpan {
         let flags = u32::from(to.trace_flags().to_u8())
             | LINK_HAS_IS_REMOTE
             | if to.is_remote() { LINK_IS_REMOTE } else { 0 };
+        let (limits, most) = (self.limits.values(), self.limits.link_attribute_count);
         wire::put_link(
             &mut self.body,
             to.trace_id().to_bytes(),
             to.span_id().to_bytes(),
-            "",
+            tracestate,
             flags,
-            |_| (),
+            |writer| {
+                let mut fields = LinkFields {
+                    writer,
+                    limits,
+                    most,
+                    count: 0,
+                    dropped: 0,
+                };
+                fill(&mut fields);
+                let dropped = fields.dropped;
+                if dropped > 0 {
+                    writer.dropped_attributes(dropped);
+                }
+            },
         );
+    }
+
+    /// Counts what was left out before it came here.
+    pub fn add_dropped(&mut self, attributes: u32, events: u32, links: u32) {
+        let dropped = &mut self.dropped;
+        dropped.attributes = dropped.attributes.saturating_add(attributes);
+        dropped.events = dropped.events.saturating_add(events);
+        dropped.links = dropped.links.saturating_add(links);
+        self.unusual |= *dropped != Dropped::default();
+    }
+
+    /// Sets the `tracestate` that the span's context travels with.
+    pub fn set_tracestate(&mut self, tracestate: &str) {
+        wire::remove_fields(&mut self.body, TRACESTATE);
+        wire::put_tracestate(&mut self.body, tracestate);
+    }
+
+    /// Sets when the span started, as a unix time in nanoseconds. All times of the span are kept to the nanosecond as
+    /// they are given from then on; it comes before any event.
+    pub fn start_at(&mut self, unix_nanos: u64) {
+        self.facts.marks.set(Marks::UNIX);
+        self.start = Ticks::from_raw(unix_nanos);
+        self.ended_at = None;
+    }
+
+    /// Settles when the span ends, as a unix time in nanoseconds.
+    pub(crate) fn end_at(&mut self, unix_nanos: u64) {
+        self.ended_at = Some(self.time_at(unix_nanos));
+    }
+
+    /// The time as this span notes times.
+    fn time_at(&self, unix_nanos: u64) -> Ticks {
+        if self.facts.marks.has(Marks::UNIX) {
+            Ticks::from_raw(unix_nanos)
+        } else {
+            Anchor::now().ticks_at(unix_nanos)
+        }
+    }
+
+    /// The end that [`end_at`](Self::end_at) settled.
+    pub(crate) const fn ended_at(&self) -> Option<Ticks> {
+        self.ended_at
     }
 
     /// Replaces the name.
@@ -227,6 +316,7 @@ impl LiveSpan {
             self.configure(config);
         }
         self.unusual = false;
+        self.ended_at = None;
         self.began_in_panic = std::thread::panicking();
         self.unwound = false;
         self.polls = 0;
@@ -361,6 +451,11 @@ impl LiveSpan {
         if self.polls > 1 {
             self.put_polls();
         }
+        let end = if self.facts.marks.has(Marks::UNIX) {
+            self.unix_end(end)
+        } else {
+            end
+        };
         Header {
             trace_id: self.context.trace_id(),
             span_id: self.context.span_id(),
@@ -370,6 +465,14 @@ impl LiveSpan {
             callsite: self.callsite,
             facts: self.facts,
         }
+    }
+
+    /// The end of a span whose times are unix times.
+    #[cold]
+    #[inline(never)]
+    fn unix_end(&self, end: Ticks) -> Ticks {
+        self.ended_at
+            .unwrap_or_else(|| Ticks::from_raw(Anchor::now().unix_nanos(end)))
     }
 
     #[inline(never)]
@@ -417,6 +520,7 @@ impl Default for LiveSpan {
             busy: 0,
             longest_poll: 0,
             last_exit: Ticks::default(),
+            ended_at: None,
             attributes: 0,
             events: 0,
             links: 0,
@@ -437,36 +541,6 @@ impl fmt::Debug for LiveSpan {
     }
 }
 
-/// The attributes of an event that is being added.
-pub struct EventFields<'w, 'b> {
-    writer: &'w mut wire::EventWriter<'b>,
-    limits: wire::Limits,
-    most: u32,
-    count: u32,
-    dropped: u32,
-}
-
-impl EventFields<'_, '_> {
-    /// Adds an attribute to the event.
-    pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
-        if self.count >= self.most || key.name().is_empty() {
-            self.dropped += 1;
-            return;
-        }
-        self.count += 1;
-        self.writer
-            .attribute(key, self.limits, |writer| value.write(writer));
-    }
-}
-
-impl fmt::Debug for EventFields<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventFields")
-            .field("count", &self.count)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Lets an unsized error be formatted through `dyn Display`.
 struct DisplayError<'a, E: ?Sized>(&'a E);
 
@@ -476,6 +550,8 @@ impl<E: Error + ?Sized> fmt::Display for DisplayError<'_, E> {
     }
 }
 
+/// Number of the field `Span.trace_state`.
+const TRACESTATE: u32 = 3;
 /// Number of the field `Span.name`.
 const NAME: u32 = 5;
 /// Number of the field `Span.status`.

@@ -7,6 +7,9 @@
 //! 3. After the thread-local is destroyed, spans still end and are recorded, through state made for the occasion;
 //!    nothing is current there any more.
 
+mod edit;
+mod import;
+
 use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -23,6 +26,10 @@ use crate::propagate::Extras;
 use crate::recorder::{self, RecorderState};
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
+use crate::switch;
+
+pub(crate) use edit::Editable;
+pub(crate) use import::import;
 
 pub(crate) struct Local {
     /// The frames below `depth` are in use; those above wait to be used again, so that entering a span writes a few
@@ -64,12 +71,6 @@ pub(crate) enum Entry {
     Context(Context),
 }
 
-/// The current span, as far as it can be edited from here.
-pub(crate) enum Editable {
-    Span(Box<LiveSpan>),
-    Shared(SharedSpan),
-}
-
 /// What became of a callsite.
 pub(crate) enum Started {
     /// Nothing records here.
@@ -80,6 +81,15 @@ pub(crate) enum Started {
 }
 
 impl Started {
+    /// Tells the bridge, if the span is entered by now.
+    #[inline(always)]
+    fn told(self) -> Self {
+        if let Self::Entered(token) = self {
+            switch::entered(Some(token));
+        }
+        self
+    }
+
     #[inline(always)]
     fn into_span(self) -> Option<Box<LiveSpan>> {
         match self {
@@ -92,6 +102,12 @@ impl Started {
 /// Identifies a frame on its thread, so that guards may be dropped in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(NonZeroU64);
+
+impl Token {
+    pub(crate) const fn number(self) -> u64 {
+        self.0.get()
+    }
+}
 
 struct Lane {
     recorder: Arc<RecorderState>,
@@ -115,6 +131,9 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Local) -> R) -> Option<R> {
 
 /// Starts a span of an enabled callsite under the current context; none if nothing records here.
 pub(crate) fn start_here(callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
+    if switch::is_installed() {
+        return start(callsite, &Parent::Current);
+    }
     with(|local| local.start_here::<false>(callsite))
         .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
         .into_span()
@@ -122,6 +141,12 @@ pub(crate) fn start_here(callsite: &'static Callsite) -> Option<Box<LiveSpan>> {
 
 /// Starts a span of an enabled callsite; none if nothing records here.
 pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<LiveSpan>> {
+    if let Some(parent) = switch::inner_parent(parent) {
+        return start(callsite, &parent);
+    }
+    if switch::is_suppressed() {
+        return None;
+    }
     with(|local| local.start::<false>(callsite, parent))
         .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))
         .into_span()
@@ -130,24 +155,34 @@ pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<
 /// Starts a span of an enabled callsite under the current context, and enters it if it is not sampled: there is nothing
 /// to record on it before, so that it can do without a box.
 pub(crate) fn start_to_enter(callsite: &'static Callsite) -> Started {
+    if switch::is_installed() {
+        return start_to_enter_under(callsite, &Parent::Current);
+    }
     with(|local| local.start_here::<true>(callsite))
         .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
 }
 
 /// Like [`start_to_enter`], under the given parent.
 pub(crate) fn start_to_enter_under(callsite: &'static Callsite, parent: &Parent) -> Started {
+    if let Some(parent) = switch::inner_parent(parent) {
+        return start_to_enter_under(callsite, &parent);
+    }
+    if switch::is_suppressed() {
+        return Started::Nothing;
+    }
     with(|local| local.start::<true>(callsite, parent))
         .unwrap_or_else(|| outside(|local| local.start::<false>(callsite, parent)))
+        .told()
 }
 
 /// Makes the span current; it stays where it is if that cannot be.
 pub(crate) fn enter(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
-    with(|local| local.push(live.take(), Entry::Vacant))
+    switch::entered(with(|local| local.push(live.take(), Entry::Vacant)))
 }
 
 /// Makes the context current.
 pub(crate) fn attach(context: &Context) -> Option<Token> {
-    with(|local| {
+    let token = with(|local| {
         let mut context = context.clone();
         if context.recorder() == 0 {
             // A context from elsewhere goes on in the recorder it arrives in.
@@ -155,35 +190,42 @@ pub(crate) fn attach(context: &Context) -> Option<Token> {
             context = context.in_recorder(here);
         }
         local.push(None, Entry::Context(context))
-    })
+    });
+    switch::entered(token)
 }
 
 /// Makes the shared span current.
 pub(crate) fn enter_shared(span: SharedSpan, entered: Ticks) {
-    with(|local| local.push(None, Entry::Shared(span, entered)));
+    switch::entered(with(|local| local.push(None, Entry::Shared(span, entered))));
 }
 
 /// Undoes the last [`enter_shared`] of the span; returns what it was given.
 pub(crate) fn exit_shared(span: SpanId) -> Option<(SharedSpan, Ticks)> {
     match with(|local| local.remove_shared(span)) {
-        Some(Entry::Shared(span, entered)) => Some((span, entered)),
+        Some((token, Entry::Shared(span, entered))) => {
+            switch::exited(token);
+            Some((span, entered))
+        }
         _ => None,
     }
 }
 
 /// Leaves the frame.
 pub(crate) fn detach(token: Token) {
+    switch::exited(token);
     with(|local| local.remove(token));
 }
 
 /// Leaves the frame and gives back its span.
 pub(crate) fn leave(token: Token) -> Option<Box<LiveSpan>> {
+    switch::exited(token);
     with(|local| local.remove(token)).flatten()
 }
 
 /// Leaves the frame and gives back what is entered in it as a span, also if it had none of its own.
 #[cold]
 pub(crate) fn leave_as_span(token: Token) -> Option<Box<LiveSpan>> {
+    switch::exited(token);
     with(|local| {
         let (span, other) = local.remove_where(|frame| frame.token == token);
         match (span, other) {
@@ -200,6 +242,7 @@ pub(crate) fn leave_as_span(token: Token) -> Option<Box<LiveSpan>> {
 
 /// Leaves the frame and ends its span, if it is one that is open here.
 pub(crate) fn end_entered(token: Token) {
+    switch::exited(token);
     with(|local| {
         if let Some(live) = local.remove(token) {
             local.end_as_it_is(live);
@@ -300,7 +343,7 @@ impl Local {
         }
     }
 
-    fn remove_shared(&mut self, span: SpanId) -> Entry {
+    fn remove_shared(&mut self, span: SpanId) -> (Token, Entry) {
         let is_it = |frame: &Frame| {
             matches!(&frame.other, Entry::Shared(other, _)
                 if other.context_ref().span_context().span_id() == span)
@@ -309,9 +352,15 @@ impl Local {
         match self.frames.get_mut(at) {
             Some(frame) if is_it(frame) => {
                 self.depth = at;
-                std::mem::take(&mut frame.other)
+                (frame.token, std::mem::take(&mut frame.other))
             }
-            _ => self.remove_where(is_it).1,
+            _ => {
+                let removed = self.remove_where(is_it).1;
+                // What was removed is now the first of the frames that are not in use.
+                let frame = self.frames.get(self.depth);
+                let token = frame.map_or(Token(NonZeroU64::MIN), |frame| frame.token);
+                (token, removed)
+            }
         }
     }
 
@@ -326,40 +375,6 @@ impl Local {
         used[at..].rotate_left(1);
         self.depth -= 1;
         removed
-    }
-
-    /// Takes what can be edited of the current span, leaving its context. A frame of a bare context leads to the
-    /// frame of its span, if that is entered further down on the same thread.
-    pub(crate) fn take_current(&mut self) -> Option<(Token, Editable)> {
-        let current = self.top()?.span_context().span_id();
-        let mut used = self.frames[..self.depth].iter_mut().rev();
-        used.find_map(|frame| {
-            if frame.context()?.span_context().span_id() != current {
-                return None;
-            }
-            if let Entry::Shared(span, _) = &frame.other {
-                return Some((frame.token, Editable::Shared(span.clone())));
-            }
-            let live = frame.span.take()?;
-            frame.other = Entry::Context(live.context().clone());
-            Some((frame.token, Editable::Span(live)))
-        })
-    }
-
-    /// Gives back what [`take_current`](Self::take_current) took; returns it if the frame is gone by now.
-    pub(crate) fn give_back(&mut self, token: Token, live: Box<LiveSpan>) -> Option<Box<LiveSpan>> {
-        match self.frames[..self.depth]
-            .iter_mut()
-            .rev()
-            .find(|frame| frame.token == token)
-        {
-            Some(frame) => {
-                frame.other = Entry::Vacant;
-                frame.span = Some(live);
-                None
-            }
-            None => Some(live),
-        }
     }
 
     pub(crate) const fn suppress(&mut self) {

@@ -74,6 +74,8 @@ impl Marks {
     pub(crate) const POLLS: Self = Self(8);
     /// The trace id is random as W3C level 2 means it. (Of a span that has a record, the other flag is always set.)
     const RANDOM: Self = Self(16);
+    /// All times are unix nanoseconds already: they were given by a caller, and are kept as they are.
+    pub(crate) const UNIX: Self = Self(32);
 
     /// The marks of a span that starts.
     #[inline]
@@ -242,7 +244,24 @@ impl<'a> Record<'a> {
 
     /// When the span started and ended; the end is never before the start.
     pub fn range(&self) -> (Ticks, Ticks) {
-        (self.header.start, self.header.end.max(self.header.start))
+        let (mut start, mut end) = (self.header.start, self.header.end);
+        if self.header.facts.marks.has(Marks::UNIX) {
+            let anchor = Anchor::now();
+            start = anchor.ticks_at(start.get());
+            end = anchor.ticks_at(end.get());
+        }
+        (start, end.max(start))
+    }
+
+    fn unix_range(&self, anchor: &Anchor) -> (u64, u64) {
+        let Header {
+            start, end, facts, ..
+        } = self.header;
+        if facts.marks.has(Marks::UNIX) {
+            (start.get(), end.max(start).get())
+        } else {
+            anchor.unix_range(start, end)
+        }
     }
 
     /// The bytes this record takes in the recorder.
@@ -258,7 +277,7 @@ impl<'a> Record<'a> {
     /// Appends the span to `out` as one element of `ScopeSpans.spans`. `scratch` is any buffer, kept between calls.
     pub fn encode(&self, anchor: &Anchor, scratch: &mut Scratch, out: &mut Vec<u8>) {
         let header = &self.header;
-        let (start_unix_nano, end_unix_nano) = anchor.unix_range(header.start, header.end);
+        let (start_unix_nano, end_unix_nano) = self.unix_range(anchor);
         let marks = header.facts.marks;
         let static_fields = if let Some(polls) = self.polls {
             scratch.fields.clear();
@@ -270,7 +289,7 @@ impl<'a> Record<'a> {
         } else {
             self.callsite.static_fields()
         };
-        let body = if marks.has(Marks::EVENTS) {
+        let body = if marks.has(Marks::EVENTS) && !marks.has(Marks::UNIX) {
             scratch.body.clear();
             scratch.body.extend_from_slice(self.body);
             // An event lies inside its span, whatever the conversion rounds to.
@@ -307,9 +326,16 @@ impl<'a> Record<'a> {
     }
 
     fn put_polls(&self, polls: Polls, fields: &mut wire::Buffer) {
-        let (start, end) = self.range();
+        let Header {
+            start, end, facts, ..
+        } = self.header;
+        let took = if facts.marks.has(Marks::UNIX) {
+            end.since(start)
+        } else {
+            clock::nanos_between(start, end)
+        };
         let busy = clock::ticks_to_nanos(polls.busy);
-        let idle = clock::nanos_between(start, end).saturating_sub(busy);
+        let idle = took.saturating_sub(busy);
         let longest = clock::ticks_to_nanos(polls.longest);
         let values = [
             (const { wire::key!("poll_count") }, u64::from(polls.count)),

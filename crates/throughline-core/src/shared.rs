@@ -145,6 +145,12 @@ impl SharedSpan {
         }
     }
 
+    /// As [`end`](Self::end), at that unix time in nanoseconds; an end before the start becomes the start.
+    pub fn end_at(&self, unix_nanos: u64) {
+        self.edit(|live| live.end_at(unix_nanos));
+        self.end();
+    }
+
     /// Whether the span has ended.
     pub fn is_ended(&self) -> bool {
         // Relaxed: see `end`.
@@ -191,7 +197,8 @@ fn end(mut live: Box<LiveSpan>, first: Option<(Ticks, Ticks)>) {
         last_exit = last_exit.max(Some(left));
     }
     live.finish(live.outcome_so_far());
-    local::end(live, last_exit);
+    let end = live.ended_at().or(last_exit);
+    local::end(live, end);
 }
 
 impl Drop for Inner {

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::local;
+use crate::{local, switch};
 
 /// Stops recording on this thread until the guard is dropped. Nests.
 pub fn suppress() -> SuppressGuard {
@@ -15,7 +15,7 @@ pub fn suppress() -> SuppressGuard {
 
 /// Whether this thread is inside [`suppress`].
 pub fn is_suppressed() -> bool {
-    local::with(|local| local.is_suppressed()).unwrap_or(false)
+    local::with(|local| local.is_suppressed()).unwrap_or(false) || switch::is_suppressed()
 }
 
 /// Ends the suppression when dropped.

@@ -76,6 +76,8 @@ mod export;
 mod exporter;
 mod headers;
 mod notice;
+#[cfg(feature = "opentelemetry-sdk")]
+mod otel_exporter;
 mod otlp_http;
 mod pipeline;
 mod queue;
@@ -92,5 +94,7 @@ mod thread;
 pub use builder::PipelineBuilder;
 pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
+#[cfg(feature = "opentelemetry-sdk")]
+pub use otel_exporter::SdkExporter;
 pub use pipeline::Pipeline;
 pub use stats::{FlushReport, PipelineStats, Tallies};

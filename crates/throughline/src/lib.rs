@@ -56,6 +56,7 @@
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
 //! | `http` | no | trace contexts in the headers of the `http` crate |
 //! | `tokio-util` | no | `task::TaskTracker` |
+//! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -79,6 +80,8 @@ pub use throughline_export::Pipeline;
 #[cfg(feature = "http")]
 pub use throughline_http as http;
 pub use throughline_macros::{main, skip, span, test, traced};
+#[cfg(feature = "opentelemetry")]
+pub use throughline_opentelemetry as opentelemetry;
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]

@@ -1,0 +1,53 @@
+//! Taking a span out of its frame to edit it, and giving it back.
+
+use super::{Entry, Local, Token};
+use crate::id::SpanId;
+use crate::live::LiveSpan;
+use crate::shared::SharedSpan;
+
+/// The current span, as far as it can be edited from here.
+pub(crate) enum Editable {
+    Span(Box<LiveSpan>),
+    Shared(SharedSpan),
+}
+
+impl Local {
+    /// Takes what can be edited of the current span, leaving its context. A frame of a bare context leads to the
+    /// frame of its span, if that is entered further down on the same thread.
+    pub(crate) fn take_current(&mut self) -> Option<(Token, Editable)> {
+        let current = self.top()?.span_context().span_id();
+        self.take(current)
+    }
+
+    /// As [`take_current`](Self::take_current), for the innermost frame of that span.
+    pub(crate) fn take(&mut self, span: SpanId) -> Option<(Token, Editable)> {
+        let mut used = self.frames[..self.depth].iter_mut().rev();
+        used.find_map(|frame| {
+            if frame.context()?.span_context().span_id() != span {
+                return None;
+            }
+            if let Entry::Shared(span, _) = &frame.other {
+                return Some((frame.token, Editable::Shared(span.clone())));
+            }
+            let live = frame.span.take()?;
+            frame.other = Entry::Context(live.context().clone());
+            Some((frame.token, Editable::Span(live)))
+        })
+    }
+
+    /// Gives back what [`take_current`](Self::take_current) took; returns it if the frame is gone by now.
+    pub(crate) fn give_back(&mut self, token: Token, live: Box<LiveSpan>) -> Option<Box<LiveSpan>> {
+        match self.frames[..self.depth]
+            .iter_mut()
+            .rev()
+            .find(|frame| frame.token == token)
+        {
+            Some(frame) => {
+                frame.other = Entry::Vacant;
+                frame.span = Some(live);
+                None
+            }
+            None => Some(live),
+        }
+    }
+}
