@@ -30,6 +30,7 @@ pub struct Context {
     recorder: u32,
     flags: TraceFlags,
     remote: bool,
+    hops: u8,
 }
 
 impl Context {
@@ -41,6 +42,7 @@ impl Context {
             recorder,
             flags: span.trace_flags(),
             remote: span.is_remote(),
+            hops: 0,
         }
     }
 
@@ -70,6 +72,31 @@ impl Context {
     #[inline]
     pub(crate) const fn recorder(&self) -> u32 {
         self.recorder
+    }
+
+    /// How many messages passed between the start of the trace in this process and this context.
+    ///
+    /// Spans inherit the number from their parent, a new trace begins at zero; what hands messages on adds one, and
+    /// starts a new trace once there are too many, so that a trace cannot go on forever.
+    #[inline]
+    pub const fn hops(&self) -> u8 {
+        self.hops
+    }
+
+    /// The same context with another number of [hops](Self::hops).
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    ///
+    /// let sent = Context::current();
+    /// let received = sent.clone().with_hops(sent.hops().saturating_add(1));
+    /// assert_eq!(received.hops(), 1);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub const fn with_hops(mut self, hops: u8) -> Self {
+        self.hops = hops;
+        self
     }
 
     /// Makes this the current context of the thread until the guard is dropped.

@@ -151,7 +151,7 @@ pub(crate) fn attach(context: &Context) -> Option<Token> {
         if context.recorder() == 0 {
             // A context from elsewhere goes on in the recorder it arrives in.
             let here = local.top().map_or(0, Context::recorder);
-            context = Context::new(context.span_context(), here);
+            context = Context::new(context.span_context(), here).with_hops(context.hops());
         }
         local.push(None, Entry::Context(context))
     })
@@ -380,27 +380,30 @@ impl Local {
     ) -> Started {
         let here = self.top();
         let inherited = here.map_or(0, Context::recorder);
-        let (parent, number) = match parent {
+        let (parent, number, hops) = match parent {
             Parent::Current => (
                 here.map_or(SpanContext::INVALID, Context::span_context),
                 inherited,
+                here.map_or(0, Context::hops),
             ),
-            Parent::Root => (SpanContext::INVALID, inherited),
+            Parent::Root => (SpanContext::INVALID, inherited, 0),
             Parent::Context(context) if context.recorder() == 0 => {
-                (context.span_context(), inherited)
+                (context.span_context(), inherited, context.hops())
             }
-            Parent::Context(context) => (context.span_context(), context.recorder()),
+            Parent::Context(context) => {
+                (context.span_context(), context.recorder(), context.hops())
+            }
         };
-        self.start_under::<ENTER>(callsite, parent, number)
+        self.start_under::<ENTER>(callsite, parent, number, hops)
     }
 
     #[inline(always)]
     fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
-        let (parent, number) = match self.top() {
-            Some(context) => (context.span_context(), context.recorder()),
-            None => (SpanContext::INVALID, 0),
+        let (parent, number, hops) = match self.top() {
+            Some(context) => (context.span_context(), context.recorder(), context.hops()),
+            None => (SpanContext::INVALID, 0, 0),
         };
-        self.start_under::<ENTER>(callsite, parent, number)
+        self.start_under::<ENTER>(callsite, parent, number, hops)
     }
 
     /// Starts a span; one that is not sampled is entered at once if `ENTER`.
@@ -410,6 +413,7 @@ impl Local {
         callsite: &'static Callsite,
         parent: SpanContext,
         number: u32,
+        hops: u8,
     ) -> Started {
         if self.suppressed > 0 {
             return Started::Nothing;
@@ -428,10 +432,10 @@ impl Local {
             Some(ids) => ids,
             ids => seed(ids),
         };
-        let (trace_id, flags) = if parent.is_valid() {
-            (parent.trace_id(), parent.trace_flags())
+        let (trace_id, flags, hops) = if parent.is_valid() {
+            (parent.trace_id(), parent.trace_flags(), hops)
         } else {
-            (ids.trace_id(), TraceFlags::RANDOM)
+            (ids.trace_id(), TraceFlags::RANDOM, 0)
         };
         let span_id = ids.span_id();
         let lane = match find_lane(&mut self.lanes, number) {
@@ -449,7 +453,7 @@ impl Local {
             1,
         );
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
-        let context = Context::new(context, number);
+        let context = Context::new(context, number).with_hops(hops);
         if ENTER && !sampled {
             return Started::Entered(self.push(None, Entry::Context(context)));
         }
