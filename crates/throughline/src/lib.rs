@@ -41,6 +41,7 @@
 //! | [`current`] | the current span, to add attributes, events, errors and links |
 //! | [`Context::current`], [`FutureExt::with_context`] | what carries a trace by hand |
 //! | `task::spawn`, `task::spawn_blocking`, `task::JoinSet` | tasks that stay in the trace |
+//! | `channel::mpsc` and the others in place of Tokio's | messages that bring their sender's context, a span per message handled |
 //! | `tracing` spans, events and log lines, through `tracing::TraceLayer` | the same trace |
 //!
 //! A span ends [completed, with an error, cancelled or panicked](core::Outcome); a dropped future is not a success.
@@ -52,6 +53,8 @@
 //! | `export` | yes | the pipeline: batching and OTLP export on a thread of its own |
 //! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
+//! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
+//! | `flume`, `async-channel` | no | the same for the channels of these crates |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -73,6 +76,8 @@ pub use throughline_export as export;
 #[cfg(feature = "export")]
 pub use throughline_export::Pipeline;
 pub use throughline_macros::{main, skip, span, test, traced};
+#[cfg(feature = "messaging")]
+pub use throughline_messaging as channel;
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]
