@@ -1,9 +1,11 @@
 //! The context survives every hop: one test a hop, each with its whole tree.
 
 mod automatic; // bare spawns on a runtime of our builder
+mod channels; // channels and the handlers of their messages
 mod misuse; // guards, threads, runtimes and unwinding that do what they should not
 mod opentelemetry; // the bridges to the OpenTelemetry API and SDK
 mod propagation; // headers between processes
+mod relations; // children, links and roots: how handlers relate to senders
 mod runtimes; // what several modules share: the same work on every kind of runtime
 mod streams; // combinators of futures, and spans for the items of streams and sinks
 mod tasks; // spawning

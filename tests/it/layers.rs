@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-http", 2),
     ("throughline-macros", 2),
     ("throughline-opentelemetry", 2),
+    ("throughline-messaging", 2),
     ("throughline-testing", 2),
     ("throughline-tokio", 2),
     ("throughline-tracing", 2),

@@ -35,6 +35,7 @@ pub struct Context {
     remote: bool,
     /// What most traces do not have; never there without content, so that contexts compare by what they mean.
     extras: Option<Arc<Extras>>,
+    hops: u8,
 }
 
 impl Context {
@@ -56,6 +57,7 @@ impl Context {
             flags: span.trace_flags(),
             remote: span.is_remote(),
             extras,
+            hops: 0,
         }
     }
 
@@ -239,7 +241,32 @@ impl Context {
         } else {
             extras.and_then(|extras| extras.baggage_only())
         };
-        Self::with_extras(span, self.recorder, extras)
+        Self::with_extras(span, self.recorder, extras).with_hops(self.hops)
+    }
+
+    /// How many messages passed between the start of the trace in this process and this context.
+    ///
+    /// Spans inherit the number from their parent, a new trace begins at zero; what hands messages on adds one, and
+    /// starts a new trace once there are too many, so that a trace cannot go on forever.
+    #[inline]
+    pub const fn hops(&self) -> u8 {
+        self.hops
+    }
+
+    /// The same context with another number of [hops](Self::hops).
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    ///
+    /// let sent = Context::current();
+    /// let received = sent.clone().with_hops(sent.hops().saturating_add(1));
+    /// assert_eq!(received.hops(), 1);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub const fn with_hops(mut self, hops: u8) -> Self {
+        self.hops = hops;
+        self
     }
 
     /// Makes this the current context of the thread until the guard is dropped.

@@ -351,7 +351,8 @@ impl LiveSpan {
         self.generation
     }
 
-    pub(crate) const fn start(&self) -> Ticks {
+    /// When the span started.
+    pub const fn start(&self) -> Ticks {
         self.start
     }
 

@@ -396,39 +396,42 @@ impl Local {
     ) -> Started {
         let here = self.top();
         let inherited = here.map_or(0, Context::recorder);
-        let (parent, number, extras) = match parent {
+        let (parent, number, hops, extras) = match parent {
             Parent::Current => (
                 here.map_or(SpanContext::INVALID, Context::span_context),
                 inherited,
+                here.map_or(0, Context::hops),
                 here.and_then(Context::extras).cloned(),
             ),
             Parent::Root => {
                 let extras = here.and_then(Context::extras);
                 let extras = extras.and_then(|extras| extras.baggage_only());
-                (SpanContext::INVALID, inherited, extras)
+                (SpanContext::INVALID, inherited, 0, extras)
             }
             Parent::Context(context) => {
                 let number = match context.recorder() {
                     0 => inherited,
                     number => number,
                 };
-                (context.span_context(), number, context.extras().cloned())
+                let extras = context.extras().cloned();
+                (context.span_context(), number, context.hops(), extras)
             }
         };
-        self.start_under::<ENTER>(callsite, parent, number, extras)
+        self.start_under::<ENTER>(callsite, parent, number, hops, extras)
     }
 
     #[inline(always)]
     fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
-        let (parent, number, extras) = match self.top() {
+        let (parent, number, hops, extras) = match self.top() {
             Some(context) => (
                 context.span_context(),
                 context.recorder(),
+                context.hops(),
                 context.extras().cloned(),
             ),
-            None => (SpanContext::INVALID, 0, None),
+            None => (SpanContext::INVALID, 0, 0, None),
         };
-        self.start_under::<ENTER>(callsite, parent, number, extras)
+        self.start_under::<ENTER>(callsite, parent, number, hops, extras)
     }
 
     /// Starts a span; one that is not sampled is entered at once if `ENTER`.
@@ -438,6 +441,7 @@ impl Local {
         callsite: &'static Callsite,
         parent: SpanContext,
         number: u32,
+        hops: u8,
         extras: Option<Arc<Extras>>,
     ) -> Started {
         if self.suppressed > 0 {
@@ -462,10 +466,11 @@ impl Local {
             _ => return Started::Nothing,
         };
         let config = &lane.recorder.config;
-        let (trace_id, flags) = if parent.is_valid() {
-            (parent.trace_id(), parent.trace_flags())
+        let (trace_id, flags, hops) = if parent.is_valid() {
+            (parent.trace_id(), parent.trace_flags(), hops)
         } else {
-            ids.start_trace(config.id_generator)
+            let (trace_id, flags) = ids.start_trace(config.id_generator);
+            (trace_id, flags, 0)
         };
         let span_id = ids.span_id();
         let sampled = match &extras {
@@ -484,7 +489,7 @@ impl Local {
             1,
         );
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
-        let context = Context::with_extras(context, number, extras);
+        let context = Context::with_extras(context, number, extras).with_hops(hops);
         if ENTER && !sampled {
             return Started::Entered(self.push(None, Entry::Context(context)));
         }

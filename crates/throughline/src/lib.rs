@@ -43,6 +43,7 @@
 //! | `task::spawn`, `task::spawn_blocking`, `task::JoinSet`, … | tasks that stay in the trace |
 //! | [`thread::spawn`], [`thread::scope`] | threads that stay in the trace |
 //! | `runtime::Builder`, under `--cfg tokio_unstable` | a runtime whose tasks stay in the trace whoever spawns them |
+//! | `channel::mpsc` and the others in place of Tokio's | messages that bring their sender's context, a span per message handled |
 //! | `tracing` spans, events and log lines, through `tracing::TraceLayer` | the same trace |
 //!
 //! A span ends [completed, with an error, cancelled or panicked](core::Outcome); a dropped future is not a success.
@@ -57,6 +58,8 @@
 //! | `http` | no | trace contexts in the headers of the `http` crate |
 //! | `tokio-util` | no | `task::TaskTracker` |
 //! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
+//! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
+//! | `flume`, `async-channel` | no | the same for the channels of these crates |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -80,6 +83,8 @@ pub use throughline_export::Pipeline;
 #[cfg(feature = "http")]
 pub use throughline_http as http;
 pub use throughline_macros::{main, skip, span, test, traced};
+#[cfg(feature = "messaging")]
+pub use throughline_messaging as channel;
 #[cfg(feature = "opentelemetry")]
 pub use throughline_opentelemetry as opentelemetry;
 #[cfg(feature = "testing")]

@@ -1,0 +1,176 @@
+//! What travels through a queue: the message, the sender's context, and when it was enqueued.
+
+use throughline_core::Context;
+use throughline_core::clock::{self, Ticks};
+
+use crate::relation::{Operation, Relation};
+
+/// A message with the context it was sent under and the instant it was enqueued.
+///
+/// It holds identifiers, never a span: a message in a queue does not keep its sender's span open. The channels of this
+/// crate make envelopes by themselves; make one by hand to say more than `send` does, or for a queue of your own.
+///
+/// ```
+/// use throughline_messaging::{Envelope, Relation, mpsc};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (tx, mut rx) = mpsc::channel(8);
+/// tx.send_envelope(Envelope::new("nightly").with_relation(Relation::Link)).await?;
+/// assert_eq!(*rx.recv().await.unwrap(), "nightly");
+/// # Ok::<(), mpsc::error::SendError<&str>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "an envelope does nothing until it is sent"]
+pub struct Envelope<T> {
+    message: T,
+    context: Context,
+    enqueued: Ticks,
+    operation: Operation,
+    hint: Relation,
+}
+
+impl<T> Envelope<T> {
+    /// Puts the message into an envelope with the context that is current, one [hop](Context::hops) further.
+    #[inline]
+    pub fn new(message: T) -> Self {
+        Self::of(message, Operation::Tell)
+    }
+
+    /// Like [`new`](Self::new), for a message whose reply the sender waits for.
+    #[inline]
+    pub fn ask(message: T) -> Self {
+        Self::of(message, Operation::Ask)
+    }
+
+    /// Like [`new`](Self::new), for a message that a timer sends, or the receiver to itself.
+    #[inline]
+    pub fn timer(message: T) -> Self {
+        Self::of(message, Operation::Timer)
+    }
+
+    #[inline]
+    pub(crate) fn of(message: T, operation: Operation) -> Self {
+        let context = Context::current();
+        let hops = context.hops().saturating_add(1);
+        Self {
+            message,
+            context: context.with_hops(hops),
+            enqueued: clock::now(),
+            operation,
+            hint: Relation::Auto,
+        }
+    }
+
+    /// The same message, sent under another context: one that was stored, or came from another process.
+    ///
+    /// The context is taken as it is, its number of hops included.
+    pub fn with_context(mut self, context: Context) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Hints at the relation of the handler's span to the sender's; the receiver's own rule goes first.
+    pub const fn with_relation(mut self, hint: Relation) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The message.
+    #[inline]
+    pub const fn message(&self) -> &T {
+        &self.message
+    }
+
+    /// The message, to change it.
+    #[inline]
+    pub const fn message_mut(&mut self) -> &mut T {
+        &mut self.message
+    }
+
+    /// The context the message was sent under.
+    #[inline]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// When the message was enqueued.
+    #[inline]
+    pub const fn enqueued(&self) -> Ticks {
+        self.enqueued
+    }
+
+    /// What the sender does: tell, ask or timer.
+    #[inline]
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The relation that the sender hints at.
+    #[inline]
+    pub const fn relation(&self) -> Relation {
+        self.hint
+    }
+
+    /// The message, without the rest.
+    #[inline]
+    pub fn into_message(self) -> T {
+        self.message
+    }
+
+    /// The message, the context it was sent under, and when it was enqueued.
+    #[inline]
+    pub fn into_parts(self) -> (T, Context, Ticks) {
+        (self.message, self.context, self.enqueued)
+    }
+
+    /// Starts the wait again: an envelope that was made early is enqueued now.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn enqueue(&mut self) {
+        self.enqueued = clock::now();
+    }
+
+    /// The message was written again, here and now.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn rewrite(&mut self) {
+        let written = Envelope::of((), self.operation);
+        self.context = written.context;
+        self.enqueued = written.enqueued;
+    }
+
+    /// The message in the envelope, changed, and the rest as it is.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Envelope<U> {
+        Envelope {
+            message: change(self.message),
+            context: self.context,
+            enqueued: self.enqueued,
+            operation: self.operation,
+            hint: self.hint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hops_grow_by_one_and_stop_at_the_end() {
+        for (hops, next) in [(0, 1), (7, 8), (254, 255), (255, 255)] {
+            let _here = Context::default().with_hops(hops).attach();
+            assert_eq!(Envelope::new(()).context().hops(), next);
+        }
+    }
+
+    #[test]
+    fn an_envelope_comes_apart() {
+        let envelope = Envelope::ask(1).map(|number| number + 1);
+        let enqueued = envelope.enqueued();
+        assert_eq!(envelope.operation(), Operation::Ask);
+        assert_eq!(
+            envelope.into_parts(),
+            (2, Context::default().with_hops(1), enqueued)
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! Every attribute key that this crate writes.
+//!
+//! Owns names only. OpenTelemetry's semantic conventions (v1.44) have none for actors, mailboxes and in-process
+//! queues, and keep `messaging.*` for brokers: the `actor.*` and `trace.*` keys are this project's own, experimental.
+
+use throughline_wire::{Key, key};
+
+/// `actor.mailbox.name`: the channel that the message waited in.
+pub(crate) const MAILBOX_NAME: Key = key!("actor.mailbox.name");
+/// `actor.mailbox.wait`: seconds from the send to the start of the handler, a floating point number.
+pub(crate) const MAILBOX_WAIT: Key = key!("actor.mailbox.wait");
+/// `actor.message.operation`: `ask`, `tell` or `timer`.
+pub(crate) const MESSAGE_OPERATION: Key = key!("actor.message.operation");
+/// `actor.message.type`: the Rust type of the message.
+pub(crate) const MESSAGE_TYPE: Key = key!("actor.message.type");
+/// `trace.relation`: how the handler's span relates to the sender's, `child`, `link` or `root`.
+pub(crate) const RELATION: Key = key!("trace.relation");
+/// `trace.relation.reason`: which rule decided that.
+pub(crate) const RELATION_REASON: Key = key!("trace.relation.reason");

@@ -1,0 +1,72 @@
+//! Channels whose messages bring their sender's context along, and spans for those who handle them.
+//!
+//! A message in a mailbox, a channel or a queue is the same thing to a trace: something was enqueued under a context,
+//! waits, is handled by a future, and has an outcome. An [`Envelope`] is the message with its context; a [`Policy`]
+//! decides how the handler's span [relates](Relation) to the sender's; a [`Delivery`] starts that span.
+//!
+//! # Replacing a channel
+//!
+//! [`mpsc`], [`broadcast`], [`watch`] and [`oneshot`] have Tokio's names and signatures; `flume` and `async_channel`,
+//! behind features, those of the crates. What changes for a program is one thing: a receiver hands out a
+//! [`Delivery<T>`] in place of the `T`. It derefs to the message, so that a loop which borrows messages stays as it
+//! is; one that takes them apart calls [`into_inner`](Delivery::into_inner), or lets
+//! [`handle`](Delivery::handle) do it and gets a span per message:
+//!
+//! ```
+//! use throughline_messaging::mpsc; // was: use tokio::sync::mpsc;
+//!
+//! # async fn work(_: u32) {}
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let (tx, mut rx) = mpsc::channel::<u32>(16);
+//! tx.send(7).await.unwrap();
+//! drop(tx);
+//! while let Some(delivery) = rx.recv().await {
+//!     delivery.handle(|message| work(message)).await; // was: work(message).await;
+//! }
+//! # });
+//! ```
+//!
+//! Channels made by `channel(…)` are counted under the place they are made at; `named(name, …)` gives them a name.
+//! [`stats`] has the counts.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `tokio` | yes | [`mpsc`], [`broadcast`], [`watch`], [`oneshot`] |
+//! | `flume` | no | the module `flume` |
+//! | `async-channel` | no | the module `async_channel` |
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(feature = "async-channel", feature = "flume", feature = "tokio")),
+    expect(dead_code, reason = "channels count their messages, and there is none")
+)]
+
+mod delivery;
+mod envelope;
+mod keys;
+mod queued;
+mod relation;
+mod stats;
+
+#[cfg(feature = "async-channel")]
+pub mod async_channel;
+#[cfg(feature = "tokio")]
+#[path = "tokio/broadcast.rs"]
+pub mod broadcast;
+#[cfg(feature = "flume")]
+pub mod flume;
+#[cfg(feature = "tokio")]
+#[path = "tokio/mpsc/mod.rs"]
+pub mod mpsc;
+#[cfg(feature = "tokio")]
+#[path = "tokio/oneshot.rs"]
+pub mod oneshot;
+#[cfg(feature = "tokio")]
+#[path = "tokio/watch.rs"]
+pub mod watch;
+
+pub use delivery::Delivery;
+pub use envelope::Envelope;
+pub use relation::{Decision, Operation, Policy, Reason, Relation, Starts};
+pub use stats::{ChannelStats, stats};

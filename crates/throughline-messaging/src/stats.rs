@@ -1,0 +1,249 @@
+//! What goes through each channel, by name.
+//!
+//! Owns the registry of names and the counters. Rules of concurrency:
+//!
+//! 1. Counters are relaxed: each is exact by itself, and a snapshot taken while messages move may be one message off
+//!    between two of them.
+//! 2. Senders write one cache line and receivers another.
+//! 3. The registry is locked when a channel is made and when a snapshot is taken, never when a message moves.
+//! 4. A name, once seen, is kept for the life of the process; past [`MAX_NAMES`] names, new ones share one entry.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use throughline_core::clock::{self, Ticks};
+
+/// The counts of the channels of one name.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ChannelStats {
+    /// The name the channels were made with, else the file and line they are made at.
+    pub name: &'static str,
+    /// Messages put into the channels; a broadcast counts once for each of its receivers.
+    pub sent: u64,
+    /// Messages taken out.
+    pub received: u64,
+    /// Messages that were left in a channel when its receiver went.
+    pub undelivered: u64,
+    /// Messages that a receiver of a broadcast was too slow for.
+    pub lagged: u64,
+    /// Messages that a channel did not take, because it was full or closed.
+    pub rejected: u64,
+    /// Messages that are in the channels.
+    pub depth: u64,
+    /// How long the received messages were in the channels, together, in nanoseconds.
+    pub wait_sum_nanos: u64,
+    /// How long the slowest of them was.
+    pub wait_max_nanos: u64,
+}
+
+/// The counts of every channel name so far, in the order of the names.
+///
+/// ```
+/// use throughline_messaging::{mpsc, stats};
+///
+/// let (tx, mut rx) = mpsc::unbounded_named("thumbnails");
+/// tx.send(1).unwrap();
+/// tx.send(2).unwrap();
+/// rx.try_recv().unwrap();
+/// let stats = stats().into_iter().find(|channel| channel.name == "thumbnails").unwrap();
+/// assert_eq!((stats.sent, stats.received, stats.depth), (2, 1, 1));
+/// ```
+#[must_use]
+pub fn stats() -> Vec<ChannelStats> {
+    let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all: Vec<_> = registry
+        .iter()
+        .flat_map(|channels| channels.values())
+        .map(|channel| channel.snapshot())
+        .collect();
+    drop(registry);
+    let overflow = OVERFLOW.snapshot();
+    if overflow.sent + overflow.rejected > 0 {
+        all.push(overflow);
+    }
+    all.sort_by_key(|channel| channel.name);
+    all
+}
+
+/// The counters of one name.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    name: &'static str,
+    /// Whether the program chose the name; the place in the source stands in otherwise.
+    chosen: bool,
+    senders: Senders,
+    receivers: Receivers,
+}
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Senders {
+    sent: AtomicU64,
+    rejected: AtomicU64,
+}
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Receivers {
+    received: AtomicU64,
+    undelivered: AtomicU64,
+    lagged: AtomicU64,
+    wait_ticks: AtomicU64,
+    longest_wait: AtomicU64,
+}
+
+impl Channel {
+    const fn new(name: &'static str, chosen: bool) -> Self {
+        Self {
+            name,
+            chosen,
+            senders: Senders {
+                sent: AtomicU64::new(0),
+                rejected: AtomicU64::new(0),
+            },
+            receivers: Receivers {
+                received: AtomicU64::new(0),
+                undelivered: AtomicU64::new(0),
+                lagged: AtomicU64::new(0),
+                wait_ticks: AtomicU64::new(0),
+                longest_wait: AtomicU64::new(0),
+            },
+        }
+    }
+
+    /// The counters of a name that the program chose.
+    pub(crate) fn named(name: &str) -> &'static Self {
+        find(name, true)
+    }
+
+    /// The counters of a place in the program.
+    pub(crate) fn located(place: &Location<'_>) -> &'static Self {
+        find(&format!("{}:{}", place.file(), place.line()), false)
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) const fn chosen_name(&self) -> Option<&'static str> {
+        if self.chosen { Some(self.name) } else { None }
+    }
+
+    // All orderings below are relaxed: see rule 1 of the module.
+
+    pub(crate) fn sent(&self, messages: u64) {
+        self.senders.sent.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Takes back a [`sent`](Self::sent): the channel did not take the message.
+    pub(crate) fn unsent(&self) {
+        self.senders.sent.fetch_sub(1, Ordering::Relaxed);
+        self.rejected();
+    }
+
+    pub(crate) fn rejected(&self) {
+        self.senders.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn undelivered(&self, messages: u64) {
+        let undelivered = &self.receivers.undelivered;
+        undelivered.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn lagged(&self, messages: u64) {
+        self.receivers.lagged.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    pub(crate) fn received(&self, enqueued: Ticks) {
+        let wait = clock::now().since(enqueued);
+        let receivers = &self.receivers;
+        receivers.received.fetch_add(1, Ordering::Relaxed);
+        receivers.wait_ticks.fetch_add(wait, Ordering::Relaxed);
+        if receivers.longest_wait.load(Ordering::Relaxed) < wait {
+            receivers.longest_wait.fetch_max(wait, Ordering::Relaxed);
+        }
+    }
+
+    fn snapshot(&self) -> ChannelStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let receivers = &self.receivers;
+        let received = read(&receivers.received);
+        let undelivered = read(&receivers.undelivered);
+        let lagged = read(&receivers.lagged);
+        // Read last, so that what is received while this runs was sent by then.
+        let sent = read(&self.senders.sent);
+        ChannelStats {
+            name: self.name,
+            sent,
+            received,
+            undelivered,
+            lagged,
+            rejected: read(&self.senders.rejected),
+            depth: sent.saturating_sub(received + undelivered + lagged),
+            wait_sum_nanos: clock::ticks_to_nanos(read(&receivers.wait_ticks)),
+            wait_max_nanos: clock::ticks_to_nanos(read(&receivers.longest_wait)),
+        }
+    }
+}
+
+fn find(name: &str, chosen: bool) -> &'static Channel {
+    let name = &name[..name.floor_char_boundary(MAX_NAME_BYTES)];
+    if name == OVERFLOW_NAME {
+        return &OVERFLOW;
+    }
+    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let channels = registry.get_or_insert_default();
+    if let Some(channel) = channels.get(name) {
+        return channel;
+    }
+    if channels.len() >= MAX_NAMES {
+        return &OVERFLOW;
+    }
+    // Bounded by the two limits, and named for the life of the process: messages point at their counters.
+    let name: &'static str = Box::leak(name.into());
+    let channel: &'static Channel = Box::leak(Box::new(Channel::new(name, chosen)));
+    channels.insert(name, channel);
+    channel
+}
+
+static REGISTRY: Mutex<Option<HashMap<&'static str, &'static Channel>>> = Mutex::new(None);
+static OVERFLOW: Channel = Channel::new(OVERFLOW_NAME, true);
+
+/// Names that have counters of their own.
+const MAX_NAMES: usize = 1024;
+/// Bytes of a name; the rest is cut off.
+const MAX_NAME_BYTES: usize = 256;
+/// What channels past [`MAX_NAMES`] are counted under.
+const OVERFLOW_NAME: &str = "(other)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // One test, since it fills the registry of the process.
+    #[test]
+    fn names_are_shared_cut_and_bounded() {
+        let first = Channel::named("stats: shared");
+        assert!(std::ptr::eq(first, Channel::named("stats: shared")));
+        let long = "é".repeat(1000);
+        assert_eq!(Channel::named(&long).name().len(), MAX_NAME_BYTES);
+        first.sent(2);
+        first.received(clock::now());
+        let of = |name: &str| stats().into_iter().find(|channel| channel.name == name);
+        let counts = of("stats: shared").expect("it has counters");
+        assert_eq!((counts.sent, counts.received, counts.depth), (2, 1, 1));
+        assert!(counts.wait_max_nanos <= counts.wait_sum_nanos);
+        assert_eq!(of(OVERFLOW_NAME), None);
+        let many = 0..=MAX_NAMES;
+        many.for_each(|number| Channel::named(&format!("stats: {number}")).sent(1));
+        let all = stats();
+        assert_eq!(all.len(), MAX_NAMES + 1);
+        assert!(of(OVERFLOW_NAME).expect("too many names").sent >= 2);
+        first.sent(1);
+        assert_eq!(of("stats: shared").expect("it is kept").sent, 3);
+    }
+}

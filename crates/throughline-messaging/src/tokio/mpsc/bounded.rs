@@ -1,0 +1,299 @@
+//! The sending side of a bounded channel.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::error::{SendError, SendTimeoutError, TrySendError};
+use super::permit::{OwnedPermit, Permit, PermitIterator};
+use crate::envelope::Envelope;
+use crate::queued::Queued;
+use crate::stats::Channel;
+
+/// [`tokio::sync::mpsc::Sender`] whose messages bring the current context along.
+pub struct Sender<T> {
+    inner: mpsc::Sender<Queued<T>>,
+    channel: &'static Channel,
+}
+
+impl<T> Sender<T> {
+    pub(super) const fn new(inner: mpsc::Sender<Queued<T>>, channel: &'static Channel) -> Self {
+        Self { inner, channel }
+    }
+
+    /// Waits for room, then sends: [`tokio::sync::mpsc::Sender::send`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed; the error has the message.
+    pub async fn send(&self, message: T) -> Result<(), SendError<T>> {
+        match self.inner.reserve().await {
+            Ok(permit) => {
+                permit.send(Queued::new(Envelope::new(message), self.channel));
+                Ok(())
+            }
+            Err(_) => Err(SendError(self.refused(message))),
+        }
+    }
+
+    /// Like [`send`](Self::send), for a message that is in an envelope already.
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed; the error has the message.
+    pub async fn send_envelope(&self, mut envelope: Envelope<T>) -> Result<(), SendError<T>> {
+        match self.inner.reserve().await {
+            Ok(permit) => {
+                envelope.enqueue();
+                permit.send(Queued::new(envelope, self.channel));
+                Ok(())
+            }
+            Err(_) => Err(SendError(self.refused(envelope.into_message()))),
+        }
+    }
+
+    /// Sends if there is room: [`tokio::sync::mpsc::Sender::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is full or closed; the error has the message.
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        match self.inner.try_reserve() {
+            Ok(permit) => {
+                permit.send(Queued::new(Envelope::new(message), self.channel));
+                Ok(())
+            }
+            Err(TrySendError::Full(())) => Err(TrySendError::Full(self.refused(message))),
+            Err(TrySendError::Closed(())) => Err(TrySendError::Closed(self.refused(message))),
+        }
+    }
+
+    /// Waits for room no longer than that, then sends: [`tokio::sync::mpsc::Sender::send_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// There was no room in time, or the channel is closed; the error has the message.
+    ///
+    /// # Panics
+    ///
+    /// As Tokio's does, outside of a runtime with a timer.
+    pub async fn send_timeout(
+        &self,
+        message: T,
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError<T>> {
+        match tokio::time::timeout(timeout, self.inner.reserve()).await {
+            Ok(Ok(permit)) => {
+                permit.send(Queued::new(Envelope::new(message), self.channel));
+                Ok(())
+            }
+            Ok(Err(_)) => Err(SendTimeoutError::Closed(self.refused(message))),
+            Err(_) => Err(SendTimeoutError::Timeout(self.refused(message))),
+        }
+    }
+
+    /// Blocks until there is room, then sends: [`tokio::sync::mpsc::Sender::blocking_send`]. Here the wait of the
+    /// message begins with the call.
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed; the error has the message.
+    ///
+    /// # Panics
+    ///
+    /// As Tokio's does, within an asynchronous context.
+    #[track_caller]
+    pub fn blocking_send(&self, message: T) -> Result<(), SendError<T>> {
+        let queued = Queued::new(Envelope::new(message), self.channel);
+        let sent = self.inner.blocking_send(queued);
+        sent.map_err(|SendError(queued)| SendError(queued.refuse()))
+    }
+
+    /// Waits for room and keeps it: [`tokio::sync::mpsc::Sender::reserve`]. The context and the enqueue instant of the
+    /// message are those of [`Permit::send`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed.
+    pub async fn reserve(&self) -> Result<Permit<'_, T>, SendError<()>> {
+        let permit = self.inner.reserve().await?;
+        Ok(Permit::new(permit, self.channel))
+    }
+
+    /// Waits for room for several messages: [`tokio::sync::mpsc::Sender::reserve_many`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed, or has never that much room.
+    pub async fn reserve_many(
+        &self,
+        messages: usize,
+    ) -> Result<PermitIterator<'_, T>, SendError<()>> {
+        let permits = self.inner.reserve_many(messages).await?;
+        Ok(PermitIterator::new(permits, self.channel))
+    }
+
+    /// Keeps room, if there is any: [`tokio::sync::mpsc::Sender::try_reserve`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is full or closed.
+    pub fn try_reserve(&self) -> Result<Permit<'_, T>, TrySendError<()>> {
+        let permit = self.inner.try_reserve()?;
+        Ok(Permit::new(permit, self.channel))
+    }
+
+    /// Keeps room for several messages, if there is any: [`tokio::sync::mpsc::Sender::try_reserve_many`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is too full or closed.
+    pub fn try_reserve_many(
+        &self,
+        messages: usize,
+    ) -> Result<PermitIterator<'_, T>, TrySendError<()>> {
+        let permits = self.inner.try_reserve_many(messages)?;
+        Ok(PermitIterator::new(permits, self.channel))
+    }
+
+    /// Waits for room and keeps it, together with the sender: [`tokio::sync::mpsc::Sender::reserve_owned`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed.
+    pub async fn reserve_owned(self) -> Result<OwnedPermit<T>, SendError<()>> {
+        let channel = self.channel;
+        let permit = self.inner.reserve_owned().await?;
+        Ok(OwnedPermit::new(permit, channel))
+    }
+
+    /// Keeps room together with the sender, if there is any: [`tokio::sync::mpsc::Sender::try_reserve_owned`].
+    ///
+    /// # Errors
+    ///
+    /// The channel is full or closed; the error has the sender.
+    pub fn try_reserve_owned(self) -> Result<OwnedPermit<T>, TrySendError<Self>> {
+        let channel = self.channel;
+        match self.inner.try_reserve_owned() {
+            Ok(permit) => Ok(OwnedPermit::new(permit, channel)),
+            Err(TrySendError::Full(inner)) => Err(TrySendError::Full(Self::new(inner, channel))),
+            Err(TrySendError::Closed(inner)) => {
+                Err(TrySendError::Closed(Self::new(inner, channel)))
+            }
+        }
+    }
+
+    /// Waits until the receiver is closed or gone: [`tokio::sync::mpsc::Sender::closed`].
+    pub async fn closed(&self) {
+        self.inner.closed().await;
+    }
+
+    /// Whether the receiver is closed or gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
+    /// Whether both send into the same channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        self.inner.same_channel(&other.inner)
+    }
+
+    /// How many messages there is room for now.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.inner.capacity()
+    }
+
+    /// How many messages there is room for in the empty channel.
+    #[must_use]
+    pub fn max_capacity(&self) -> usize {
+        self.inner.max_capacity()
+    }
+
+    /// A sender that does not keep the channel open: [`tokio::sync::mpsc::Sender::downgrade`].
+    #[must_use]
+    pub fn downgrade(&self) -> WeakSender<T> {
+        WeakSender {
+            inner: self.inner.downgrade(),
+            channel: self.channel,
+        }
+    }
+
+    /// How many senders keep the channel open.
+    #[must_use]
+    pub fn strong_count(&self) -> usize {
+        self.inner.strong_count()
+    }
+
+    /// How many senders do not.
+    #[must_use]
+    pub fn weak_count(&self) -> usize {
+        self.inner.weak_count()
+    }
+
+    /// Counts a message that the channel did not take.
+    #[cold]
+    fn refused(&self, message: T) -> T {
+        self.channel.rejected();
+        message
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.channel)
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sender").field(&self.channel.name()).finish()
+    }
+}
+
+/// [`tokio::sync::mpsc::WeakSender`]: it does not keep the channel open.
+pub struct WeakSender<T> {
+    inner: mpsc::WeakSender<Queued<T>>,
+    channel: &'static Channel,
+}
+
+impl<T> WeakSender<T> {
+    /// A sender, unless all of them are gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Sender<T>> {
+        let inner = self.inner.upgrade()?;
+        Some(Sender::new(inner, self.channel))
+    }
+
+    /// How many senders keep the channel open.
+    #[must_use]
+    pub fn strong_count(&self) -> usize {
+        self.inner.strong_count()
+    }
+
+    /// How many senders do not.
+    #[must_use]
+    pub fn weak_count(&self) -> usize {
+        self.inner.weak_count()
+    }
+}
+
+impl<T> Clone for WeakSender<T> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            channel: self.channel,
+        }
+    }
+}
+
+impl<T> fmt::Debug for WeakSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakSender")
+            .field(&self.channel.name())
+            .finish()
+    }
+}
