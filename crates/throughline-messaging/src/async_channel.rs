@@ -1,4 +1,4 @@
-//! [`async_channel`](::async_channel) whose messages bring their sender's context along.
+//! [`async_channel`] whose messages bring their sender's context along.
 //!
 //! Names and signatures are the crate's; receivers hand out a [`Delivery`], which derefs to the message. A message
 //! counts as sent from the call on, so that one whose sender waits for room is part of the depth, its wait has begun,
@@ -29,7 +29,7 @@ type Pair<T> = (
 );
 
 /// A bounded channel that is counted under the place of this call:
-/// [`async_channel::bounded`](::async_channel::bounded).
+/// [`async_channel::bounded`].
 ///
 /// # Panics
 ///
@@ -54,7 +54,7 @@ pub fn named_bounded<T>(name: &str, capacity: usize) -> (Sender<T>, Receiver<T>)
 }
 
 /// An unbounded channel that is counted under the place of this call:
-/// [`async_channel::unbounded`](::async_channel::unbounded).
+/// [`async_channel::unbounded`].
 #[track_caller]
 #[must_use]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
@@ -82,7 +82,7 @@ fn make<T>(channel: &'static Channel, (tx, rx): Pair<T>) -> (Sender<T>, Receiver
     )
 }
 
-/// [`async_channel::Sender`](::async_channel::Sender) whose messages bring the current context along.
+/// [`async_channel::Sender`] whose messages bring the current context along.
 pub struct Sender<T> {
     inner: ::async_channel::Sender<Queued<T>>,
     channel: &'static Channel,
@@ -141,7 +141,7 @@ impl<T> Sender<T> {
     }
 }
 
-/// [`async_channel::Receiver`](::async_channel::Receiver) that hands out messages with their contexts.
+/// [`async_channel::Receiver`] that hands out messages with their contexts.
 pub struct Receiver<T> {
     inner: ::async_channel::Receiver<Queued<T>>,
     channel: &'static Channel,

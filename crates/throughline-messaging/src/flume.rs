@@ -1,4 +1,4 @@
-//! [`flume`](::flume) whose messages bring their sender's context along.
+//! [`flume`] whose messages bring their sender's context along.
 //!
 //! Names and signatures are the crate's; receivers hand out a [`Delivery`], which derefs to the message. A message
 //! counts as sent from the call on, so that one whose sender waits for room is part of the depth, its wait has begun,
@@ -26,7 +26,7 @@ use crate::queued::Queued;
 use crate::relation::Policy;
 use crate::stats::Channel;
 
-/// A bounded channel that is counted under the place of this call: [`flume::bounded`](::flume::bounded).
+/// A bounded channel that is counted under the place of this call: [`flume::bounded`].
 #[track_caller]
 #[must_use]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
@@ -42,7 +42,7 @@ pub fn named_bounded<T>(name: &str, capacity: usize) -> (Sender<T>, Receiver<T>)
     make(Channel::named(name), ::flume::bounded(capacity))
 }
 
-/// An unbounded channel that is counted under the place of this call: [`flume::unbounded`](::flume::unbounded).
+/// An unbounded channel that is counted under the place of this call: [`flume::unbounded`].
 #[track_caller]
 #[must_use]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
@@ -70,7 +70,7 @@ fn make<T>(
     )
 }
 
-/// [`flume::Sender`](::flume::Sender) whose messages bring the current context along.
+/// [`flume::Sender`] whose messages bring the current context along.
 pub struct Sender<T> {
     inner: ::flume::Sender<Queued<T>>,
     channel: &'static Channel,
@@ -140,7 +140,7 @@ impl<T> Sender<T> {
     }
 }
 
-/// [`flume::Receiver`](::flume::Receiver) that hands out messages with their contexts.
+/// [`flume::Receiver`] that hands out messages with their contexts.
 pub struct Receiver<T> {
     inner: ::flume::Receiver<Queued<T>>,
     channel: &'static Channel,

@@ -89,6 +89,8 @@ pub enum Starts {
 
 /// The rule of a receiver.
 ///
+/// The age is that of one message, from its enqueueing to its handler; with the number of hops it bounds the whole trace.
+///
 /// ```
 /// use std::time::Duration;
 /// use throughline_messaging::{Policy, Relation};
