@@ -290,7 +290,7 @@ fn spans_in_destructors_of_thread_locals() {
         LAST.set(Some(Late(context.clone(), "after the context is gone")));
         let _here = context.attach();
         span!("work").in_scope(assert_same);
-        FIRST.set(Some(Late(context.clone(), "before")));
+        FIRST.set(Some(Late(context, "before")));
     })
     .join()
     .expect("no panic");
