@@ -10,3 +10,4 @@ mod runtimes; // what several modules share: the same work on every kind of runt
 mod streams; // combinators of futures, and spans for the items of streams and sinks
 mod tasks; // spawning
 mod threads; // threads of the standard library
+mod opentelemetry_sdk; // its SDK at either end of the pipeline

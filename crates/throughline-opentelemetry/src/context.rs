@@ -30,8 +30,9 @@ use crate::{convert, open_spans};
 /// attached [`Context`]), and a context attached through the OpenTelemetry API is the parent of the spans that start
 /// inside of it. Of the two, what was entered last is current.
 ///
-/// - An entry of a span costs one attached context more, which is made once per span and thread and kept for the last
-///   64 of them; without this call it costs nothing.
+/// - An entry costs one attached context more, about 90 ns and no allocation per poll of a future in a span. It is made
+///   once per span and thread, in two allocations, and kept for the last 64 of them. Without this call, nothing is paid
+///   but a relaxed load.
 /// - Where OpenTelemetry's telemetry is suppressed (its exporters do that for what they do themselves), no span starts
 ///   here either.
 /// - Values of the OpenTelemetry context (baggage, say) stay in it when a span is entered inside of it.
