@@ -10,6 +10,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-ring", 0),
     ("throughline-core", 1),
     ("throughline-macros", 2),
+    ("throughline-rayon", 2),
     ("throughline-testing", 2),
     ("throughline-tokio", 2),
     ("throughline-tracing", 2),

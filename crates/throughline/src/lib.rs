@@ -55,6 +55,7 @@
 //! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
 //! | `tokio-util` | no | `task::TaskTracker` |
+//! | `rayon` | no | jobs and parallel iterators that keep their context |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -76,6 +77,8 @@ pub use throughline_export as export;
 #[cfg(feature = "export")]
 pub use throughline_export::Pipeline;
 pub use throughline_macros::{main, skip, span, test, traced};
+#[cfg(feature = "rayon")]
+pub use throughline_rayon as rayon;
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]
