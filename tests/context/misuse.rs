@@ -50,7 +50,7 @@ fn a_span_ended_twice() {
     let other = shared.clone();
     shared.end();
     other.end();
-    shared.edit(|span| span.set_attribute(&"late", 1));
+    shared.edit(|span| span.set_attribute("late", 1));
     drop(other);
     leaf(1);
     // A guard that gave its span away ends nothing.

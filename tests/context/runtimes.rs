@@ -1,6 +1,7 @@
 //! The same work on every kind of runtime.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use throughline::testing::{Capture, TreeOptions};
 use throughline::{FutureExt, runtime, span, traced};
@@ -31,10 +32,12 @@ pub(crate) fn current_thread() -> Runtime {
     builder.enable_all().build().expect("a runtime")
 }
 
+type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
 /// Runs the work in a span `root` on a current-thread and on a multi-thread runtime, and on both in a `LocalSet`.
 /// Returns the picture, which is the same on all of them.
 pub(crate) fn on_every_runtime<F: Future<Output = ()>>(work: impl Fn() -> F) -> String {
-    let in_root = |drive: &dyn Fn(std::pin::Pin<Box<dyn Future<Output = ()> + '_>>)| {
+    let in_root = |drive: &dyn Fn(Boxed<'_>)| {
         let capture = Capture::start();
         let _here = capture.attach();
         drive(Box::pin(work().in_span(span!("root"))));

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-macros", 2),
     ("throughline-opentelemetry", 2),
     ("throughline-messaging", 2),
+    ("throughline-rayon", 2),
     ("throughline-testing", 2),
     ("throughline-tokio", 2),
     ("throughline-tracing", 2),

@@ -70,6 +70,20 @@ impl Context {
         local::with(|local| local.current()).unwrap_or_default()
     }
 
+    /// Whether a context is current on this thread: what schedulers ask before they look at it.
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    ///
+    /// assert!(!Context::has_current());
+    /// let _guard = Context::default().attach();
+    /// assert!(Context::has_current());
+    /// ```
+    #[inline]
+    pub fn has_current() -> bool {
+        local::with(|local| !local.is_vacant()).unwrap_or(false)
+    }
+
     /// The span's identity; [invalid](SpanContext::is_valid) in an empty context.
     #[inline]
     pub const fn span_context(&self) -> SpanContext {

@@ -283,6 +283,12 @@ impl Local {
         self.top().cloned().unwrap_or_default()
     }
 
+    /// Whether nothing is current.
+    #[inline]
+    pub(crate) const fn is_vacant(&self) -> bool {
+        self.depth == 0
+    }
+
     /// The current context.
     #[inline(always)]
     fn top(&self) -> Option<&Context> {

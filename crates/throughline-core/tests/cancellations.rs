@@ -3,7 +3,6 @@
 //!
 //! A million cancellations in an optimised build, a tenth of that otherwise; `CANCELLATIONS` in the environment sets
 //! another number.
-#![expect(clippy::print_stdout, reason = "the figures are part of the test")]
 
 use std::future::Future;
 use std::ops::ControlFlow;

@@ -60,6 +60,7 @@
 //! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
 //! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
+//! | `rayon` | no | jobs and parallel iterators that keep their context |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -87,6 +88,8 @@ pub use throughline_macros::{main, skip, span, test, traced};
 pub use throughline_messaging as channel;
 #[cfg(feature = "opentelemetry")]
 pub use throughline_opentelemetry as opentelemetry;
+#[cfg(feature = "rayon")]
+pub use throughline_rayon as rayon;
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]

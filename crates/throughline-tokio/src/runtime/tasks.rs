@@ -166,7 +166,7 @@ impl Tasks {
             return;
         }
         // A task that inherited nothing has nothing current, whatever the thread it is polled on is within.
-        if Context::current() != Context::default() {
+        if Context::has_current() {
             with_local(|local| local.push(depth, Context::default().attach()));
         }
     }
