@@ -43,6 +43,7 @@ mod filter;
 mod future;
 mod id;
 mod kind;
+mod lane;
 mod limits;
 mod live;
 mod local;

@@ -11,16 +11,15 @@ use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use throughline_ring::Writer;
-
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
 use crate::id::{Ids, SpanId};
 use crate::kind::Outcome;
+use crate::lane::{Lane, find_lane};
 use crate::live::LiveSpan;
-use crate::propagate::Extras;
-use crate::recorder::{self, RecorderState};
+use crate::propagate::{Extras, Inherited};
+use crate::recorder;
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
 
@@ -45,6 +44,8 @@ pub(crate) struct Local {
 /// One entry of the stack of current contexts.
 ///
 /// A span stands apart from the rarer entries, so that to enter and to leave it moves one pointer.
+/// A frame is one line of the cache, and to find it takes a shift.
+#[repr(align(64))]
 struct Frame {
     token: Token,
     span: Option<Box<LiveSpan>>,
@@ -92,11 +93,6 @@ impl Started {
 /// Identifies a frame on its thread, so that guards may be dropped in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(NonZeroU64);
-
-struct Lane {
-    recorder: Arc<RecorderState>,
-    writer: Writer,
-}
 
 thread_local! {
     static LOCAL: RefCell<Local> = const { RefCell::new(Local::new()) };
@@ -292,7 +288,13 @@ impl Local {
             Some(frame) if frame.token == token => {
                 self.depth = at;
                 if frame.span.is_none() {
-                    frame.other = Entry::Vacant;
+                    match &frame.other {
+                        // It has nothing to drop, which the compiler sees here.
+                        Entry::Context(context) if context.extras().is_none() => {
+                            frame.other = Entry::Vacant;
+                        }
+                        _ => frame.vacate(),
+                    }
                 }
                 frame.span.take()
             }
@@ -400,30 +402,45 @@ impl Local {
                 (context.span_context(), number, context.extras().cloned())
             }
         };
-        self.start_under::<ENTER>(callsite, parent, number, extras)
+        match extras {
+            None => self.start_under::<ENTER, ()>(callsite, parent, number, ()),
+            Some(extras) => self.start_inheriting::<ENTER>(callsite, parent, number, extras),
+        }
     }
 
-    #[inline(always)]
-    fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
-        let (parent, number, extras) = match self.top() {
-            Some(context) => (
-                context.span_context(),
-                context.recorder(),
-                context.extras().cloned(),
-            ),
-            None => (SpanContext::INVALID, 0, None),
-        };
-        self.start_under::<ENTER>(callsite, parent, number, extras)
-    }
-
-    /// Starts a span; one that is not sampled is entered at once if `ENTER`.
-    #[inline(always)]
-    fn start_under<const ENTER: bool>(
+    #[cold]
+    #[inline(never)]
+    fn start_inheriting<const ENTER: bool>(
         &mut self,
         callsite: &'static Callsite,
         parent: SpanContext,
         number: u32,
-        extras: Option<Arc<Extras>>,
+        extras: Arc<Extras>,
+    ) -> Started {
+        self.start_under::<ENTER, _>(callsite, parent, number, extras)
+    }
+
+    #[inline(always)]
+    fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
+        let (parent, number) = match self.top() {
+            Some(context) if context.extras().is_some() => {
+                return self.start::<ENTER>(callsite, &Parent::Current);
+            }
+            Some(context) => (context.span_context(), context.recorder()),
+            None => (SpanContext::INVALID, 0),
+        };
+        self.start_under::<ENTER, ()>(callsite, parent, number, ())
+    }
+
+    /// Starts a span; one that is not sampled is entered at once if `ENTER`. Where there is nothing to inherit but the
+    /// identifiers, nothing is spent on it.
+    #[inline(always)]
+    fn start_under<const ENTER: bool, I: Inherited>(
+        &mut self,
+        callsite: &'static Callsite,
+        parent: SpanContext,
+        number: u32,
+        inherited: I,
     ) -> Started {
         if self.suppressed > 0 {
             return Started::Nothing;
@@ -453,13 +470,8 @@ impl Local {
             ids.start_trace(config.id_generator)
         };
         let span_id = ids.span_id();
-        let sampled = match &extras {
-            None => config.sampler.samples(&parent, trace_id),
-            Some(extras) => {
-                let decides = extras.decides(parent, trace_id, span_id);
-                config.sampler.samples(&decides, trace_id)
-            }
-        };
+        let decides = inherited.decides(parent, trace_id, span_id);
+        let sampled = config.sampler.samples(&decides, trace_id);
         lane.writer.tally(
             if sampled {
                 recorder::STARTED
@@ -469,7 +481,7 @@ impl Local {
             1,
         );
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
-        let context = Context::with_extras(context, number, extras);
+        let context = Context::with_extras(context, number, inherited.into_extras());
         if ENTER && !sampled {
             return Started::Entered(self.push(None, Entry::Context(context)));
         }
@@ -477,6 +489,9 @@ impl Local {
         live.set_context(context, sampled);
         if sampled {
             live.begin(callsite, parent, config, generation, clock::now());
+            if I::ANY {
+                live.put_tracestate();
+            }
         }
         Started::Span(live)
     }
@@ -527,6 +542,12 @@ impl Drop for Local {
 }
 
 impl Frame {
+    #[cold]
+    #[inline(never)]
+    fn vacate(&mut self) {
+        self.other = Entry::Vacant;
+    }
+
     #[inline(always)]
     fn context(&self) -> Option<&Context> {
         match (&self.span, &self.other) {
@@ -536,35 +557,6 @@ impl Frame {
             (None, Entry::Vacant) => None,
         }
     }
-}
-
-/// The lane of that recorder, which is the first one as a rule.
-#[inline]
-fn find_lane(lanes: &mut Vec<Lane>, number: u32) -> Option<&mut Lane> {
-    if lanes
-        .first()
-        .is_none_or(|lane| lane.recorder.number != number)
-    {
-        bring_lane_forward(lanes, number)?;
-    }
-    lanes.first_mut()
-}
-
-/// Puts the lane of that recorder first, making it if there is none yet.
-#[cold]
-fn bring_lane_forward(lanes: &mut Vec<Lane>, number: u32) -> Option<()> {
-    if number == 0 {
-        return None;
-    }
-    if let Some(at) = lanes.iter().position(|lane| lane.recorder.number == number) {
-        lanes.swap(0, at);
-        return Some(());
-    }
-    let recorder = RecorderState::find(number)?;
-    lanes.retain(|lane| !lane.recorder.is_closed());
-    let writer = recorder.hub.writer();
-    lanes.insert(0, Lane { recorder, writer });
-    Some(())
 }
 
 #[cold]

@@ -84,7 +84,10 @@ fn baggage_is_in_names_and_in_a_list() {
 
 #[test]
 fn names_of_baggage_have_no_case() {
-    let headers = [("uberctx-Tenant", "1"), ("jaeger-baggage", "TENANT=2,tenant=3")];
+    let headers = [
+        ("uberctx-Tenant", "1"),
+        ("jaeger-baggage", "TENANT=2,tenant=3"),
+    ];
     assert_eq!(passed_on(Format::Jaeger, &headers), "uberctx-tenant: 1");
 }
 
