@@ -45,6 +45,7 @@ mod future;
 mod id;
 mod import;
 mod kind;
+mod lane;
 mod limits;
 mod live;
 mod local;

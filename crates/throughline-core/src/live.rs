@@ -327,14 +327,10 @@ impl LiveSpan {
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
-        if self.context.extras().is_some() {
-            self.put_tracestate();
-        }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn put_tracestate(&mut self) {
+    /// Records the tracestate that the span inherited.
+    pub(crate) fn put_tracestate(&mut self) {
         wire::put_tracestate(&mut self.body, self.context.tracestate().as_str());
     }
 

@@ -8,27 +8,30 @@
 //!    nothing is current there any more.
 
 mod edit;
+mod frame;
 mod import;
 
 use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use throughline_ring::Writer;
-
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
 use crate::id::{Ids, SpanId};
 use crate::kind::Outcome;
+use crate::lane::{Lane, find_lane};
 use crate::live::LiveSpan;
-use crate::propagate::Extras;
-use crate::recorder::{self, RecorderState};
+use crate::propagate::{Extras, Inherited};
+use crate::recorder;
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
 use crate::switch;
 
+use frame::Frame;
+
 pub(crate) use edit::Editable;
+pub(crate) use frame::{Entry, Token};
 pub(crate) use import::import;
 
 pub(crate) struct Local {
@@ -47,28 +50,6 @@ pub(crate) struct Local {
     /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
     seeded_in: u32,
     suppressed: u32,
-}
-
-/// One entry of the stack of current contexts.
-///
-/// A span stands apart from the rarer entries, so that to enter and to leave it moves one pointer.
-struct Frame {
-    token: Token,
-    span: Option<Box<LiveSpan>>,
-    /// What is current if `span` is none.
-    other: Entry,
-}
-
-/// What else than a span of this thread may be current.
-#[derive(Debug, Default)]
-pub(crate) enum Entry {
-    /// Nothing, or a span that is entered here and nowhere else.
-    #[default]
-    Vacant,
-    /// A span that several threads may enter, and when this one did.
-    Shared(SharedSpan, Ticks),
-    /// A context whose span is elsewhere, or is being edited further up the call stack.
-    Context(Context),
 }
 
 /// What became of a callsite.
@@ -97,21 +78,6 @@ impl Started {
             Self::Nothing | Self::Entered(_) => None,
         }
     }
-}
-
-/// Identifies a frame on its thread, so that guards may be dropped in any order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(NonZeroU64);
-
-impl Token {
-    pub(crate) const fn number(self) -> u64 {
-        self.0.get()
-    }
-}
-
-struct Lane {
-    recorder: Arc<RecorderState>,
-    writer: Writer,
 }
 
 thread_local! {
@@ -341,7 +307,13 @@ impl Local {
             Some(frame) if frame.token == token => {
                 self.depth = at;
                 if frame.span.is_none() {
-                    frame.other = Entry::Vacant;
+                    match &frame.other {
+                        // It has nothing to drop, which the compiler sees here.
+                        Entry::Context(context) if context.extras().is_none() => {
+                            frame.other = Entry::Vacant;
+                        }
+                        _ => frame.vacate(),
+                    }
                 }
                 frame.span.take()
             }
@@ -423,32 +395,47 @@ impl Local {
                 (context.span_context(), number, context.hops(), extras)
             }
         };
-        self.start_under::<ENTER>(callsite, parent, number, hops, extras)
+        match extras {
+            None => self.start_under::<ENTER, ()>(callsite, parent, number, hops, ()),
+            Some(extras) => self.start_inheriting::<ENTER>(callsite, parent, number, hops, extras),
+        }
     }
 
-    #[inline(always)]
-    fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
-        let (parent, number, hops, extras) = match self.top() {
-            Some(context) => (
-                context.span_context(),
-                context.recorder(),
-                context.hops(),
-                context.extras().cloned(),
-            ),
-            None => (SpanContext::INVALID, 0, 0, None),
-        };
-        self.start_under::<ENTER>(callsite, parent, number, hops, extras)
-    }
-
-    /// Starts a span; one that is not sampled is entered at once if `ENTER`.
-    #[inline(always)]
-    fn start_under<const ENTER: bool>(
+    #[cold]
+    #[inline(never)]
+    fn start_inheriting<const ENTER: bool>(
         &mut self,
         callsite: &'static Callsite,
         parent: SpanContext,
         number: u32,
         hops: u8,
-        extras: Option<Arc<Extras>>,
+        extras: Arc<Extras>,
+    ) -> Started {
+        self.start_under::<ENTER, _>(callsite, parent, number, hops, extras)
+    }
+
+    #[inline(always)]
+    fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
+        let (parent, number, hops) = match self.top() {
+            Some(context) if context.extras().is_some() => {
+                return self.start::<ENTER>(callsite, &Parent::Current);
+            }
+            Some(context) => (context.span_context(), context.recorder(), context.hops()),
+            None => (SpanContext::INVALID, 0, 0),
+        };
+        self.start_under::<ENTER, ()>(callsite, parent, number, hops, ())
+    }
+
+    /// Starts a span; one that is not sampled is entered at once if `ENTER`. Where there is nothing to inherit but the
+    /// identifiers, nothing is spent on it.
+    #[inline(always)]
+    fn start_under<const ENTER: bool, I: Inherited>(
+        &mut self,
+        callsite: &'static Callsite,
+        parent: SpanContext,
+        number: u32,
+        hops: u8,
+        inherited: I,
     ) -> Started {
         if self.suppressed > 0 {
             return Started::Nothing;
@@ -479,13 +466,8 @@ impl Local {
             (trace_id, flags, 0)
         };
         let span_id = ids.span_id();
-        let sampled = match &extras {
-            None => config.sampler.samples(&parent, trace_id),
-            Some(extras) => {
-                let decides = extras.decides(parent, trace_id, span_id);
-                config.sampler.samples(&decides, trace_id)
-            }
-        };
+        let decides = inherited.decides(parent, trace_id, span_id);
+        let sampled = config.sampler.samples(&decides, trace_id);
         lane.writer.tally(
             if sampled {
                 recorder::STARTED
@@ -495,7 +477,8 @@ impl Local {
             1,
         );
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
-        let context = Context::with_extras(context, number, extras).with_hops(hops);
+        let context =
+            Context::with_extras(context, number, inherited.into_extras()).with_hops(hops);
         if ENTER && !sampled {
             return Started::Entered(self.push(None, Entry::Context(context)));
         }
@@ -503,6 +486,9 @@ impl Local {
         live.set_context(context, sampled);
         if sampled {
             live.begin(callsite, parent, config, generation, clock::now());
+            if I::ANY {
+                live.put_tracestate();
+            }
         }
         Started::Span(live)
     }
@@ -550,47 +536,6 @@ impl Drop for Local {
             }
         }
     }
-}
-
-impl Frame {
-    #[inline(always)]
-    fn context(&self) -> Option<&Context> {
-        match (&self.span, &self.other) {
-            (Some(live), _) => Some(live.context()),
-            (None, Entry::Shared(span, _)) => Some(span.context_ref()),
-            (None, Entry::Context(context)) => Some(context),
-            (None, Entry::Vacant) => None,
-        }
-    }
-}
-
-/// The lane of that recorder, which is the first one as a rule.
-#[inline]
-fn find_lane(lanes: &mut Vec<Lane>, number: u32) -> Option<&mut Lane> {
-    if lanes
-        .first()
-        .is_none_or(|lane| lane.recorder.number != number)
-    {
-        bring_lane_forward(lanes, number)?;
-    }
-    lanes.first_mut()
-}
-
-/// Puts the lane of that recorder first, making it if there is none yet.
-#[cold]
-fn bring_lane_forward(lanes: &mut Vec<Lane>, number: u32) -> Option<()> {
-    if number == 0 {
-        return None;
-    }
-    if let Some(at) = lanes.iter().position(|lane| lane.recorder.number == number) {
-        lanes.swap(0, at);
-        return Some(());
-    }
-    let recorder = RecorderState::find(number)?;
-    lanes.retain(|lane| !lane.recorder.is_closed());
-    let writer = recorder.hub.writer();
-    lanes.insert(0, Lane { recorder, writer });
-    Some(())
 }
 
 #[cold]

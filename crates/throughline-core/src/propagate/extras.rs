@@ -35,6 +35,43 @@ pub(crate) enum Decision {
     Deny,
 }
 
+/// What a span inherits beside the identifiers: `()` where that is nothing.
+pub(crate) trait Inherited {
+    /// Whether it is anything.
+    const ANY: bool;
+
+    /// The parent that the sampler is to see for a span of these ids.
+    fn decides(&self, parent: SpanContext, trace_id: TraceId, span_id: SpanId) -> SpanContext;
+
+    fn into_extras(self) -> Option<Arc<Extras>>;
+}
+
+impl Inherited for () {
+    const ANY: bool = false;
+
+    #[inline(always)]
+    fn decides(&self, parent: SpanContext, _trace_id: TraceId, _span_id: SpanId) -> SpanContext {
+        parent
+    }
+
+    #[inline(always)]
+    fn into_extras(self) -> Option<Arc<Extras>> {
+        None
+    }
+}
+
+impl Inherited for Arc<Extras> {
+    const ANY: bool = true;
+
+    fn decides(&self, parent: SpanContext, trace_id: TraceId, span_id: SpanId) -> SpanContext {
+        self.sampling_parent(parent, trace_id, span_id)
+    }
+
+    fn into_extras(self) -> Option<Arc<Extras>> {
+        Some(self)
+    }
+}
+
 impl Extras {
     /// What stays with the application when a trace ends and another one starts.
     pub(crate) fn baggage_only(&self) -> Option<Arc<Self>> {
@@ -46,9 +83,7 @@ impl Extras {
         })
     }
 
-    /// The parent that the sampler is to see for a span of these ids.
-    #[cold]
-    pub(crate) fn decides(
+    fn sampling_parent(
         &self,
         parent: SpanContext,
         trace_id: TraceId,

@@ -38,7 +38,7 @@ use std::sync::OnceLock;
 
 pub use baggage::{Baggage, BaggageError};
 pub use carrier::{Extract, Inject};
-pub(crate) use extras::{Decision, Extras};
+pub(crate) use extras::{Decision, Extras, Inherited};
 pub use propagator::{Format, Incoming, Propagator, Trust};
 pub use tracestate::{TraceState, TraceStateError};
 

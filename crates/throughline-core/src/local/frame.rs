@@ -1,0 +1,60 @@
+//! One entry of the stack of current contexts.
+
+use std::num::NonZeroU64;
+
+use crate::clock::Ticks;
+use crate::context::Context;
+use crate::live::LiveSpan;
+use crate::shared::SharedSpan;
+
+/// One entry of the stack of current contexts.
+///
+/// A span stands apart from the rarer entries, so that to enter and to leave it moves one pointer.
+/// A frame is one line of the cache, and to find it takes a shift.
+#[repr(align(64))]
+pub(super) struct Frame {
+    pub(super) token: Token,
+    pub(super) span: Option<Box<LiveSpan>>,
+    /// What is current if `span` is none.
+    pub(super) other: Entry,
+}
+
+/// What else than a span of this thread may be current.
+#[derive(Debug, Default)]
+pub(crate) enum Entry {
+    /// Nothing, or a span that is entered here and nowhere else.
+    #[default]
+    Vacant,
+    /// A span that several threads may enter, and when this one did.
+    Shared(SharedSpan, Ticks),
+    /// A context whose span is elsewhere, or is being edited further up the call stack.
+    Context(Context),
+}
+
+/// Identifies a frame on its thread, so that guards may be dropped in any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(pub(super) NonZeroU64);
+
+impl Token {
+    pub(crate) const fn number(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl Frame {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn vacate(&mut self) {
+        self.other = Entry::Vacant;
+    }
+
+    #[inline(always)]
+    pub(super) fn context(&self) -> Option<&Context> {
+        match (&self.span, &self.other) {
+            (Some(live), _) => Some(live.context()),
+            (None, Entry::Shared(span, _)) => Some(span.context_ref()),
+            (None, Entry::Context(context)) => Some(context),
+            (None, Entry::Vacant) => None,
+        }
+    }
+}
