@@ -12,9 +12,10 @@ use opentelemetry::trace::{
 use opentelemetry::{Array, Context as OtelContext, InstrumentationScope, KeyValue, Value, global};
 use throughline::core::{RecorderConfig, Sampler, SpanContext};
 use throughline::opentelemetry::{Propagator, Tracer, TracerProvider, install};
+use throughline::propagate::Format;
 use throughline::testing::{Capture, TreeOptions};
 use throughline::tracing::TraceLayer;
-use throughline::{Context, span, traced};
+use throughline::{Context, propagate, span, traced};
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, info, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -399,7 +400,7 @@ fn the_propagator_writes_what_it_reads() {
     assert_eq!(headers["tracestate"], "vendor=value");
     assert_eq!(
         Propagator::new().fields().collect::<Vec<_>>(),
-        ["traceparent", "tracestate"]
+        ["traceparent", "tracestate", "baggage"]
     );
 
     let broken = HashMap::from([("traceparent".to_owned(), "00-0-0-00".to_owned())]);
@@ -407,6 +408,34 @@ fn the_propagator_writes_what_it_reads() {
     let mut nothing = HashMap::new();
     Propagator::new().inject_context(&OtelContext::new(), &mut nothing);
     assert!(nothing.is_empty());
+}
+
+#[test]
+fn the_propagator_has_every_format_and_the_baggage_that_may_leave() {
+    let formats = [Format::B3, Format::Baggage];
+    let formats = propagate::Propagator::new(formats).allow_baggage(["tenant"]);
+    let propagator = Propagator::from(formats);
+    let cx = remote_context().with_baggage([
+        KeyValue::new("tenant", "blue & green"),
+        KeyValue::new("secret", "stays"),
+    ]);
+    let mut headers = HashMap::new();
+    propagator.inject_context(&cx, &mut headers);
+    assert_eq!(
+        headers["b3"],
+        "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1"
+    );
+    assert_eq!(headers["baggage"], "tenant=blue%20&%20green");
+    let there = propagator.extract(&headers);
+    assert_eq!(
+        there.span().span_context().trace_id(),
+        cx.span().span_context().trace_id()
+    );
+    assert_eq!(
+        there.baggage().get("tenant").map(ToString::to_string),
+        Some("blue & green".to_owned())
+    );
+    assert_eq!(there.baggage().len(), 1);
 }
 
 #[traced]

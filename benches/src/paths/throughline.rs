@@ -81,7 +81,8 @@ pub(super) fn pipeline(endpoint: &str, sampling: Sampling) -> Pipeline {
         .expect("a worker process starts its pipeline once, with a valid endpoint")
 }
 
-/// One span with `$attributes` attributes. The macro wants its name as a literal.
+/// One span with `$attributes` attributes. The functions around it are always inlined: in a program, the macro stands
+/// in the function that it measures. The macro wants its name as a literal.
 macro_rules! span {
     ($attributes:expr, $name:literal, $order:expr) => {
         match $attributes {
@@ -109,12 +110,12 @@ macro_rules! span {
     };
 }
 
-#[inline]
+#[inline(always)]
 fn root_span<const A: usize>(order: &Order) -> Span {
     span!(A, "order.place", order)
 }
 
-#[inline]
+#[inline(always)]
 fn child_span<const A: usize>(order: &Order) -> Span {
     span!(A, "order.line", order)
 }
