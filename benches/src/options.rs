@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn by_default_only_spans_that_are_sent_saturate() {
         let scenarios = comparison(&[]).scenarios;
-        let (paths, conditions) = (7, 3 * 3 * 2);
+        let (paths, conditions) = (8, 3 * 3 * 2);
         assert_eq!(scenarios.len(), paths * conditions * (2 + 1 + 1));
         let saturation = |scenario: &&Scenario| scenario.pace == Pace::Saturation;
         let mut saturating = scenarios.iter().filter(saturation);
