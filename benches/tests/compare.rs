@@ -89,7 +89,7 @@ fn what_is_not_wanted_is_not_sent() {
     ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let rows: Vec<Value> = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
-    assert_eq!(rows.len(), 14);
+    assert_eq!(rows.len(), 16);
     for row in rows {
         assert_eq!(row["received"], 0, "{row}");
         assert_eq!(row["pace"], "paced");

@@ -13,7 +13,7 @@ use crate::span::EVENT_TIME_TAG;
 /// Takes out every top-level field with this number and says whether there was one.
 ///
 /// ```
-/// use throughline_wire::{put_name, remove_fields};
+/// use throughline_wire::{Buffer, put_name, remove_fields};
 ///
 /// let mut body = Buffer::new();
 /// put_name(&mut body, "draft");
@@ -28,7 +28,7 @@ pub fn remove_fields(buf: &mut Buffer, number: u32) -> bool {
 /// one.
 ///
 /// ```
-/// use throughline_wire::{AttributeField, Limits, put_attribute, remove_attribute};
+/// use throughline_wire::{AttributeField, Buffer, Limits, put_attribute, remove_attribute};
 ///
 /// let mut body = Buffer::new();
 /// put_attribute(&mut body, AttributeField::Span, &"retry", Limits::default(), |v| v.i64(1));

@@ -10,9 +10,9 @@ use core::ops::Range;
 /// Iterates over the fields of `message`.
 ///
 /// ```
-/// use throughline_wire::{put_name, read};
+/// use throughline_wire::{Buffer, put_name, read};
 ///
-/// let mut body = Vec::new();
+/// let mut body = Buffer::new();
 /// put_name(&mut body, "place_order");
 /// let field = read::fields(&body).next().unwrap().unwrap();
 /// assert_eq!(field.number, 5);

@@ -20,11 +20,11 @@ use crate::varint::{
 /// longer.
 ///
 /// ```
-/// use throughline_wire::{AttributeField, Limits, put_attribute};
+/// use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 ///
 /// let mut body = Buffer::new();
 /// put_attribute(&mut body, AttributeField::Span, &"paid", Limits::default(), |v| v.bool(true));
-/// assert_eq!(body, b"\x4A\x0A\x0A\x04paid\x12\x02\x10\x01");
+/// assert_eq!(*body, *b"\x4A\x0A\x0A\x04paid\x12\x02\x10\x01");
 /// ```
 #[inline(always)]
 pub fn put_attribute(
@@ -210,7 +210,7 @@ impl<'a> ValueWriter<'a> {
     /// Writes an array of the elements that `f` writes.
     ///
     /// ```
-    /// # use throughline_wire::{AttributeField, Limits, put_attribute};
+    /// # use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
     /// # let mut body = Buffer::new();
     /// put_attribute(&mut body, AttributeField::Span, &"sizes", Limits::default(), |v| {
     ///     v.array(|elements| {
