@@ -117,8 +117,7 @@ mod tests {
 
     #[test]
     fn patterns_match_whole_folders_and_versions() {
-        let cache =
-            "/home/me/.cargo/registry/src/index.crates.io-1/hyper-util-0.1.21/src/rt/tokio.rs";
+        let cache = "/home/me/.cargo/registry/src/mirror-1/hyper-util-0.1.21/src/rt/tokio.rs";
         for (file, pattern, expected) in [
             (cache, "hyper-util", true),
             (cache, "hyper-util/src/rt", true),
