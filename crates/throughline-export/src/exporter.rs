@@ -149,6 +149,8 @@ enum Next {
     Retry,
     /// Repeat it, but not while the process waits to end: nobody is listening.
     RetryUnlessClosing,
+    /// Send the batch in parts; a single span counts as failed.
+    Split,
     /// Count the batch as failed.
     GiveUp,
 }
@@ -176,6 +178,12 @@ impl ExportError {
         Self::new(Next::GiveUp, error_type.into(), message.into())
     }
 
+    /// The batch is larger than the other side takes: its halves may pass.
+    #[must_use]
+    pub fn too_large(error_type: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Next::Split, error_type.into(), message.into())
+    }
+
     /// An HTTP response with an error status; the status is the type.
     pub(crate) fn status(status: u16, transient: bool, message: String) -> Self {
         let next = if transient { Next::Retry } else { Next::GiveUp };
@@ -199,7 +207,13 @@ impl ExportError {
     /// Whether sending the same batch again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        self.next != Next::GiveUp
+        matches!(self.next, Next::Retry | Next::RetryUnlessClosing)
+    }
+
+    /// Whether parts of the same batch may get through.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.next == Next::Split
     }
 
     /// Whether nobody answers at the destination.
