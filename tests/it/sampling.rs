@@ -1,6 +1,8 @@
 //! Unsampled traces, filters and suppression.
 
-use throughline::core::{Level, RecorderConfig, Sampler, SpanContext, suppress};
+use std::collections::HashSet;
+
+use throughline::core::{Level, RecorderConfig, Sampler, SpanContext, SpanId, suppress};
 use throughline::testing::Capture;
 use throughline::{Context, FutureExt, current, span, traced};
 
@@ -150,4 +152,97 @@ fn suppressed_threads_record_nothing() {
     }
     span!("seen").in_scope(|| ());
     insta::assert_snapshot!(capture.tree(), @"seen");
+}
+
+/// What one guard of a random walk made current, and its identifier once somebody asked.
+struct Frame {
+    guard: Box<dyn std::any::Any>,
+    span_id: Option<SpanId>,
+}
+
+/// Spans that are not sampled get their identifiers when somebody asks. However guards are dropped in between, an answer
+/// stays what it was, nobody else gets it, and the trace stays the root's.
+#[test]
+fn identifiers_given_late_are_stable_and_unique() {
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let capture = capture(Sampler::always_off());
+        let _here = capture.attach();
+        let root = span!("root").enter();
+        let trace_id = Context::current().span_context().trace_id();
+        let (mut frames, mut given) = (Vec::<Frame>::new(), HashSet::new());
+        let mut spans = 1;
+        for _ in 0..200 {
+            match random.u8(..8) {
+                0..=3 => {
+                    frames.push(Frame {
+                        guard: Box::new(span!("child").enter()),
+                        span_id: None,
+                    });
+                    spans += 1;
+                }
+                4..=5 if !frames.is_empty() => drop(frames.remove(random.usize(..frames.len()))),
+                6 => {
+                    let context = Context::current();
+                    if let Some(top) = frames.last_mut() {
+                        top.span_id.get_or_insert(context.span_context().span_id());
+                    }
+                    let span_id = Some(context.span_context().span_id());
+                    given.insert(span_id);
+                    frames.push(Frame {
+                        guard: Box::new(context.attach()),
+                        span_id,
+                    });
+                }
+                _ => {
+                    let here = Context::current().span_context();
+                    assert_eq!((here.trace_id(), here.is_sampled()), (trace_id, false));
+                    current().set_attribute("goes", "nowhere");
+                    assert_eq!(Context::current().span_context(), here);
+                    let Some(top) = frames.last_mut() else { continue };
+                    match top.span_id {
+                        Some(known) => assert_eq!(here.span_id(), known, "seed {seed}"),
+                        None => assert!(given.insert(Some(here.span_id())), "seed {seed}"),
+                    }
+                    top.span_id = Some(here.span_id());
+                }
+            }
+        }
+        while !frames.is_empty() {
+            drop(frames.remove(random.usize(..frames.len())).guard);
+        }
+        drop(root);
+        let stats = capture.stats();
+        assert_eq!((stats.started, stats.unsampled), (0, spans));
+        assert!(Context::current().span_context().trace_id() != trace_id);
+    }
+}
+
+/// A guard gives its span away as it is, also before anybody asked for its identifier.
+#[test]
+fn a_span_without_a_name_can_leave_its_thread() {
+    let capture = capture(Sampler::parent_based(Sampler::always_off()));
+    let _here = capture.attach();
+    let root = span!("root").enter();
+    let mut child = span!("child").enter();
+    child.set_attribute("goes", "nowhere");
+    let grandchild = span!("grandchild").enter();
+    let away = child.exit();
+    let below = Context::current().span_context();
+    assert_ne!(below, away.context().span_context());
+    assert_eq!(below.trace_id(), away.context().span_context().trace_id());
+    std::thread::spawn(move || {
+        let expected = away.context();
+        let _entered = away.enter();
+        assert_eq!(Context::current(), expected);
+        let _inside = span!("inside").enter();
+        assert_eq!(
+            Context::current().span_context().trace_id(),
+            expected.span_context().trace_id()
+        );
+    })
+    .join()
+    .unwrap();
+    drop((grandchild, root));
+    assert_eq!(capture.stats().unsampled, 4);
 }

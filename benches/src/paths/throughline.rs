@@ -12,7 +12,7 @@ use super::{Path, otlp};
 use crate::order::{CARRIER, CHANNEL, CURRENCY, Order, REGION};
 use crate::scenario::Sampling;
 
-/// `span!` blocks and futures in spans.
+/// Annotated functions and futures in spans.
 #[derive(Debug)]
 pub(crate) struct Throughline {
     pipeline: Pipeline,
@@ -30,14 +30,20 @@ impl Path for Throughline {
 
     #[inline]
     fn root<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
-        let _guard = root_span::<A>(order).enter();
-        body();
+        match A {
+            0 => functions::root_0(body),
+            3 => functions::root_3(order, body),
+            _ => functions::root_10(order, body),
+        }
     }
 
     #[inline]
     fn child<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
-        let _guard = child_span::<A>(order).enter();
-        body();
+        match A {
+            0 => functions::child_0(body),
+            3 => functions::child_3(order, body),
+            _ => functions::child_10(order, body),
+        }
     }
 
     fn root_future<const A: usize, F>(&self, order: Order, body: F) -> impl Future<Output = ()>
@@ -121,3 +127,48 @@ fn child_span<const A: usize>(order: &Order) -> Span {
 }
 
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a user writes: functions with an attribute, which are inlined like any other.
+mod functions {
+    use super::{CARRIER, CHANNEL, CURRENCY, Order, REGION};
+
+    macro_rules! functions {
+        ($name:literal: $none:ident, $three:ident, $ten:ident) => {
+            #[throughline::traced(name = $name)]
+            #[inline]
+            pub(super) fn $none(body: impl FnOnce()) {
+                body();
+            }
+
+            #[throughline::traced(name = $name, attrs(
+                order.channel = CHANNEL,
+                order.items = order.items,
+                order.id = %order.id,
+            ))]
+            #[inline]
+            pub(super) fn $three(order: &Order, body: impl FnOnce()) {
+                body();
+            }
+
+            #[throughline::traced(name = $name, attrs(
+                order.channel = CHANNEL,
+                order.items = order.items,
+                order.id = %order.id,
+                order.currency = CURRENCY,
+                order.total = order.total,
+                order.customer = %order.customer,
+                order.region = REGION,
+                order.weight = order.weight,
+                order.shipment = %order.shipment,
+                order.carrier = CARRIER,
+            ))]
+            #[inline]
+            pub(super) fn $ten(order: &Order, body: impl FnOnce()) {
+                body();
+            }
+        };
+    }
+
+    functions!("order.place": root_0, root_3, root_10);
+    functions!("order.line": child_0, child_3, child_10);
+}

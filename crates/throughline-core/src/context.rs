@@ -118,11 +118,40 @@ impl Context {
         self.recorder
     }
 
+    /// The context of a local child that has nothing of its own but an identifier.
+    #[inline(always)]
+    pub(crate) const fn with_span_id(&self, span_id: SpanId) -> Self {
+        Self {
+            trace_id: self.trace_id,
+            span_id,
+            recorder: self.recorder,
+            flags: self.flags,
+            remote: false,
+            extras: None,
+            hops: self.hops,
+        }
+    }
+
     /// This context in that recorder.
     #[inline]
     pub(crate) fn in_recorder(mut self, recorder: u32) -> Self {
         self.recorder = recorder;
         self
+    }
+
+    /// A copy in that recorder of a context without extras. Each field is read and written by itself, since a copy that
+    /// is written in parts and read as a whole makes the processor wait.
+    #[inline(always)]
+    pub(crate) const fn plain_in_recorder(&self, recorder: u32) -> Self {
+        Self {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            recorder,
+            flags: self.flags,
+            remote: self.remote,
+            extras: None,
+            hops: self.hops,
+        }
     }
 
     /// The vendors' data that travels with the trace; empty unless some came with a request or was set.

@@ -311,7 +311,7 @@ impl Ids {
     }
 
     /// A new, valid span id.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn span_id(&mut self) -> SpanId {
         loop {
             let bits = self.0.next_u64();
@@ -320,6 +320,29 @@ impl Ids {
             }
         }
     }
+}
+
+/// The generator of identifiers, which a forked child makes anew.
+#[inline(always)]
+pub(crate) fn seeded<'a>(
+    ids: &'a mut Option<Ids>,
+    seeded_in: &mut u32,
+    generation: u32,
+) -> &'a mut Ids {
+    if *seeded_in != generation {
+        *seeded_in = generation;
+        *ids = None;
+    }
+    match ids {
+        Some(ids) => ids,
+        ids => seed(ids),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn seed(ids: &mut Option<Ids>) -> &mut Ids {
+    ids.insert(Ids::seeded())
 }
 
 #[cfg(test)]

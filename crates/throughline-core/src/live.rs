@@ -26,6 +26,8 @@ pub struct LiveSpan {
     context: Context,
     /// Whether anything below means anything: an unsampled span is its context only.
     recording: bool,
+    /// See [`unsampled_in`](Self::unsampled_in).
+    unsampled_in: u32,
     /// Whether the span ends otherwise than most: with an error, or with something left out.
     unusual: bool,
     callsite: u32,
@@ -278,6 +280,18 @@ impl LiveSpan {
         self.recording = recording;
     }
 
+    /// Settles that no child in that recorder is sampled.
+    #[inline]
+    pub(crate) const fn settle_unsampled(&mut self, recorder: u32) {
+        self.unsampled_in = recorder;
+    }
+
+    /// The recorder in which no child is sampled, whatever else holds; zero if a child has to be decided.
+    #[inline]
+    pub(crate) const fn unsampled_in(&self) -> u32 {
+        self.unsampled_in
+    }
+
     #[inline]
     pub(crate) const fn context(&self) -> &Context {
         &self.context
@@ -504,6 +518,7 @@ impl Default for LiveSpan {
         Self {
             context: Context::default(),
             recording: false,
+            unsampled_in: 0,
             unusual: false,
             callsite: 0,
             parent: SpanId::INVALID,

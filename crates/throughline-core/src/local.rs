@@ -10,6 +10,7 @@
 mod edit;
 mod frame;
 mod import;
+mod unsampled;
 
 use std::cell::RefCell;
 use std::num::NonZeroU64;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
-use crate::id::{Ids, SpanId};
+use crate::id::{Ids, SpanId, seeded};
 use crate::kind::Outcome;
 use crate::lane::{Lane, find_lane};
 use crate::live::LiveSpan;
@@ -28,7 +29,7 @@ use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
 use crate::switch;
 
-use frame::Frame;
+use frame::{Frame, next_token};
 
 pub(crate) use edit::Editable;
 pub(crate) use frame::{Entry, Token};
@@ -124,8 +125,11 @@ pub(crate) fn start_to_enter(callsite: &'static Callsite) -> Started {
     if switch::is_installed() {
         return start_to_enter_under(callsite, &Parent::Current);
     }
-    with(|local| local.start_here::<true>(callsite))
-        .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
+    with(|local| match local.enter_unsampled() {
+        Some(token) => Started::Entered(token),
+        None => local.start_here_to_enter(callsite),
+    })
+    .unwrap_or_else(|| outside(|local| local.start_here::<false>(callsite)))
 }
 
 /// Like [`start_to_enter`], under the given parent.
@@ -149,13 +153,15 @@ pub(crate) fn enter(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
 /// Makes the context current.
 pub(crate) fn attach(context: &Context) -> Option<Token> {
     let token = with(|local| {
-        let mut context = context.clone();
-        if context.recorder() == 0 {
+        let recorder = match context.recorder() {
             // A context from elsewhere goes on in the recorder it arrives in.
-            let here = local.top().map_or(0, Context::recorder);
-            context = context.in_recorder(here);
+            0 => local.top().map_or(0, Context::recorder),
+            recorder => recorder,
+        };
+        match context.extras() {
+            None => local.put(None, Entry::Context(context.plain_in_recorder(recorder)), 0),
+            Some(_) => local.push(None, Entry::Context(context.clone().in_recorder(recorder))),
         }
-        local.push(None, Entry::Context(context))
     });
     switch::entered(token)
 }
@@ -198,6 +204,7 @@ pub(crate) fn leave_as_span(token: Token) -> Option<Box<LiveSpan>> {
             (None, Entry::Context(context)) => {
                 let mut live = local.pool.pop().unwrap_or_else(new_live_span);
                 live.set_context(context, false);
+                live.settle_unsampled(0);
                 Some(live)
             }
             (span, _) => span,
@@ -210,8 +217,8 @@ pub(crate) fn leave_as_span(token: Token) -> Option<Box<LiveSpan>> {
 pub(crate) fn end_entered(token: Token) {
     switch::exited(token);
     with(|local| {
-        if let Some(live) = local.remove(token) {
-            local.end_as_it_is(live);
+        if !local.leave_unnamed(token) {
+            local.end_frame(token);
         }
     });
 }
@@ -245,7 +252,7 @@ impl Local {
         }
     }
 
-    pub(crate) fn current(&self) -> Context {
+    pub(crate) fn current(&mut self) -> Context {
         self.top().cloned().unwrap_or_default()
     }
 
@@ -257,28 +264,38 @@ impl Local {
 
     /// The current context.
     #[inline(always)]
-    fn top(&self) -> Option<&Context> {
-        self.frames
-            .get(self.depth.wrapping_sub(1))
-            .and_then(Frame::context)
+    fn top(&mut self) -> Option<&Context> {
+        let at = self.depth.wrapping_sub(1);
+        if self.frames.get(at).is_some_and(Frame::is_unnamed) {
+            self.name(at);
+        }
+        self.frames.get(at).and_then(Frame::context)
     }
 
     #[inline(always)]
     fn push(&mut self, span: Option<Box<LiveSpan>>, other: Entry) -> Token {
-        self.last_token += 1;
-        let token = Token(NonZeroU64::new(self.last_token).unwrap_or(NonZeroU64::MIN));
+        let settled = span.as_deref().map_or(0, LiveSpan::unsampled_in);
+        self.put(span, other, settled)
+    }
+
+    #[inline(always)]
+    fn put(&mut self, span: Option<Box<LiveSpan>>, other: Entry, settled: u32) -> Token {
+        let token = next_token(&mut self.last_token);
         // A vacant frame has nothing to drop, so its fields are written in place.
         match self.frames.get_mut(self.depth) {
             Some(Frame {
                 token: frame,
                 span: place @ None,
                 other: rest @ Entry::Vacant,
+                unsampled_in,
             }) => {
                 *frame = token;
                 *place = span;
-                *rest = other;
+                *unsampled_in = settled;
+                // What it replaces has nothing to drop.
+                std::mem::forget(std::mem::replace(rest, other));
             }
-            _ => self.grow(Frame { token, span, other }),
+            _ => self.grow(token, span, other, settled),
         }
         self.depth += 1;
         token
@@ -286,13 +303,19 @@ impl Local {
 
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, frame: Frame) {
+    fn grow(&mut self, token: Token, span: Option<Box<LiveSpan>>, other: Entry, settled: u32) {
         self.frames.truncate(self.depth);
-        self.frames.push(frame);
+        self.frames.push(Frame {
+            token,
+            span,
+            other,
+            unsampled_in: settled,
+        });
         let vacant = || Frame {
             token: Token(NonZeroU64::MIN),
             span: None,
             other: Entry::Vacant,
+            unsampled_in: 0,
         };
         let more = self.frames.len().max(FIRST_FRAMES);
         self.frames
@@ -321,6 +344,13 @@ impl Local {
         }
     }
 
+    #[inline(always)]
+    fn end_frame(&mut self, token: Token) {
+        if let Some(live) = self.remove(token) {
+            self.end_as_it_is(live);
+        }
+    }
+
     fn remove_shared(&mut self, span: SpanId) -> (Token, Entry) {
         let is_it = |frame: &Frame| {
             matches!(&frame.other, Entry::Shared(other, _)
@@ -345,10 +375,16 @@ impl Local {
     /// Removes the innermost frame that fits, wherever it is.
     #[cold]
     fn remove_where(&mut self, fits: impl Fn(&Frame) -> bool) -> (Option<Box<LiveSpan>>, Entry) {
-        let used = &mut self.frames[..self.depth];
-        let Some(at) = used.iter().rposition(fits) else {
+        let Some(at) = self.frames[..self.depth].iter().rposition(fits) else {
             return (None, Entry::Vacant);
         };
+        // What is not named yet is about to lose its place above its parent.
+        for above in at..self.depth {
+            if self.frames[above].is_unnamed() {
+                self.name(above);
+            }
+        }
+        let used = &mut self.frames[..self.depth];
         let removed = (used[at].span.take(), std::mem::take(&mut used[at].other));
         used[at..].rotate_left(1);
         self.depth -= 1;
@@ -414,6 +450,11 @@ impl Local {
         self.start_under::<ENTER, _>(callsite, parent, number, hops, extras)
     }
 
+    #[inline(never)]
+    fn start_here_to_enter(&mut self, callsite: &'static Callsite) -> Started {
+        self.start_here::<true>(callsite)
+    }
+
     #[inline(always)]
     fn start_here<const ENTER: bool>(&mut self, callsite: &'static Callsite) -> Started {
         let (parent, number, hops) = match self.top() {
@@ -446,14 +487,7 @@ impl Local {
             number
         };
         let generation = throughline_ring::fork_generation();
-        if self.seeded_in != generation {
-            self.seeded_in = generation;
-            self.ids = None;
-        }
-        let ids = match &mut self.ids {
-            Some(ids) => ids,
-            ids => seed(ids),
-        };
+        let ids = seeded(&mut self.ids, &mut self.seeded_in, generation);
         let lane = match find_lane(&mut self.lanes, number) {
             Some(lane) if !lane.recorder.is_closed() => lane,
             _ => return Started::Nothing,
@@ -479,11 +513,14 @@ impl Local {
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
         let context =
             Context::with_extras(context, number, inherited.into_extras()).with_hops(hops);
+        let settled = !sampled && !I::ANY && config.sampler.keeps_unsampled();
+        let unsampled_in = if settled { number } else { 0 };
         if ENTER && !sampled {
-            return Started::Entered(self.push(None, Entry::Context(context)));
+            return Started::Entered(self.put(None, Entry::Context(context), unsampled_in));
         }
         let mut live = self.pool.pop().unwrap_or_else(new_live_span);
         live.set_context(context, sampled);
+        live.settle_unsampled(unsampled_in);
         if sampled {
             live.begin(callsite, parent, config, generation, clock::now());
             if I::ANY {
@@ -541,12 +578,6 @@ impl Drop for Local {
 #[cold]
 fn new_live_span() -> Box<LiveSpan> {
     Box::default()
-}
-
-#[cold]
-#[inline(never)]
-fn seed(ids: &mut Option<Ids>) -> &mut Ids {
-    ids.insert(Ids::seeded())
 }
 
 /// Boxes that a thread keeps for its next spans.

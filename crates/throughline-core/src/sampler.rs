@@ -85,6 +85,12 @@ impl Sampler {
         }
     }
 
+    /// Whether no child of a span that is not sampled is.
+    #[inline(always)]
+    pub(crate) const fn keeps_unsampled(&self) -> bool {
+        self.parent_based || matches!(self.root, Root::AlwaysOff)
+    }
+
     #[inline]
     pub(crate) fn samples(&self, parent: &SpanContext, trace_id: TraceId) -> bool {
         if self.parent_based && parent.is_valid() {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 
 use throughline_wire::AsKey;
 
@@ -24,7 +25,8 @@ use crate::value::AttributeValue;
 #[derive(Debug)]
 #[must_use = "a span that is dropped at once measures nothing; enter it or wrap a future in it"]
 pub struct Span {
-    live: Option<Box<LiveSpan>>,
+    /// The destructor takes it, so that dropping a span without one is a test of a word.
+    live: ManuallyDrop<Option<Box<LiveSpan>>>,
 }
 
 impl Span {
@@ -37,7 +39,7 @@ impl Span {
             return Self::disabled();
         }
         Self {
-            live: local::start_here(callsite),
+            live: ManuallyDrop::new(local::start_here(callsite)),
         }
     }
 
@@ -48,14 +50,16 @@ impl Span {
             return Self::disabled();
         }
         Self {
-            live: local::start(callsite, &parent.into()),
+            live: ManuallyDrop::new(local::start(callsite, &parent.into())),
         }
     }
 
     /// A span that is not there: it records nothing and does not become current.
     #[inline]
     pub const fn disabled() -> Self {
-        Self { live: None }
+        Self {
+            live: ManuallyDrop::new(None),
+        }
     }
 
     /// Whether what is recorded on the span goes anywhere. Expensive values need not be computed otherwise.
@@ -66,7 +70,7 @@ impl Span {
 
     /// Whether the span is not there at all; an unsampled span is there.
     #[inline]
-    pub const fn is_disabled(&self) -> bool {
+    pub fn is_disabled(&self) -> bool {
         self.live.is_none()
     }
 
@@ -99,11 +103,12 @@ impl Span {
     /// Makes the span current on this thread until the guard is dropped, which ends it.
     #[inline]
     pub fn enter(mut self) -> SpanGuard {
-        let token = self.push();
-        SpanGuard {
-            token,
-            outside: self,
-            not_send: PhantomData,
+        match self.push() {
+            Some(token) => SpanGuard::of_frame(token),
+            None => SpanGuard {
+                place: Place::Outside(self),
+                not_send: PhantomData,
+            },
         }
     }
 
@@ -126,7 +131,9 @@ impl Span {
 
     #[inline]
     pub(crate) fn from_live(live: Box<LiveSpan>) -> Self {
-        Self { live: Some(live) }
+        Self {
+            live: ManuallyDrop::new(Some(live)),
+        }
     }
 
     #[inline]
@@ -147,7 +154,7 @@ impl Span {
     /// Moves the span back from the thread's stack.
     #[inline]
     pub(crate) fn pop(&mut self, token: Token) {
-        self.live = local::leave(token);
+        *self.live = local::leave(token);
     }
 
     /// Ends the span at that time, in that way.
@@ -184,10 +191,17 @@ impl Drop for Span {
 #[derive(Debug)]
 #[must_use = "the span is current only while the guard lives; bind it to a name such as `_guard`"]
 pub struct SpanGuard {
-    token: Option<Token>,
-    /// The span, if the thread's stack could not take it.
-    outside: Span,
+    place: Place,
     not_send: PhantomData<*const ()>,
+}
+
+/// Where the span of a guard is.
+#[derive(Debug)]
+enum Place {
+    /// On the thread's stack.
+    Frame(Token),
+    /// Nowhere else: it is disabled, or the stack could not take it.
+    Outside(Span),
 }
 
 impl SpanGuard {
@@ -211,11 +225,7 @@ impl SpanGuard {
     fn of(started: Started, fill: impl FnOnce(&mut LiveSpan)) -> Self {
         match started {
             Started::Nothing => Self::disabled(),
-            Started::Entered(token) => Self {
-                token: Some(token),
-                outside: Span::disabled(),
-                not_send: PhantomData,
-            },
+            Started::Entered(token) => Self::of_frame(token),
             Started::Span(live) => Self::fill_and_enter(live, fill),
         }
     }
@@ -227,44 +237,59 @@ impl SpanGuard {
         span.enter()
     }
 
+    #[inline(always)]
+    const fn of_frame(token: Token) -> Self {
+        Self {
+            place: Place::Frame(token),
+            not_send: PhantomData,
+        }
+    }
+
     /// The guard of a span that is not there.
     #[inline(always)]
     pub(crate) const fn disabled() -> Self {
         Self {
-            token: None,
-            outside: Span::disabled(),
+            place: Place::Outside(Span::disabled()),
             not_send: PhantomData,
         }
     }
 
     /// Leaves the span without ending it.
     pub fn exit(mut self) -> Span {
-        self.leave();
-        std::mem::replace(&mut self.outside, Span::disabled())
+        self.leave()
     }
 
-    fn leave(&mut self) {
-        if let Some(token) = self.token.take() {
-            self.outside.live = local::leave_as_span(token);
+    /// Takes the span to where only this guard has it.
+    fn leave(&mut self) -> Span {
+        match std::mem::replace(&mut self.place, Place::Outside(Span::disabled())) {
+            Place::Frame(token) => Span {
+                live: ManuallyDrop::new(local::leave_as_span(token)),
+            },
+            Place::Outside(span) => span,
         }
     }
 
     /// Edits the span, if it is recording.
     pub fn edit<R>(&mut self, edit: impl FnOnce(&mut LiveSpan) -> R) -> Option<R> {
-        if self.token.is_none() {
-            return self.outside.edit(edit);
-        }
-        self.leave();
-        let result = self.outside.edit(edit);
-        self.token = self.outside.push();
+        let token = match &mut self.place {
+            Place::Outside(span) => return span.edit(edit),
+            Place::Frame(token) => *token,
+        };
+        let mut span = Span {
+            live: ManuallyDrop::new(local::leave_as_span(token)),
+        };
+        // What unwinds out of the edit ends the span, since nothing else has it.
+        self.place = Place::Outside(Span::disabled());
+        let result = span.edit(edit);
+        *self = span.enter();
         result
     }
 }
 
 impl Drop for SpanGuard {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if let Some(token) = self.token {
+        if let Place::Frame(token) = self.place {
             local::end_entered(token);
         }
     }

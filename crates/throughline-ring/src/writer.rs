@@ -111,6 +111,18 @@ impl Writer {
         self.lane().tally(index, n);
     }
 
+    /// Like [`tally`](Self::tally), unless the process was forked since: then it does
+    /// nothing and returns `false`. It is for where no call may be in the way.
+    #[inline]
+    #[must_use]
+    pub fn try_tally(&self, index: usize, n: u64) -> bool {
+        let current = !self.is_stale();
+        if current {
+            self.lane().tally(index, n);
+        }
+        current
+    }
+
     /// `push` where there is no room, no chunk, or another process.
     #[cold]
     #[inline(never)]

@@ -15,6 +15,9 @@ impl Local {
     /// Takes what can be edited of the current span, leaving its context. A frame of a bare context leads to the
     /// frame of its span, if that is entered further down on the same thread.
     pub(crate) fn take_current(&mut self) -> Option<(Token, Editable)> {
+        if self.frames[..self.depth].last()?.is_unnamed() {
+            return None;
+        }
         let current = self.top()?.span_context().span_id();
         self.take(current)
     }

@@ -17,6 +17,8 @@ pub(super) struct Frame {
     pub(super) span: Option<Box<LiveSpan>>,
     /// What is current if `span` is none.
     pub(super) other: Entry,
+    /// The recorder in which no child of this is sampled, whatever else holds; zero if a child has to be decided.
+    pub(super) unsampled_in: u32,
 }
 
 /// What else than a span of this thread may be current.
@@ -29,6 +31,8 @@ pub(crate) enum Entry {
     Shared(SharedSpan, Ticks),
     /// A context whose span is elsewhere, or is being edited further up the call stack.
     Context(Context),
+    /// A span that is not sampled, right above its parent. It has no identifier until somebody asks.
+    Unnamed,
 }
 
 /// Identifies a frame on its thread, so that guards may be dropped in any order.
@@ -49,12 +53,29 @@ impl Frame {
     }
 
     #[inline(always)]
+    pub(super) const fn is_vacant(&self) -> bool {
+        self.span.is_none() && matches!(self.other, Entry::Vacant)
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_unnamed(&self) -> bool {
+        matches!(self.other, Entry::Unnamed)
+    }
+
+    #[inline(always)]
     pub(super) fn context(&self) -> Option<&Context> {
         match (&self.span, &self.other) {
             (Some(live), _) => Some(live.context()),
             (None, Entry::Shared(span, _)) => Some(span.context_ref()),
             (None, Entry::Context(context)) => Some(context),
-            (None, Entry::Vacant) => None,
+            (None, Entry::Vacant | Entry::Unnamed) => None,
         }
     }
+}
+
+/// A token that the thread has not given out yet.
+#[inline(always)]
+pub(super) fn next_token(last: &mut u64) -> Token {
+    *last += 1;
+    Token(NonZeroU64::new(*last).unwrap_or(NonZeroU64::MIN))
 }

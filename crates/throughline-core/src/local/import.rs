@@ -32,6 +32,7 @@ impl Local {
         lane.writer.tally(recorder::STARTED, 1);
         let mut live = self.pool.pop().unwrap_or_else(new_live_span);
         live.set_context(Context::new(span.context, number), true);
+        live.settle_unsampled(0);
         let generation = throughline_ring::fork_generation();
         let config = &lane.recorder.config;
         live.begin(span.callsite, span.parent, config, generation, clock::now());
