@@ -113,6 +113,119 @@ mod unstable {
     }
 
     #[test]
+    fn hop_bare_task_builder() {
+        insta::assert_snapshot!(on_every_runtime(|| async {
+            let named = tokio::task::Builder::new().name("one");
+            named.spawn(step(1)).expect("a task").await.expect("no panic");
+        }), @r"
+        root
+        └─ step {number=1}
+        ");
+    }
+
+    /// Our builder carries the context by itself: also on a runtime without hooks, into closures and `LocalSet`s.
+    #[test]
+    fn hop_task_builder() {
+        let capture = Capture::start();
+        let _here = capture.attach();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let local = tokio::task::LocalSet::new();
+        let work = async {
+            let handle = tokio::runtime::Handle::current();
+            let named = || throughline::task::Builder::new().name("named");
+            let blocking = |number| move || span!("blocking", number = number).in_scope(|| ());
+            let steps = [
+                named().spawn(step(1)),
+                named().spawn_on(step(2), &handle),
+                named().spawn_local(step(3)),
+                named().spawn_local_on(step(4), &local),
+            ];
+            for task in steps {
+                task.expect("a task").await.expect("no panic");
+            }
+            let closures = [
+                named().spawn_blocking(blocking(5)),
+                named().spawn_blocking_on(blocking(6), &handle),
+            ];
+            for task in closures {
+                task.expect("a task").await.expect("no panic");
+            }
+        };
+        runtime.block_on(local.run_until(work.in_span(span!("root"))));
+        insta::assert_snapshot!(picture(&capture), @r"
+        root
+        ├─ blocking {number=5}
+        ├─ blocking {number=6}
+        ├─ step {number=1}
+        ├─ step {number=2}
+        ├─ step {number=3}
+        └─ step {number=4}
+        ");
+    }
+
+    /// What the tasks of a busy runtime waited for stands on the spans that were open meanwhile.
+    fn spans_of_a_blocked_runtime(
+        schedule_latency: bool,
+    ) -> Vec<throughline::testing::ReceivedSpan> {
+        let capture = Capture::start();
+        let _here = capture.attach();
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.schedule_latency(schedule_latency).build();
+        runtime.expect("a runtime").block_on(
+            async {
+                let ready = Arc::new(tokio::sync::Notify::new());
+                let waiter = tokio::spawn({
+                    let ready = Arc::clone(&ready);
+                    async move {
+                        ready.notified().await;
+                        tokio::task::yield_now().in_span(span!("young")).await;
+                    }
+                    .in_span(span!("waiter"))
+                });
+                tokio::task::yield_now().await;
+                // The waiter is ready from here on, and the only thread is not.
+                ready.notify_one();
+                std::thread::sleep(BLOCKED);
+                waiter.await.expect("no panic");
+            }
+            .in_span(span!("root")),
+        );
+        capture.spans()
+    }
+
+    const BLOCKED: Duration = Duration::from_millis(5);
+
+    #[test]
+    fn spans_say_how_long_their_tasks_were_ready_and_waited() {
+        let spans = spans_of_a_blocked_runtime(true);
+        let nanos = |name: &str, key: &str| {
+            let span = spans.iter().find(|span| span.name == name).expect(name);
+            match span.attribute(key) {
+                Some(throughline::testing::Value::Int(nanos)) => *nanos,
+                None => 0,
+                other => panic!("{key} of {name} is {other:?}"),
+            }
+        };
+        let blocked = i64::try_from(BLOCKED.as_nanos()).expect("short");
+        let waited = nanos("waiter", "schedule_latency_ns");
+        assert!(waited >= blocked, "{waited}");
+        assert!(waited <= nanos("waiter", "idle_ns"), "{waited}");
+        // It started in the poll that the other had waited for, so it did not.
+        assert!(nanos("young", "schedule_latency_ns") < blocked);
+
+        let spans = spans_of_a_blocked_runtime(false);
+        let told = |key| {
+            spans
+                .iter()
+                .filter(|span| span.attribute(key).is_some())
+                .count()
+        };
+        assert_eq!((told("schedule_latency_ns"), told("idle_ns")), (0, 3));
+    }
+
+    #[test]
     fn hop_bare_fan_out_of_many() {
         let pictures = on_every_runtime(|| async {
             let mut set = JoinSet::new();

@@ -199,7 +199,9 @@ fn identifiers_given_late_are_stable_and_unique() {
                     assert_eq!((here.trace_id(), here.is_sampled()), (trace_id, false));
                     current().set_attribute("goes", "nowhere");
                     assert_eq!(Context::current().span_context(), here);
-                    let Some(top) = frames.last_mut() else { continue };
+                    let Some(top) = frames.last_mut() else {
+                        continue;
+                    };
                     match top.span_id {
                         Some(known) => assert_eq!(here.span_id(), known, "seed {seed}"),
                         None => assert!(given.insert(Some(here.span_id())), "seed {seed}"),

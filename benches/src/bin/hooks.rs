@@ -30,14 +30,17 @@ enum Column {
     With,
     /// The same with the age limited, which reads the clock once a poll.
     WithAge,
+    /// The defaults: Tokio measures how long tasks are ready, and reads the clock twice a poll more.
+    WithLatency,
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     Column::Bare,
     Column::Empty,
     Column::Without,
     Column::With,
     Column::WithAge,
+    Column::WithLatency,
 ];
 
 fn main() -> io::Result<()> {
@@ -52,7 +55,7 @@ fn main() -> io::Result<()> {
         "automatic mode {automatic}; CPU ns per poll, median of {ROUNDS} rounds of {POLLS} polls"
     );
     println!(
-        "                                       bare     empty   without      with  with age   spawn+: without  with"
+        "                                       bare     empty   without      with  with age  defaults   spawn+: without  with"
     );
     for threads in [0, 2] {
         let runtimes = COLUMNS.into_iter().map(|column| runtime(column, threads));
@@ -64,26 +67,27 @@ fn main() -> io::Result<()> {
                 for (at, (column, runtime)) in COLUMNS.into_iter().zip(&runtimes).enumerate() {
                     let context = match column {
                         Column::Bare | Column::Empty | Column::Without => Context::default(),
-                        Column::With | Column::WithAge => context.clone(),
+                        Column::With | Column::WithAge | Column::WithLatency => context.clone(),
                     };
                     samples[at].push(round(runtime, &context, tasks, POLLS / tasks));
                     spawns[at].push(round(runtime, &context, SPAWNS, 0));
                 }
             }
-            let [bare, empty, without, with, age] = samples.map(median);
-            let [spawn, _, spawn_without, spawn_with, _] = spawns.map(median);
+            let [bare, empty, without, with, age, latency] = samples.map(median);
+            let [spawn, _, spawn_without, spawn_with, _, _] = spawns.map(median);
             let flavor = match threads {
                 0 => "current_thread".to_owned(),
                 threads => format!("multi_thread({threads})"),
             };
             println!(
-                "{flavor:<16} {tasks:>5} tasks     {bare:>10.1} {empty:>+9.1} {without:>+9.1} {with:>+9.1} {age:>+9.1} {:>+17.1} {:>+5.1}",
+                "{flavor:<16} {tasks:>5} tasks     {bare:>10.1} {empty:>+9.1} {without:>+9.1} {with:>+9.1} {age:>+9.1} {latency:>+9.1} {:>+17.1} {:>+5.1}",
                 spawn_without - spawn,
                 spawn_with - spawn,
                 empty = empty - bare,
                 without = without - bare,
                 with = with - bare,
                 age = age - bare,
+                latency = latency - bare,
             );
         }
     }
@@ -108,9 +112,10 @@ fn runtime(column: Column, threads: usize) -> io::Result<Runtime> {
         return tokio.build();
     }
     let mut builder = throughline::runtime::Builder::from(tokio);
-    if column != Column::WithAge {
+    if matches!(column, Column::Without | Column::With) {
         builder.max_trace_age(None);
     }
+    builder.schedule_latency(column == Column::WithLatency);
     builder.build()
 }
 

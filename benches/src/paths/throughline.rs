@@ -141,27 +141,27 @@ mod functions {
             }
 
             #[throughline::traced(name = $name, attrs(
-                order.channel = CHANNEL,
-                order.items = order.items,
-                order.id = %order.id,
-            ))]
+                                                    order.channel = CHANNEL,
+                                                    order.items = order.items,
+                                                    order.id = %order.id,
+                                                ))]
             #[inline]
             pub(super) fn $three(order: &Order, body: impl FnOnce()) {
                 body();
             }
 
             #[throughline::traced(name = $name, attrs(
-                order.channel = CHANNEL,
-                order.items = order.items,
-                order.id = %order.id,
-                order.currency = CURRENCY,
-                order.total = order.total,
-                order.customer = %order.customer,
-                order.region = REGION,
-                order.weight = order.weight,
-                order.shipment = %order.shipment,
-                order.carrier = CARRIER,
-            ))]
+                                                    order.channel = CHANNEL,
+                                                    order.items = order.items,
+                                                    order.id = %order.id,
+                                                    order.currency = CURRENCY,
+                                                    order.total = order.total,
+                                                    order.customer = %order.customer,
+                                                    order.region = REGION,
+                                                    order.weight = order.weight,
+                                                    order.shipment = %order.shipment,
+                                                    order.carrier = CARRIER,
+                                                ))]
             #[inline]
             pub(super) fn $ten(order: &Order, body: impl FnOnce()) {
                 body();

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
 use crate::local::Token;
+use crate::schedule;
 use crate::span::Span;
 
 /// Wraps futures and streams.
@@ -148,7 +149,11 @@ fn poll_in_span<R>(
     poll: impl FnOnce() -> R,
 ) -> (R, Option<Ticks>) {
     let began = match span.live() {
-        Some(live) if live.counts_polls() => Some(if *fresh { live.start() } else { clock::now() }),
+        Some(live) if live.counts_polls() => Some(if *fresh {
+            (live.start(), 0)
+        } else {
+            (clock::now(), schedule::waited_since(live.start()))
+        }),
         _ => None,
     };
     *fresh = false;
@@ -156,9 +161,12 @@ fn poll_in_span<R>(
     let mut entered = Entered { span, token };
     let result = poll();
     entered.leave();
-    let left = began.map(|began| {
+    let left = began.map(|(began, waited)| {
         let left = clock::now();
-        entered.span.edit(|live| live.add_poll(began, left));
+        entered.span.edit(|live| {
+            live.add_poll(began, left);
+            live.add_schedule_latency(waited);
+        });
         left
     });
     (result, left)

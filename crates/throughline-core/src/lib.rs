@@ -53,6 +53,8 @@ pub mod propagate;
 mod record;
 mod recorder;
 mod sampler;
+#[doc(hidden)]
+pub mod schedule;
 mod shared;
 mod span;
 mod span_context;

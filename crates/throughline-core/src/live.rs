@@ -43,6 +43,7 @@ pub struct LiveSpan {
     polls: u32,
     busy: u64,
     longest_poll: u64,
+    schedule_latency_nanos: u64,
     last_exit: Ticks,
     /// When the span ended, if somebody else knows.
     ended_at: Option<Ticks>,
@@ -335,6 +336,7 @@ impl LiveSpan {
         self.unwound = false;
         self.polls = 0;
         self.busy = 0;
+        self.schedule_latency_nanos = 0;
         self.longest_poll = 0;
         self.last_exit = start;
         self.attributes = 0;
@@ -411,6 +413,12 @@ impl LiveSpan {
         self.last_exit = left;
     }
 
+    /// Adds what the task of this future waited for a poll, while the span was open.
+    #[inline]
+    pub(crate) const fn add_schedule_latency(&mut self, nanos: u64) {
+        self.schedule_latency_nanos = self.schedule_latency_nanos.saturating_add(nanos);
+    }
+
     /// Settles how the span ended. An end that is not the normal course becomes visible in status and attributes,
     /// unless the user has set those.
     #[inline(always)]
@@ -459,7 +467,7 @@ impl LiveSpan {
     #[inline]
     pub(crate) fn header(&mut self, end: Ticks) -> Header {
         // A span that was entered once was busy all the time, which says nothing.
-        if self.polls > 1 {
+        if self.polls > 1 || self.schedule_latency_nanos > 0 {
             self.put_polls();
         }
         let end = if self.facts.marks.has(Marks::UNIX) {
@@ -493,6 +501,7 @@ impl LiveSpan {
             count: self.polls,
             busy: self.busy,
             longest: self.longest_poll,
+            schedule_latency_nanos: self.schedule_latency_nanos,
         };
         self.body.extend_from_slice(&polls.encode());
     }
@@ -531,6 +540,7 @@ impl Default for LiveSpan {
             polls: 0,
             busy: 0,
             longest_poll: 0,
+            schedule_latency_nanos: 0,
             last_exit: Ticks::default(),
             ended_at: None,
             attributes: 0,

@@ -149,13 +149,19 @@ pub(crate) struct Polls {
     pub(crate) count: u32,
     pub(crate) busy: u64,
     pub(crate) longest: u64,
+    pub(crate) schedule_latency_nanos: u64,
 }
 
 impl Polls {
-    const LEN: usize = 24;
+    const LEN: usize = 32;
 
     pub(crate) fn encode(self) -> [u8; Self::LEN] {
-        let words = [u64::from(self.count), self.busy, self.longest];
+        let words = [
+            u64::from(self.count),
+            self.busy,
+            self.longest,
+            self.schedule_latency_nanos,
+        ];
         let mut bytes = [0; Self::LEN];
         for (word, to) in words.iter().zip(bytes.chunks_exact_mut(8)) {
             to.copy_from_slice(&word.to_ne_bytes());
@@ -169,6 +175,7 @@ impl Polls {
             count: word(0) as u32,
             busy: word(1),
             longest: word(2),
+            schedule_latency_nanos: word(3),
         }
     }
 }
@@ -343,7 +350,13 @@ impl<'a> Record<'a> {
             (const { wire::key!("idle_ns") }, idle),
             (const { wire::key!("longest_poll_ns") }, longest),
         ];
-        for (key, value) in values {
+        // Known only where the runtime tells.
+        let latency = (
+            const { wire::key!("schedule_latency_ns") },
+            polls.schedule_latency_nanos,
+        );
+        let latency = (latency.1 > 0).then_some(latency);
+        for (key, value) in values.into_iter().chain(latency) {
             let limits = SpanLimits::DEFAULT.values();
             wire::put_attribute(fields, wire::AttributeField::Span, &key, limits, |writer| {
                 writer.u64(value);
@@ -405,6 +418,7 @@ mod tests {
             count: 5,
             busy: 3,
             longest: u64::MAX,
+            schedule_latency_nanos: 7,
         };
         assert_eq!(Polls::decode(&polls.encode()), polls);
     }

@@ -118,5 +118,6 @@ const VOLATILE: &[&str] = &[
     "idle_ns",
     "longest_poll_ns",
     "poll_count",
+    "schedule_latency_ns",
     "thread.*",
 ];

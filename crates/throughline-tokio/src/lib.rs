@@ -16,6 +16,8 @@
 //! whoever spawns it.
 #![forbid(unsafe_code)]
 
+#[cfg(all(tokio_unstable, feature = "task-builder"))]
+mod builder;
 mod handle;
 mod join_set;
 mod local_set;
@@ -25,6 +27,8 @@ mod spawn;
 #[cfg(feature = "tokio-util")]
 mod task_tracker;
 
+#[cfg(all(tokio_unstable, feature = "task-builder"))]
+pub use builder::Builder;
 pub use handle::Handle;
 pub use join_set::JoinSet;
 pub use local_set::LocalSet;

@@ -56,6 +56,7 @@
 //! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
 //! | `http` | no | trace contexts in the headers of the `http` crate |
+//! | `task-builder` | no | `task::Builder`, under `--cfg tokio_unstable` |
 //! | `tokio-util` | no | `task::TaskTracker` |
 //! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
 //! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |

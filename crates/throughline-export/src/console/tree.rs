@@ -18,7 +18,13 @@ const HIDDEN_PREFIX: &str = "code.";
 /// The statistics of an instrumented future, which are summed up in words.
 const POLL_COUNT: &str = "poll_count";
 const BUSY: &str = "busy_ns";
-const POLL_STATISTICS: [&str; 4] = [POLL_COUNT, BUSY, "idle_ns", "longest_poll_ns"];
+const POLL_STATISTICS: [&str; 5] = [
+    POLL_COUNT,
+    BUSY,
+    "idle_ns",
+    "longest_poll_ns",
+    "schedule_latency_ns",
+];
 
 /// Draws spans of the same trace. Spans whose parent is not among them stand at
 /// the left.

@@ -44,6 +44,7 @@ pub struct Builder {
     inner: tokio::runtime::Builder,
     exclusions: Exclusions,
     max_trace_age: Option<Duration>,
+    schedule_latency: bool,
     #[cfg(tokio_unstable)]
     hooks: Hooks,
 }
@@ -94,6 +95,16 @@ impl Builder {
         self
     }
 
+    /// Whether spans of futures carry `schedule_latency_ns`: how long their tasks were ready to run and had to wait for a
+    /// thread, in all polls while the span was open. Default: yes, in automatic mode on 64-bit platforms.
+    ///
+    /// A long one means that the runtime is busy, or that a task blocks it. Tokio reads the clock when a task is woken and
+    /// again when it is polled, which this turns on for every task of the runtime.
+    pub fn schedule_latency(&mut self, on: bool) -> &mut Self {
+        self.schedule_latency = on;
+        self
+    }
+
     /// Calls other methods of Tokio's builder. Task hooks are set on this one, or they are lost.
     pub fn configure(&mut self, f: impl FnOnce(&mut tokio::runtime::Builder)) -> &mut Self {
         f(&mut self.inner);
@@ -107,9 +118,12 @@ impl Builder {
     /// The system refused the runtime its threads or its I/O driver.
     pub fn build(&mut self) -> io::Result<tokio::runtime::Runtime> {
         #[cfg(tokio_unstable)]
-        self.hooks
-            .clone()
-            .install(&mut self.inner, self.exclusions.clone(), self.max_trace_age);
+        self.hooks.clone().install(
+            &mut self.inner,
+            self.exclusions.clone(),
+            self.max_trace_age,
+            self.schedule_latency,
+        );
         self.inner.build()
     }
 
@@ -236,6 +250,7 @@ impl From<tokio::runtime::Builder> for Builder {
             inner,
             exclusions: Exclusions::default(),
             max_trace_age: Some(MAX_TRACE_AGE),
+            schedule_latency: true,
             #[cfg(tokio_unstable)]
             hooks: Hooks::default(),
         }

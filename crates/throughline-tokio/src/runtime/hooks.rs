@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use throughline_core::schedule;
 use tokio::runtime::TaskMeta;
 
 use super::exclusions::Exclusions;
@@ -28,7 +29,11 @@ impl Hooks {
         builder: &mut tokio::runtime::Builder,
         exclusions: Exclusions,
         max_age: Option<Duration>,
+        schedule_latency: bool,
     ) {
+        if schedule_latency {
+            track_schedule_latency(builder);
+        }
         let spawning = Arc::new(Tasks::new(exclusions, max_age));
         let [polling, terminating] = [(); 2].map(|()| Arc::clone(&spawning));
         let Self {
@@ -43,10 +48,15 @@ impl Hooks {
         });
         builder.on_before_task_poll(move |task| {
             polling.poll_begins(task.id());
+            if schedule_latency && let Some(latency) = schedule_latency_of(task) {
+                schedule::poll_begins(latency);
+            }
             call(&before_poll, task);
         });
         builder.on_after_task_poll(move |task| {
-            let _ends = PollEnds;
+            let _ends = PollEnds {
+                scheduled: schedule_latency,
+            };
             call(&after_poll, task);
         });
         builder.on_task_terminate(move |task| {
@@ -57,12 +67,40 @@ impl Hooks {
 }
 
 /// Ends the poll also when the user's hook unwinds.
-struct PollEnds;
+struct PollEnds {
+    /// Whether it was told how long the task had waited.
+    scheduled: bool,
+}
 
 impl Drop for PollEnds {
     fn drop(&mut self) {
+        if self.scheduled {
+            schedule::poll_ends();
+        }
         Tasks::poll_ends();
     }
+}
+
+#[cfg(target_pointer_width = "64")]
+fn track_schedule_latency(builder: &mut tokio::runtime::Builder) {
+    schedule::track();
+    builder.track_task_schedule_latency();
+}
+
+/// Tokio does not measure it here.
+#[cfg(not(target_pointer_width = "64"))]
+fn track_schedule_latency(_: &mut tokio::runtime::Builder) {}
+
+/// How long the task had waited for this poll, if that is measured.
+#[cfg(target_pointer_width = "64")]
+#[inline]
+fn schedule_latency_of(task: &TaskMeta<'_>) -> Option<Duration> {
+    task.schedule_latency()
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+fn schedule_latency_of(_: &TaskMeta<'_>) -> Option<Duration> {
+    None
 }
 
 #[inline]
