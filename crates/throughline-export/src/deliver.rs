@@ -72,17 +72,31 @@ impl Delivery {
             .unwrap_or_else(|_| "the exporter".to_owned())
     }
 
-    /// Sends a batch until it is accepted, refused, or out of time. `failed` hears
-    /// of each failed attempt and whether another one follows.
-    pub(crate) async fn send(
-        &mut self,
-        batch: &Batch,
-        mut failed: impl FnMut(&ExportError, bool),
-    ) -> Result<Receipt, ExportError> {
+    /// Waits until the other side wants to hear of us, and returns when the batch that
+    /// is sent now must be done with.
+    pub(crate) async fn begin(&mut self) -> Result<Instant, ExportError> {
         if !self.wait_out_throttle().await {
             return Err(still_throttled());
         }
-        let deadline = after(self.timeouts.total);
+        Ok(after(self.timeouts.total))
+    }
+
+    /// Sends a batch, or a part of one, until it is accepted, refused, or out of time.
+    /// `failed` hears of each failed attempt and whether another one follows.
+    pub(crate) async fn send(
+        &mut self,
+        batch: &Batch,
+        deadline: Instant,
+        mut failed: impl FnMut(&ExportError, bool),
+    ) -> Result<Receipt, ExportError> {
+        // The part before this one may have used up the time, or been told to wait.
+        let from = self.not_before.unwrap_or_else(Instant::now);
+        if from.max(Instant::now()) >= deadline {
+            return Err(no_time_left());
+        }
+        if !self.wait_out_throttle().await {
+            return Err(still_throttled());
+        }
         let mut backoff = Backoff::default();
         loop {
             let error = match self.attempt(batch, deadline).await {
@@ -240,6 +254,10 @@ fn still_throttled() -> ExportError {
         "shutdown",
         "the other side asked for a longer wait than the shutdown has left",
     )
+}
+
+fn no_time_left() -> ExportError {
+    ExportError::permanent("timeout", "the time of the batch is over")
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> ExportError {

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use crate::deliver::Delivery;
-use crate::exporter::Batch;
+use crate::exporter::{Batch, ExportError, Receipt};
 use crate::notice::{Memory, Notices};
 use crate::queue::{Item, Queue};
 use crate::say;
 use crate::shared::Shared;
+use crate::split::Parts;
 
 pub(crate) struct Export {
     delivery: Delivery,
@@ -47,19 +48,36 @@ impl Export {
         }
     }
 
+    /// Sends a batch, in parts if the other side finds it too large, and counts each
+    /// part by itself.
     async fn export(&mut self, batch: &Batch, shared: &Shared, queue: &Queue) {
-        let Self { delivery, notices } = self;
         shared.exporting(batch.spans());
-        let result = delivery
-            .send(batch, |error, again| {
-                if again {
-                    let memory = memory(shared, queue);
-                    tell(notices.retrying(Instant::now(), error, memory));
-                }
-            })
-            .await;
-        shared.exported(&result);
-        let now = Instant::now();
+        let deadline = match self.delivery.begin().await {
+            Ok(deadline) => deadline,
+            Err(error) => return self.settle(batch, Err(error), shared),
+        };
+        let mut parts = Parts::of(batch);
+        while let Some(part) = parts.next() {
+            let Self { delivery, notices } = self;
+            let result = delivery
+                .send(&part.batch, deadline, |error, again| {
+                    if again {
+                        let memory = memory(shared, queue);
+                        tell(notices.retrying(Instant::now(), error, memory));
+                    }
+                })
+                .await;
+            let too_large = result.as_ref().is_err_and(ExportError::is_too_large);
+            if !(too_large && parts.halve(&part)) {
+                self.settle(&part.batch, result, shared);
+            }
+        }
+    }
+
+    /// Counts and tells what became of a batch or a part.
+    fn settle(&mut self, batch: &Batch, result: Result<Receipt, ExportError>, shared: &Shared) {
+        shared.exported(batch.spans(), &result);
+        let (now, notices) = (Instant::now(), &mut self.notices);
         match &result {
             Ok(receipt) => {
                 if let Some(line) = notices.delivered(now) {

@@ -87,6 +87,7 @@ mod say;
 mod settings;
 mod shared;
 mod sizes;
+mod split;
 mod stats;
 mod text;
 mod thread;

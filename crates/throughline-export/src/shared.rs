@@ -204,10 +204,11 @@ impl Shared {
         self.lock().in_flight = spans;
     }
 
-    /// Counts the batch in flight.
-    pub(crate) fn exported(&self, result: &Result<Receipt, ExportError>) {
+    /// Counts the batch in flight, or a part of it.
+    pub(crate) fn exported(&self, spans: u64, result: &Result<Receipt, ExportError>) {
         let mut state = self.lock();
-        let spans = std::mem::take(&mut state.in_flight);
+        let spans = spans.min(state.in_flight);
+        state.in_flight -= spans;
         match result {
             Ok(receipt) => {
                 let rejected = receipt.rejected().min(spans);
