@@ -1,7 +1,8 @@
 //! Delivers one batch after another: attempts, waits and their interruption.
 //!
 //! Owns the exporter and the clock side of retrying. It must not know where
-//! batches come from, nor count them. What can interrupt it is one watched
+//! batches come from, nor count them; each call of the exporter is announced to the
+//! destination, which gives up one that does not return. What can interrupt it is one watched
 //! [`Urgency`]:
 //!
 //! 1. a nudge (somebody flushes) ends a backoff, but not a wait that the other
@@ -12,12 +13,14 @@ use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::destination::{Destination, blocked};
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 use crate::retry::{Backoff, Circumstances, Decision, asked_wait, decide, throttle};
 
@@ -44,6 +47,7 @@ pub(crate) struct Timeouts {
 
 pub(crate) struct Delivery {
     exporter: Box<dyn SpanExporter>,
+    destination: Arc<Destination>,
     timeouts: Timeouts,
     urgency: watch::Receiver<Urgency>,
     /// Set by a throttling answer; holds for later batches too.
@@ -54,22 +58,18 @@ pub(crate) struct Delivery {
 impl Delivery {
     pub(crate) fn new(
         exporter: Box<dyn SpanExporter>,
+        destination: Arc<Destination>,
         timeouts: Timeouts,
         urgency: watch::Receiver<Urgency>,
     ) -> Self {
         Self {
             exporter,
+            destination,
             timeouts,
             urgency,
             not_before: None,
             chance: fastrand::Rng::new(),
         }
-    }
-
-    /// Where the batches go, for messages.
-    pub(crate) fn destination(&self) -> String {
-        catch_unwind(AssertUnwindSafe(|| self.exporter.destination()))
-            .unwrap_or_else(|_| "the exporter".to_owned())
     }
 
     /// Waits until the other side wants to hear of us, and returns when the batch that
@@ -129,19 +129,33 @@ impl Delivery {
     /// Lets the exporter pass on what it holds back itself.
     pub(crate) async fn flush(&mut self) -> Result<Receipt, ExportError> {
         let deadline = after(self.timeouts.total);
-        let Self {
-            exporter, urgency, ..
-        } = self;
-        bounded(|| exporter.flush(), deadline, urgency).await
+        self.call(deadline, |exporter| exporter.flush()).await
     }
 
     async fn attempt(&mut self, batch: &Batch, deadline: Instant) -> Result<Receipt, ExportError> {
         let deadline = deadline.min(after(self.timeouts.attempt));
         let batch = batch.clone();
+        self.call(deadline, |exporter| exporter.export(batch)).await
+    }
+
+    async fn call(
+        &mut self,
+        deadline: Instant,
+        call: impl FnOnce(&mut dyn SpanExporter) -> ExportFuture<'_>,
+    ) -> Result<Receipt, ExportError> {
         let Self {
-            exporter, urgency, ..
+            exporter,
+            destination,
+            urgency,
+            ..
         } = self;
-        bounded(|| exporter.export(batch), deadline, urgency).await
+        destination.calling(deadline.into_std());
+        let result = bounded(|| call(exporter.as_mut()), deadline, urgency).await;
+        if destination.returned() {
+            result
+        } else {
+            Err(blocked())
+        }
     }
 
     /// A wait of our own choice, which any urgency ends.
@@ -198,6 +212,12 @@ impl SpanExporter for Gone {
             "the exporter is gone",
         ))))
     }
+}
+
+/// Where an exporter's spans go, for people.
+pub(crate) fn name_of(exporter: &dyn SpanExporter) -> String {
+    catch_unwind(AssertUnwindSafe(|| exporter.destination()))
+        .unwrap_or_else(|_| "the exporter".to_owned())
 }
 
 /// Runs a call of the exporter until it ends, panics, or is out of time.

@@ -1,9 +1,10 @@
 //! The Throughline pipeline: takes ended spans out of the threads' buffers, makes
-//! batches of them and delivers them, on one thread of its own.
+//! batches of them and delivers them, on threads of its own.
 //!
 //! ```text
-//! recording threads ──► buffers ──► drain ──► queue ──► retry ──► exporter
-//!                       (recorder)  └──────── export thread ───────────┘
+//! recording threads ──► buffers ──► drain ─┬─► queue ──► retry ──► exporter
+//!                       (recorder)         └─► queue ──► retry ──► exporter
+//!                                 drain thread   └──── export threads ────┘
 //! ```
 //!
 //! Applications use it through the `throughline` crate:
@@ -26,15 +27,24 @@
 //! 1. No thread of the application ever waits for the export, except in
 //!    [`Pipeline::flush`], [`Pipeline::shutdown`] and when the pipeline is dropped,
 //!    and there never beyond the timeout.
-//! 2. The export thread has its own I/O driver and timer. It works without a
+//! 2. Each export thread has its own I/O driver and timer. It works without a
 //!    runtime, inside any runtime, and after one is gone.
 //! 3. Memory is bounded in bytes. What does not fit is dropped and counted:
 //!    [`PipelineStats`] accounts for every span that started.
 //! 4. A failing exporter, one that panics included, costs its batches and nothing
-//!    else. Each batch has a deadline that includes its retries.
-//! 5. Nothing that happens on the export thread is recorded.
+//!    else. Each batch has a deadline that includes its retries. One that holds its
+//!    thread is given up half a second after its time limit: the batch counts as
+//!    failed (`blocked`), a flush is answered at once as failed, a shutdown ends
+//!    without it. What waits for it goes on waiting, within the bounds, and is
+//!    exported should it ever return; no second thread is started for it, since
+//!    nobody could take the exporter away from the first.
+//! 5. Nothing that happens on the pipeline's threads is recorded.
 //! 6. Header values and other secrets are never shown.
 //! 7. After a fork the child exports nothing and says so; the parent goes on.
+//! 8. A batch that the other side finds too large is sent in halves, and those in
+//!    halves, so that only spans that are too large by themselves are lost.
+//! 9. Of several destinations none waits for another: each has its own thread, queue,
+//!    retries, counts and notices.
 //!
 //! # Environment
 //!
@@ -46,7 +56,7 @@
 //! | `OTEL_SDK_DISABLED` | `false` |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | none |
-//! | `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `none`) | `otlp` |
+//! | `OTEL_TRACES_EXPORTER` (a list of `otlp`, `console`; or `none`) | `otlp` |
 //! | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `sentry`, `none`) | `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318` |
@@ -65,9 +75,11 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod bell;
 mod builder;
 mod console;
 mod deliver;
+mod destination;
 mod drain;
 mod endpoint;
 mod env;
@@ -98,4 +110,4 @@ pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
 pub use pipeline::Pipeline;
-pub use stats::{FlushReport, PipelineStats, Tallies};
+pub use stats::{DestinationReport, DestinationStats, FlushReport, PipelineStats, Tallies};

@@ -31,14 +31,14 @@ pub(crate) const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) enum ExporterKind {
     Otlp,
     Console,
-    None,
 }
 
 /// Options as they were given; `None` and empty mean "not said here".
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) disabled: Option<bool>,
-    pub(crate) exporter: Option<ExporterKind>,
+    /// Empty if nothing is to be exported.
+    pub(crate) exporters: Option<Vec<ExporterKind>>,
     pub(crate) service_name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) endpoint: Option<Endpoint>,
@@ -69,15 +69,7 @@ impl Settings {
         let max_queue_spans = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MAX_COUNT, "no limit");
         Self {
             disabled: env.boolean("OTEL_SDK_DISABLED"),
-            exporter: env.choice(
-                "OTEL_TRACES_EXPORTER",
-                &[
-                    ("otlp", ExporterKind::Otlp),
-                    ("console", ExporterKind::Console),
-                    ("none", ExporterKind::None),
-                ],
-                "otlp",
-            ),
+            exporters: exporters(env),
             attributes: resource::attributes_from_env(env),
             service_name: env.text("OTEL_SERVICE_NAME"),
             endpoint: endpoint(env),
@@ -107,7 +99,7 @@ impl Settings {
         headers.extend(self.headers);
         Self {
             disabled: self.disabled.or(weaker.disabled),
-            exporter: self.exporter.or(weaker.exporter),
+            exporters: self.exporters.or(weaker.exporters),
             service_name: self.service_name.or(weaker.service_name),
             attributes,
             endpoint: self.endpoint.or(weaker.endpoint),
@@ -129,6 +121,25 @@ impl Settings {
 /// The largest count that a variable may give: what the specification asks every
 /// implementation to take at least.
 const MAX_COUNT: u64 = i32::MAX as u64;
+
+/// The list of exporters, of which `none` must be the only one.
+fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {
+    const NAME: &str = "OTEL_TRACES_EXPORTER";
+    let chosen = env.choices(
+        NAME,
+        &[
+            ("otlp", Some(ExporterKind::Otlp)),
+            ("console", Some(ExporterKind::Console)),
+            ("none", None),
+        ],
+        "otlp",
+    )?;
+    let kinds: Vec<ExporterKind> = chosen.iter().copied().flatten().collect();
+    if !kinds.is_empty() && kinds.len() < chosen.len() {
+        env.warn(format!("{NAME} lists none beside others; none is ignored"));
+    }
+    Some(kinds)
+}
 
 fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
     let value = env.text("OTEL_PROPAGATORS")?;

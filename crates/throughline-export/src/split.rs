@@ -30,11 +30,11 @@ pub(crate) struct Part {
 impl Parts {
     /// At first there is one part, which is the batch itself.
     pub(crate) fn of(whole: &Batch) -> Self {
-        let spans = usize::try_from(whole.spans()).unwrap_or(usize::MAX);
+        let everything = 0..usize::try_from(whole.spans()).unwrap_or(usize::MAX);
         Self {
             whole: whole.clone(),
             layout: None,
-            left: vec![0..spans],
+            left: vec![everything],
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use super::*;
+use crate::queue::Capacity;
 
 /// What the exporter does with one attempt.
 #[derive(Clone, Copy)]
@@ -75,6 +76,11 @@ struct Bench {
     start: Instant,
 }
 
+fn destination() -> Arc<Destination> {
+    let capacity = Capacity { spans: 1, bytes: 1 };
+    Arc::new(Destination::new("here".into(), capacity, Arc::default()))
+}
+
 fn bench(acts: impl IntoIterator<Item = Act>) -> Bench {
     let exporter = Scripted::new(acts);
     let urgency = watch::Sender::default();
@@ -82,7 +88,12 @@ fn bench(acts: impl IntoIterator<Item = Act>) -> Bench {
         attempt: Duration::from_secs(10),
         total: Duration::from_secs(30),
     };
-    let delivery = Delivery::new(Box::new(exporter.clone()), timeouts, urgency.subscribe());
+    let delivery = Delivery::new(
+        Box::new(exporter.clone()),
+        destination(),
+        timeouts,
+        urgency.subscribe(),
+    );
     Bench {
         exporter,
         delivery,
@@ -329,8 +340,8 @@ async fn panics_in_destructors_are_contained() {
     };
     let urgency = watch::Sender::default();
     let exporter = Box::new(Explosive { _bomb: Bomb });
-    let mut delivery = Delivery::new(exporter, timeouts, urgency.subscribe());
-    assert_eq!(delivery.destination(), "the exporter");
+    assert_eq!(name_of(exporter.as_ref()), "the exporter");
+    let mut delivery = Delivery::new(exporter, destination(), timeouts, urgency.subscribe());
     let batch = Batch::new(Bytes::from_static(b"x"), 1);
     let deadline = delivery.begin().await.unwrap();
     let error = delivery

@@ -3,7 +3,7 @@
 use std::future::{pending, ready};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use throughline_export::{
     Batch, ExportError, ExportFuture, FlushReport, Pipeline, Receipt, SpanExporter,
@@ -78,30 +78,6 @@ fn one_that_never_ends_is_ended() {
     let stats = pipeline.stats();
     assert_settled(&stats);
     assert_eq!(stats.failed.get("timeout"), 10);
-}
-
-#[test]
-fn one_that_blocks_its_thread_holds_no_caller() {
-    let (release, blocked) = mpsc::channel::<()>();
-    let pipeline = Pipeline::builder()
-        .exporter(Function(move |_| {
-            // Until the test ends.
-            let _ = blocked.recv();
-            Ok(Receipt::complete())
-        }))
-        .start()
-        .unwrap();
-    record_in(&pipeline, 0..10);
-    let start = Instant::now();
-    assert!(pipeline.flush(Duration::from_millis(10)).timed_out);
-    assert!(pipeline.shutdown(Duration::from_millis(10)).timed_out);
-    assert!(start.elapsed() < LONG / 2);
-    let stats = pipeline.stats();
-    assert_eq!((stats.in_flight, stats.unaccounted()), (10, 0), "{stats}");
-    drop(release);
-    // Now that it is released, the shutdown comes to its end.
-    assert_eq!(pipeline.shutdown(LONG).exported, 10);
-    assert_settled(&pipeline.stats());
 }
 
 #[test]
