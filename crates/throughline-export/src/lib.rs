@@ -46,6 +46,26 @@
 //! 9. Of several destinations none waits for another: each has its own thread, queue,
 //!    retries, counts and notices.
 //!
+//! # How a process may end
+//!
+//! What a healthy collector gets of 100 spans that have ended and wait for their batch:
+//!
+//! | the process ends | it gets |
+//! |---|---|
+//! | when `main` returns, which holds the pipeline | 100 |
+//! | by a panic that unwinds to there | 100 |
+//! | after a panic hook that calls [`Pipeline::shutdown`] | 100 |
+//! | by `SIGTERM`, after `Pipeline::shutdown_on_signals` (feature `signals`) | 100 |
+//! | by `SIGINT`, after `Pipeline::shutdown_on_signals` (feature `signals`) | 100 |
+//! | when `main` returns, and the pipeline is in a static | 0 |
+//! | by `std::process::exit` | 0 |
+//! | by `std::process::abort`, or a panic where panics abort | 0 |
+//! | by `SIGTERM` or `SIGINT` without a handler | 0 |
+//! | by `SIGKILL` | 0 |
+//!
+//! Where it says 0, the batch that was being sent may arrive or not, and all that was
+//! delivered before has arrived.
+//!
 //! # Environment
 //!
 //! [`PipelineBuilder::env`] reads these variables. Empty means unset; a bad value
@@ -98,6 +118,8 @@ mod retry;
 mod say;
 mod settings;
 mod shared;
+#[cfg(all(unix, feature = "signals"))]
+mod signals;
 mod sizes;
 mod split;
 mod stats;

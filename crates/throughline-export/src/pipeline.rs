@@ -12,6 +12,8 @@ use throughline_core::{Context, Recorder};
 use throughline_ring::fork_generation;
 
 use crate::builder::PipelineBuilder;
+#[cfg(all(unix, feature = "signals"))]
+use crate::error::StartError;
 use crate::shared::Shared;
 use crate::stats::{FlushReport, PipelineStats};
 
@@ -92,6 +94,43 @@ impl Pipeline {
             }
             Err(unable) => unable,
         }
+    }
+
+    /// At `SIGTERM` or `SIGINT`, shuts this pipeline down and then ends the process by
+    /// that signal.
+    ///
+    /// The shutdown happens on a thread of its own, while the program goes on; a second
+    /// signal ends the process at once. Several pipelines are shut down one after the
+    /// other. A pipeline without an exporter has nothing to deliver and no need of this.
+    ///
+    /// It is meant for programs that leave these signals alone otherwise. A program that
+    /// winds down by itself at a signal (`tokio::signal`, axum's graceful shutdown) calls
+    /// [`shutdown`](Self::shutdown) at the end of that instead. In a child that is forked
+    /// and does not `exec`, the signals do nothing until the child sets handlers of its
+    /// own: fork first.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use throughline_export::Pipeline;
+    ///
+    /// let pipeline = Pipeline::builder().env().start_global()?;
+    /// pipeline.shutdown_on_signals(Duration::from_secs(5))?;
+    /// # Ok::<(), throughline_export::StartError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives [no thread](StartError::is_out_of_resources) or no
+    /// file descriptor. The signals then do what they did before.
+    #[cfg(all(unix, feature = "signals"))]
+    pub fn shutdown_on_signals(&self, timeout: Duration) -> Result<(), StartError> {
+        let Kind::Running(running) = &self.0 else {
+            return Ok(());
+        };
+        crate::signals::watch(&running.shared, timeout).map_err(|source| {
+            let message = format!("signals cannot be waited for: {source}");
+            StartError::resources(message, source)
+        })
     }
 
     /// What became of the spans so far.

@@ -69,7 +69,7 @@ fn spawn_all(
 ///
 /// It prepares itself, and not the caller, who may be inside a runtime, where
 /// dropping another one after a failure would panic.
-fn start<T>(
+pub(crate) fn start<T>(
     name: &str,
     prepare: impl FnOnce() -> io::Result<T> + Send + 'static,
     run: impl FnOnce(T) + Send + 'static,

@@ -7,6 +7,8 @@
 mod accounting; // Every span has one fate, whatever the load.
 mod configuration; // What the options and variables do to requests.
 mod destinations; // Several at once, each for itself.
+#[cfg(unix)]
+mod endings; // What arrives when the process ends.
 mod exporters; // Exporters that misbehave.
 mod flush; // What flush reports is true.
 mod outage; // A collector that is not there, and comes back.
