@@ -75,6 +75,8 @@ mod error;
 mod export;
 mod exporter;
 mod headers;
+#[cfg(feature = "json")]
+mod json;
 mod notice;
 #[cfg(feature = "opentelemetry-sdk")]
 mod otel_exporter;
