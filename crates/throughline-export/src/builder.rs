@@ -239,6 +239,8 @@ impl PipelineBuilder {
             (None, ExporterKind::Otlp) => Some(Box::new(otlp(&settings)?)),
             #[cfg(feature = "file")]
             (None, ExporterKind::OtlpStdout) => Some(Box::new(OtlpFileExporter::stdout())),
+            #[cfg(feature = "zipkin")]
+            (None, ExporterKind::Zipkin) => Some(Box::new(settings.zipkin.clone().exporter()?)),
             (None, ExporterKind::Console) => Some(Box::new(ConsoleExporter::to_stdout())),
             (None, ExporterKind::None) => None,
         };

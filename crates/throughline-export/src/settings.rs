@@ -14,6 +14,8 @@ use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
 use crate::env::Env;
 use crate::headers::Headers;
 use crate::resource;
+#[cfg(feature = "zipkin")]
+use crate::zipkin::ZipkinOptions;
 
 /// How long the oldest span of an unfinished batch waits.
 pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
@@ -32,6 +34,8 @@ pub(crate) enum ExporterKind {
     Otlp,
     #[cfg(feature = "file")]
     OtlpStdout,
+    #[cfg(feature = "zipkin")]
+    Zipkin,
     Console,
     None,
 }
@@ -46,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) headers: Headers,
     pub(crate) timeout: Option<Duration>,
+    #[cfg(feature = "zipkin")]
+    pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) limits: Option<SpanLimits>,
@@ -77,6 +83,8 @@ impl Settings {
                     ("otlp", ExporterKind::Otlp),
                     #[cfg(feature = "file")]
                     ("otlp/stdout", ExporterKind::OtlpStdout),
+                    #[cfg(feature = "zipkin")]
+                    ("zipkin", ExporterKind::Zipkin),
                     ("console", ExporterKind::Console),
                     ("none", ExporterKind::None),
                 ],
@@ -91,6 +99,8 @@ impl Settings {
             timeout: env
                 .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
                 .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            #[cfg(feature = "zipkin")]
+            zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
             sampler: sampler(env),
             limits: limits(env),
@@ -117,6 +127,8 @@ impl Settings {
             endpoint: self.endpoint.or(weaker.endpoint),
             headers,
             timeout: self.timeout.or(weaker.timeout),
+            #[cfg(feature = "zipkin")]
+            zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
             sampler: self.sampler.or(weaker.sampler),
             limits: self.limits.or(weaker.limits),
