@@ -22,6 +22,8 @@ use crate::env::process_variable;
 use crate::error::StartError;
 use crate::export::Export;
 use crate::exporter::SpanExporter;
+#[cfg(feature = "file")]
+use crate::otlp_file::OtlpFileExporter;
 use crate::otlp_http::OtlpHttpExporter;
 use crate::pipeline::Pipeline;
 use crate::queue::Capacity;
@@ -276,6 +278,10 @@ impl PipelineBuilder {
         for kind in kinds {
             exporters.push(match kind {
                 ExporterKind::Otlp => Box::new(otlp(&settings)?),
+                #[cfg(feature = "file")]
+                ExporterKind::OtlpStdout => Box::new(OtlpFileExporter::stdout()),
+                #[cfg(feature = "zipkin")]
+                ExporterKind::Zipkin => Box::new(settings.zipkin.clone().exporter()?),
                 ExporterKind::Console => Box::new(ConsoleExporter::to_stdout()),
             });
         }

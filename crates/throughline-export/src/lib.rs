@@ -76,7 +76,7 @@
 //! | `OTEL_SDK_DISABLED` | `false` |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | none |
-//! | `OTEL_TRACES_EXPORTER` (a list of `otlp`, `console`; or `none`) | `otlp` |
+//! | `OTEL_TRACES_EXPORTER` (a list of `otlp`, `console` and, with the features of these names, `zipkin` and `otlp/stdout` (`file`); or `none`) | `otlp` |
 //! | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `sentry`, `none`) | `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318` |
@@ -84,6 +84,8 @@
 //! | `OTEL_EXPORTER_OTLP_[TRACES_]HEADERS` | none |
 //! | `OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT` (one request, ms) | `10000` |
 //! | `OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL` | `http/protobuf`, the only one so far |
+//! | `OTEL_EXPORTER_ZIPKIN_ENDPOINT` | `http://localhost:9411/api/v2/spans` |
+//! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` (one request, ms) | `10000` |
 //! | `OTEL_BSP_SCHEDULE_DELAY` (ms) | `5000`; console `200` |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` (a batch with its retries, ms) | `30000` |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | no limit by count |
@@ -98,6 +100,7 @@ mod batch;
 mod bell;
 mod builder;
 mod console;
+mod decode;
 mod deliver;
 mod destination;
 mod drain;
@@ -107,9 +110,13 @@ mod error;
 mod export;
 mod exporter;
 mod headers;
+#[cfg(feature = "json")]
+mod json;
 mod notice;
 #[cfg(feature = "opentelemetry-sdk")]
 mod otel_exporter;
+#[cfg(feature = "file")]
+mod otlp_file;
 mod otlp_http;
 mod pipeline;
 mod queue;
@@ -125,11 +132,17 @@ mod split;
 mod stats;
 mod text;
 mod thread;
+#[cfg(feature = "zipkin")]
+mod zipkin;
 
 pub use builder::PipelineBuilder;
 pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
+#[cfg(feature = "file")]
+pub use otlp_file::OtlpFileExporter;
 pub use pipeline::Pipeline;
 pub use stats::{DestinationReport, DestinationStats, FlushReport, PipelineStats, Tallies};
+#[cfg(feature = "zipkin")]
+pub use zipkin::{ZipkinExporter, ZipkinExporterBuilder};

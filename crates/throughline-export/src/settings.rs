@@ -14,6 +14,8 @@ use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
 use crate::env::Env;
 use crate::headers::Headers;
 use crate::resource;
+#[cfg(feature = "zipkin")]
+use crate::zipkin::ZipkinOptions;
 
 /// How long the oldest span of an unfinished batch waits.
 pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
@@ -30,6 +32,10 @@ pub(crate) const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExporterKind {
     Otlp,
+    #[cfg(feature = "file")]
+    OtlpStdout,
+    #[cfg(feature = "zipkin")]
+    Zipkin,
     Console,
 }
 
@@ -44,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) headers: Headers,
     pub(crate) timeout: Option<Duration>,
+    #[cfg(feature = "zipkin")]
+    pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) limits: Option<SpanLimits>,
@@ -79,6 +87,8 @@ impl Settings {
             timeout: env
                 .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
                 .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            #[cfg(feature = "zipkin")]
+            zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
             sampler: sampler(env),
             limits: limits(env),
@@ -105,6 +115,8 @@ impl Settings {
             endpoint: self.endpoint.or(weaker.endpoint),
             headers,
             timeout: self.timeout.or(weaker.timeout),
+            #[cfg(feature = "zipkin")]
+            zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
             sampler: self.sampler.or(weaker.sampler),
             limits: self.limits.or(weaker.limits),
@@ -129,6 +141,10 @@ fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {
         NAME,
         &[
             ("otlp", Some(ExporterKind::Otlp)),
+            #[cfg(feature = "file")]
+            ("otlp/stdout", Some(ExporterKind::OtlpStdout)),
+            #[cfg(feature = "zipkin")]
+            ("zipkin", Some(ExporterKind::Zipkin)),
             ("console", Some(ExporterKind::Console)),
             ("none", None),
         ],
