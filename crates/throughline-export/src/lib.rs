@@ -66,6 +66,7 @@
 
 mod batch;
 mod builder;
+mod connect;
 mod console;
 mod deliver;
 mod drain;
@@ -74,11 +75,12 @@ mod env;
 mod error;
 mod export;
 mod exporter;
+mod given;
 mod headers;
 mod notice;
 #[cfg(feature = "opentelemetry-sdk")]
 mod otel_exporter;
-mod otlp_http;
+mod otlp;
 mod pipeline;
 mod queue;
 mod resource;
@@ -96,5 +98,6 @@ pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
+pub use otlp::{Compression, OtlpExporter, OtlpExporterBuilder, Protocol};
 pub use pipeline::Pipeline;
 pub use stats::{FlushReport, PipelineStats, Tallies};
