@@ -19,6 +19,8 @@ use crate::env::process_variable;
 use crate::error::StartError;
 use crate::export::Export;
 use crate::exporter::SpanExporter;
+#[cfg(feature = "file")]
+use crate::otlp_file::OtlpFileExporter;
 use crate::pipeline::Pipeline;
 use crate::queue::Queue;
 use crate::resource::Resource;
@@ -211,6 +213,12 @@ impl PipelineBuilder {
         let exporter: Option<Box<dyn SpanExporter>> = match (self.custom, kind) {
             (Some(custom), _) => Some(custom),
             (None, ExporterKind::Otlp) => Some(Box::new(otlp::exporter(&settings)?)),
+            #[cfg(feature = "file")]
+            (None, ExporterKind::OtlpStdout) => Some(Box::new(OtlpFileExporter::stdout())),
+            #[cfg(feature = "zipkin")]
+            (None, ExporterKind::Zipkin) => Some(Box::new(
+                settings.zipkin.clone().exporter(&settings.proxies)?,
+            )),
             (None, ExporterKind::Console) => Some(Box::new(ConsoleExporter::to_stdout())),
             (None, ExporterKind::None) => None,
         };

@@ -28,6 +28,7 @@ use crate::given::Given;
 use proxy::ProxySettings;
 
 pub(crate) mod client;
+pub(crate) mod failure;
 pub(crate) mod proxy;
 #[cfg(feature = "tls")]
 mod tls;

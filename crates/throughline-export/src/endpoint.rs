@@ -124,6 +124,24 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// The endpoint of another kind of request: a URL that is used as it is, or a
+    /// socket with `path`.
+    #[cfg(feature = "zipkin")]
+    pub(crate) fn exact(text: &str, path: &'static str) -> Result<Self, EndpointError> {
+        match place(text)? {
+            Place::Url(uri) => Ok(Self { uri, socket: None }),
+            Place::Bare(_) => Err(EndpointError::NoScheme),
+            Place::Socket(socket) => Ok(Self {
+                uri: url(
+                    &Scheme::HTTP,
+                    &Authority::from_static("localhost"),
+                    PathAndQuery::from_static(path),
+                ),
+                socket: Some(socket),
+            }),
+        }
+    }
+
     pub(crate) fn is_https(&self) -> bool {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }

@@ -14,6 +14,8 @@ use crate::connect::proxy::ProxySettings;
 use crate::env::Env;
 use crate::otlp::options::{OtlpOptions, PerSignal};
 use crate::resource;
+#[cfg(feature = "zipkin")]
+use crate::zipkin::ZipkinOptions;
 
 /// How long the oldest span of an unfinished batch waits.
 pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
@@ -30,6 +32,10 @@ pub(crate) const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExporterKind {
     Otlp,
+    #[cfg(feature = "file")]
+    OtlpStdout,
+    #[cfg(feature = "zipkin")]
+    Zipkin,
     Console,
     None,
 }
@@ -43,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) otlp: PerSignal<OtlpOptions>,
     pub(crate) proxies: ProxySettings,
+    #[cfg(feature = "zipkin")]
+    pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) limits: Option<SpanLimits>,
@@ -72,6 +80,10 @@ impl Settings {
                 "OTEL_TRACES_EXPORTER",
                 &[
                     ("otlp", ExporterKind::Otlp),
+                    #[cfg(feature = "file")]
+                    ("otlp/stdout", ExporterKind::OtlpStdout),
+                    #[cfg(feature = "zipkin")]
+                    ("zipkin", ExporterKind::Zipkin),
                     ("console", ExporterKind::Console),
                     ("none", ExporterKind::None),
                 ],
@@ -81,6 +93,8 @@ impl Settings {
             service_name: env.text("OTEL_SERVICE_NAME"),
             otlp: PerSignal::of(|signal| OtlpOptions::from_env(env, signal)),
             proxies: ProxySettings::from_env(env),
+            #[cfg(feature = "zipkin")]
+            zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
             sampler: sampler(env),
             limits: limits(env),
@@ -104,6 +118,8 @@ impl Settings {
             attributes,
             otlp: self.otlp.over(weaker.otlp),
             proxies: self.proxies.over(weaker.proxies),
+            #[cfg(feature = "zipkin")]
+            zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
             sampler: self.sampler.or(weaker.sampler),
             limits: self.limits.or(weaker.limits),

@@ -90,6 +90,7 @@ pub(super) fn check_size(request: &Bytes) -> Result<(), ExportError> {
     Err(ExportError::too_large("request_too_large", message))
 }
 
+#[cfg(not(all(feature = "grpc", feature = "json")))]
 pub(super) fn missing(protocol: &str, feature: &str) -> StartError {
     StartError::unsupported(format!("protocol {protocol} needs the feature `{feature}`"))
 }

@@ -19,6 +19,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use crate::connect::client::HttpClient;
+use crate::connect::failure::{broken_off, no_response};
 use crate::connect::proxy::ProxySettings;
 use crate::connect::{self, Connector};
 use crate::endpoint::Endpoint;
@@ -28,9 +29,7 @@ use crate::exporter::{ExportError, Receipt};
 use super::Compression;
 use super::client::PRODUCT;
 use super::options::OtlpOptions;
-use super::response::{
-    MAX_RESPONSE_BYTES, broken_off, no_response, receipt, retry_info, too_large,
-};
+use super::response::{MAX_RESPONSE_BYTES, receipt, retry_info, too_large};
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");

@@ -3,36 +3,39 @@
 //! Owns the requests and the reading of responses: which outcome a status, a
 //! body or a broken connection means.
 
-use std::time::{Duration, SystemTime};
-
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::connect::client::HttpClient;
+use crate::connect::failure::{no_response, refusal};
 use crate::connect::proxy::ProxySettings;
 use crate::connect::{Connector, Version};
 use crate::endpoint::Endpoint;
 use crate::error::StartError;
 use crate::exporter::{ExportError, Receipt};
-use crate::retry::{is_transient_status, retry_after};
 
-use super::client::PRODUCT;
+use super::client::{PRODUCT, check_size};
 use super::compress::{Decompressed, gunzip};
 use super::options::OtlpOptions;
-use super::response::{MAX_RESPONSE_BYTES, no_response, receipt, status_message, too_large};
+use super::response::{
+    MAX_RESPONSE_BYTES, json_receipt, json_status_message, receipt, status_message, too_large,
+};
 use super::{Compression, Protocol, Signal};
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Sends requests to one URL. The connection is kept open.
 pub(super) struct HttpTransport {
     uri: Uri,
     headers: HeaderMap,
+    /// Makes JSON of protobuf.
+    translate: Option<Translate>,
     compression: Compression,
     client: HttpClient<Full<Bytes>>,
     /// The last request that failed and the body that was made of it: to send it
@@ -43,20 +46,21 @@ pub(super) struct HttpTransport {
 impl HttpTransport {
     pub(super) fn new(
         endpoint: &Endpoint,
-        _signal: Signal,
+        signal: Signal,
         options: &OtlpOptions,
         proxies: &ProxySettings,
     ) -> Result<Self, StartError> {
         let connector = Connector::new(endpoint, Version::Http1, &options.tls, proxies)?;
         let compression = options.compression.unwrap_or_default();
-        if options.protocol == Some(Protocol::HttpJson) {
-            return Err(super::client::missing("http/json", "json"));
-        }
+        let translate = match options.protocol {
+            Some(Protocol::HttpJson) => Some(translation(signal)?),
+            _ => None,
+        };
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, PRODUCT);
         headers.extend(options.headers.as_map().clone());
         // What the body is, is not for users to say.
-        headers.insert(CONTENT_TYPE, PROTOBUF);
+        headers.insert(CONTENT_TYPE, translate.map_or(PROTOBUF, |_| JSON));
         match compression.encoding() {
             Some(encoding) => headers.insert(CONTENT_ENCODING, encoding),
             None => headers.remove(CONTENT_ENCODING),
@@ -71,6 +75,7 @@ impl HttpTransport {
         Ok(Self {
             uri: endpoint.uri().clone(),
             headers,
+            translate,
             compression,
             client: HttpClient::new(connector),
             prepared: None,
@@ -96,7 +101,7 @@ impl HttpTransport {
 
     /// What is sent for a request.
     fn body(&mut self, request: &Bytes) -> Result<Bytes, ExportError> {
-        if self.compression == Compression::None {
+        if self.translate.is_none() && self.compression == Compression::None {
             return Ok(request.clone());
         }
         match &self.prepared {
@@ -105,12 +110,34 @@ impl HttpTransport {
                 Ok(body.clone())
             }
             _ => {
-                let body = self.compression.compress(request.clone())?;
+                let body = match self.translate {
+                    Some(translate) => translate(request)?,
+                    None => request.clone(),
+                };
+                check_size(&body)?;
+                let body = self.compression.compress(body)?;
                 self.prepared = Some((request.clone(), body.clone()));
                 Ok(body)
             }
         }
     }
+}
+
+type Translate = fn(&[u8]) -> Result<Bytes, ExportError>;
+
+#[cfg(feature = "json")]
+fn translation(signal: Signal) -> Result<Translate, StartError> {
+    match signal {
+        Signal::Traces => Ok(crate::json::trace_request),
+        Signal::Metrics | Signal::Logs => Err(StartError::unsupported(
+            "protocol http/json is there for traces only",
+        )),
+    }
+}
+
+#[cfg(not(feature = "json"))]
+fn translation(_: Signal) -> Result<Translate, StartError> {
+    Err(super::client::missing("http/json", "json"))
 }
 
 /// Reads the response, whose status alone decides between success and failure.
@@ -134,50 +161,26 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
         // Nobody asked for it.
         Some(_) => Bytes::new(),
     };
-    let protobuf = head
-        .headers
-        .get(CONTENT_TYPE)
-        .is_none_or(|content_type| content_type.as_bytes().starts_with(PROTOBUF.as_bytes()));
-    let body: &[u8] = if protobuf { &body } else { &[] };
+    let (receipt, said) = read(head.headers.get(CONTENT_TYPE), &body);
     if head.status.is_success() {
-        Ok(receipt(body))
+        Ok(receipt)
     } else {
-        Err(refusal(head.status, &head.headers, body))
+        Err(refusal(head.status, &head.headers, &said))
     }
 }
 
-/// Makes an error of a status, with the words of the `Status` message in the body.
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ExportError {
-    let said = status_message(body);
-    let message = match said.is_empty() {
-        true => status.to_string(),
-        false => format!("{status}: {said}"),
+/// What a body says in case of success, and in case of failure.
+fn read(content_type: Option<&HeaderValue>, body: &[u8]) -> (Receipt, String) {
+    let is = |kind: &HeaderValue| {
+        content_type.is_none_or(|given| given.as_bytes().starts_with(kind.as_bytes()))
     };
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return ExportError::too_large("413", message);
+    if is(&PROTOBUF) {
+        (receipt(body), status_message(body))
+    } else if is(&JSON) {
+        (json_receipt(body), json_status_message(body))
+    } else {
+        (Receipt::complete(), String::new())
     }
-    let error = ExportError::status(
-        status.as_u16(),
-        is_transient_status(status.as_u16()),
-        message,
-    );
-    match asked_wait(headers) {
-        Some(wait) => error.with_retry_after(wait),
-        None => error,
-    }
-}
-
-/// The longest wait that any `Retry-After` header asks for.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an HTTP date means wall-clock time"
-)]
-fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get_all(RETRY_AFTER)
-        .iter()
-        .filter_map(|value| retry_after(value.to_str().ok()?, SystemTime::now()))
-        .max()
 }
 
 #[cfg(test)]

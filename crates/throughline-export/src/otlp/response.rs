@@ -1,16 +1,11 @@
 //! What responses say, whichever way they came.
 //!
 //! Owns the messages of a collector: partial success, `google.rpc.Status` and its
-//! `RetryInfo`; and what it means to get no response at all. What cannot be read
-//! says nothing.
-
-use std::error::Error;
+//! `RetryInfo`. What cannot be read says nothing.
 
 use throughline_wire::read::{self, FieldValue};
 
-use crate::connect::ConnectError;
 use crate::exporter::{ExportError, Receipt};
-use crate::text::{cause, chain};
 
 /// The largest response that is read, from the OTLP specification.
 pub(super) const MAX_RESPONSE_BYTES: usize = 4 << 20;
@@ -51,58 +46,39 @@ pub(super) fn retry_info(status: &[u8]) -> Option<std::time::Duration> {
         .max()
 }
 
-/// Makes an error of a request that got no response.
-pub(super) fn no_response(error: hyper_util::client::legacy::Error) -> ExportError {
-    if let Some(connect) = find::<ConnectError>(&error) {
-        let error_type = connect.error_type;
-        return ExportError::unreachable(error_type, cause(&error)).with_source(error);
-    }
-    broken_off(Box::new(error))
+/// The same as [`receipt`], in JSON.
+#[cfg(feature = "json")]
+pub(super) fn json_receipt(body: &[u8]) -> Receipt {
+    use serde_json::Value;
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let partial = &body["partialSuccess"];
+    let rejected = ["rejectedSpans", "rejectedDataPoints", "rejectedLogRecords"]
+        .iter()
+        .find_map(|name| match &partial[name] {
+            // 64-bit integers are strings, but not everybody knows.
+            Value::String(count) => count.parse().ok(),
+            count => count.as_u64(),
+        });
+    let message = partial["errorMessage"].as_str().unwrap_or_default();
+    Receipt::partial(rejected.unwrap_or(0), message)
 }
 
-/// Makes an error of an exchange that ended before its status came.
-pub(super) fn broken_off(error: Box<dyn Error + Send + Sync>) -> ExportError {
-    let cause = &*error as &(dyn Error + 'static);
-    let said = crate::text::cause(cause);
-    let http = find::<hyper::Error>(cause);
-    if is_tls(cause) {
-        // The other side looks at a certificate of ours after our own handshake.
-        ExportError::unreachable("tls", said)
-    } else if http.is_some_and(|error| error.is_parse() || error.is_parse_too_large())
-        || is_not_http2(cause)
-    {
-        ExportError::permanent("not_http", format!("no http response: {said}"))
-    } else if http.is_some_and(|error| error.is_incomplete_message() || error.is_canceled()) {
-        ExportError::transient("closed", "the connection was closed without a response")
-    } else {
-        ExportError::transient("io", said)
-    }
-    .with_source(error)
+/// The same as [`status_message`], in JSON.
+#[cfg(feature = "json")]
+pub(super) fn json_status_message(status: &[u8]) -> String {
+    let status: serde_json::Value = serde_json::from_slice(status).unwrap_or_default();
+    status["message"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Whether what came was against the protocol.
-#[cfg(feature = "grpc")]
-fn is_not_http2(error: &(dyn Error + 'static)) -> bool {
-    find::<h2::Error>(error).is_some_and(|error| error.is_library() && !error.is_io())
+/// Nobody answers in JSON who was not asked in it.
+#[cfg(not(feature = "json"))]
+pub(super) fn json_receipt(_: &[u8]) -> Receipt {
+    Receipt::complete()
 }
 
-#[cfg(not(feature = "grpc"))]
-fn is_not_http2(_: &(dyn Error + 'static)) -> bool {
-    false
-}
-
-#[cfg(feature = "tls")]
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    find::<rustls::Error>(error).is_some()
-}
-
-#[cfg(not(feature = "tls"))]
-fn is_tls(_: &(dyn Error + 'static)) -> bool {
-    false
-}
-
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|error| error.downcast_ref())
+#[cfg(not(feature = "json"))]
+pub(super) fn json_status_message(_: &[u8]) -> String {
+    String::new()
 }
 
 fn messages(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
