@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::bell::Bell;
+use crate::durations::Operations;
 use crate::exporter::{Batch, ExportError, Receipt};
 use crate::notice::{DropNotices, Memory, Notices};
 use crate::queue::{Capacity, Item, Queue};
@@ -61,6 +62,7 @@ pub(crate) struct Counts {
     pub(crate) exported: u64,
     pub(crate) failed: Tallies,
     pub(crate) dropped: Tallies,
+    pub(crate) operations: Operations,
     /// Flushes of the exporter itself that failed, ever.
     pub(crate) failed_flushes: u64,
 }
@@ -214,6 +216,17 @@ impl Destination {
     pub(crate) fn returned(&self) -> bool {
         let call = std::mem::replace(&mut self.state().call, Call::None);
         call != Call::GivenUp
+    }
+
+    /// Measures an export that has ended. Only one that was accepted as a whole has
+    /// succeeded.
+    pub(crate) fn took(&self, time: Duration, result: &Result<Receipt, ExportError>) {
+        let error_type = match result {
+            Ok(receipt) if receipt.rejected() == 0 => None,
+            Ok(_) => Some("rejected"),
+            Err(error) => Some(error.error_type()),
+        };
+        self.state().counts.operations.record(error_type, time);
     }
 
     /// Counts and tells what became of the batch in flight or a part of it. Returns
