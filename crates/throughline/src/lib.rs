@@ -61,6 +61,7 @@
 //! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
+//! | `spool` | no | a bounded buffer in files, for the time that a destination does not work |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
