@@ -87,6 +87,8 @@ mod say;
 mod settings;
 mod shared;
 mod sizes;
+#[cfg(feature = "spool")]
+mod spool;
 mod stats;
 mod text;
 mod thread;
@@ -97,4 +99,9 @@ pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
 pub use pipeline::Pipeline;
+#[cfg(feature = "spool")]
+#[doc(hidden)]
+pub use spool::check_segment;
+#[cfg(feature = "spool")]
+pub use spool::{SpoolBuilder, SpoolError, SpoolExporter, SpoolHandle, SpoolStats, SpooledSpans};
 pub use stats::{FlushReport, PipelineStats, Tallies};

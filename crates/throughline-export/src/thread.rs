@@ -66,7 +66,7 @@ pub(crate) fn spawn(work: Work) -> io::Result<ThreadId> {
     Ok(id)
 }
 
-fn runtime() -> io::Result<Runtime> {
+pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
         // Names are looked up on threads of their own, which come and go.
