@@ -296,7 +296,8 @@ impl SpoolBuilder {
         self.open_in(storage, max_bytes)
     }
 
-    fn open_in(
+    /// Like [`open`](Self::open), with other files and nothing checked.
+    pub(super) fn open_in(
         self,
         storage: impl Storage + 'static,
         max_bytes: u64,
@@ -393,4 +394,3 @@ fn spawn<S: Storage + 'static>(mut worker: Worker<S>) -> io::Result<std_mpsc::Re
 fn interrupted() -> ExportError {
     ExportError::transient("spool", "the thread of the spool was interrupted")
 }
-

@@ -446,6 +446,7 @@ impl<S: Storage> Log<S> {
             let mut counts = self.counts.lock();
             let side = counts.side(segment.earlier);
             side.dropped.add(reason, segment.waiting);
+            counts.unread(&segment);
             drop(counts);
             self.discard(segment);
         }
@@ -489,11 +490,9 @@ impl<S: Storage> Log<S> {
         if front.open {
             self.unsynced = 0;
         }
-        self.counts
-            .lock()
-            .side(front.earlier)
-            .dropped
-            .add(FULL, spans);
+        let mut counts = self.counts.lock();
+        counts.side(front.earlier).dropped.add(FULL, spans);
+        counts.unread(&front);
         Ok(())
     }
 
@@ -600,6 +599,15 @@ impl SpoolStats {
     /// Spans that were lost in the spool, whoever they belonged to.
     pub(super) fn lost(&self) -> u64 {
         self.own.dropped.total() + self.earlier.dropped.total()
+    }
+
+    /// Notes that a segment is given up. Nobody knows what was in it if it never could
+    /// be read.
+    fn unread(&mut self, segment: &Segment) {
+        if !segment.surveyed {
+            self.corrupt_records += 1;
+            self.corrupt_bytes += segment.bytes;
+        }
     }
 }
 

@@ -46,7 +46,13 @@ mod tests {
         const MAX: &str = "OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES";
         let somewhere = |directory: &str| Some(PathBuf::from(directory));
         let rows: [(&str, &str, Option<PathBuf>, Option<u64>, usize); 10] = [
-            (DIRECTORY, "/var/spool/cart", somewhere("/var/spool/cart"), None, 0),
+            (
+                DIRECTORY,
+                "/var/spool/cart",
+                somewhere("/var/spool/cart"),
+                None,
+                0,
+            ),
             (DIRECTORY, " relative ", somewhere("relative"), None, 0),
             (DIRECTORY, "", None, None, 0),
             (DIRECTORY, "  ", None, None, 0),

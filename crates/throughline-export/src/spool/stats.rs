@@ -27,9 +27,9 @@ pub struct SpoolStats {
     pub file_bytes: u64,
     /// The number of files at this moment.
     pub files: u64,
-    /// Records, and stretches of files without any, that could not be read: torn by
-    /// the end of a process or damaged since. They are skipped. What was torn was
-    /// never accepted.
+    /// Records, stretches of files without any, and whole files of earlier processes
+    /// that could not be read: torn by the end of a process or damaged since. They are
+    /// skipped. What was torn was never accepted.
     pub corrupt_records: u64,
     /// The bytes of those.
     pub corrupt_bytes: u64,

@@ -388,12 +388,10 @@ impl Future for Call<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Ok(Some(future)) => {
-                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                    Ok(poll) => poll,
-                    Err(payload) => Poll::Ready(Err(panicked(payload))),
-                }
-            }
+            Ok(Some(future)) => match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                Ok(poll) => poll,
+                Err(payload) => Poll::Ready(Err(panicked(payload))),
+            },
             Ok(None) => Poll::Pending,
             Err(error) => error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e))),
         }
