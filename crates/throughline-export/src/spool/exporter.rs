@@ -272,12 +272,14 @@ impl SpoolBuilder {
         self
     }
 
-    /// Locks the directory and starts the thread. Reads no file: whatever is in the
-    /// directory, this takes as long as listing it, and succeeds.
+    /// Locks the directory and starts the thread. No file is read, unless the bound has
+    /// become lower: whatever is in the directory, this takes as long as listing it,
+    /// and succeeds.
     ///
     /// # Errors
     ///
-    /// The directory is [in use](SpoolError::is_in_use) or
+    /// The directory is [in use](SpoolError::is_in_use), and still is after a second in
+    /// which a predecessor may end; it is
     /// [unusable](SpoolError::is_unusable), for one that is read-only for instance; an
     /// option is [invalid](SpoolError::is_invalid_option); or there is
     /// [no thread](SpoolError::is_out_of_resources) to be had.

@@ -7,6 +7,8 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::error::SpoolError;
 
@@ -43,8 +45,14 @@ pub(super) struct Directory {
 /// The name of the file that is locked.
 const LOCK: &str = "lock";
 
+/// How long the lock may be held by a predecessor that is about to end, such as the
+/// process that this one replaces.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
+
 impl Directory {
-    /// Makes the directory if it is missing, and locks it.
+    /// Makes the directory if it is missing, and locks it. Waits a while for whoever
+    /// holds the lock.
     pub(super) fn open(path: &Path) -> Result<Self, SpoolError> {
         let unusable = |source| SpoolError::unusable(path, source);
         let mut builder = DirBuilder::new();
@@ -58,13 +66,21 @@ impl Directory {
             .truncate(false)
             .open(path.join(LOCK))
             .map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(SpoolError::in_use(path)),
-            Err(TryLockError::Error(source)) => Err(SpoolError::unusable(path, source)),
+        let started = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => {
+                    return Ok(Self {
+                        path: path.to_owned(),
+                        _lock: lock,
+                    });
+                }
+                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => {
+                    thread::sleep(LOCK_INTERVAL);
+                }
+                Err(TryLockError::WouldBlock) => return Err(SpoolError::in_use(path)),
+                Err(TryLockError::Error(source)) => return Err(unusable(source)),
+            }
         }
     }
 

@@ -332,6 +332,9 @@ impl Judge {
             "{number} was not accepted"
         );
         meanwhile(self);
+        if self.disk.disk().is_killed() {
+            return false;
+        }
         match fate {
             None => self.log.put_back(),
             Some(fate) => {
@@ -354,6 +357,9 @@ impl Judge {
     fn deliver_all(&mut self) {
         // An attempt to read may fail for a while.
         for _ in 0..10 {
+            if self.disk.disk().is_killed() {
+                return;
+            }
             while self.take(Some(Fate::Delivered { rejected: 0 }), |_| {}) {}
         }
     }
