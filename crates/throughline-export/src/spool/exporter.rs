@@ -81,7 +81,9 @@ const RESTART_DELAY: Duration = Duration::from_millis(100);
 /// | a directory that cannot be written to | nothing that memory can hold |
 ///
 /// Delivery is at least once: what was delivered and not yet marked so when the process
-/// or the machine ended is delivered again. With [`write_after`](SpoolBuilder::write_after)
+/// ended is delivered again; after the end of the machine it may be all that was
+/// delivered lately, and out of order, since marks and removals are not brought to the
+/// disk one by one. With [`write_after`](SpoolBuilder::write_after)
 /// zero, every batch is written before it is sent.
 ///
 /// # Counts

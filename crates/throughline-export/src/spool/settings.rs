@@ -44,33 +44,31 @@ mod tests {
     fn the_variables_of_a_spool() {
         const DIRECTORY: &str = "OTEL_RUST_EXPORTER_SPOOL_DIRECTORY";
         const MAX: &str = "OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES";
-        let somewhere = |directory: &str| Some(PathBuf::from(directory));
-        let rows: [(&str, &str, Option<PathBuf>, Option<u64>, usize); 10] = [
-            (
-                DIRECTORY,
-                "/var/spool/cart",
-                somewhere("/var/spool/cart"),
-                None,
-                0,
-            ),
-            (DIRECTORY, " relative ", somewhere("relative"), None, 0),
-            (DIRECTORY, "", None, None, 0),
-            (DIRECTORY, "  ", None, None, 0),
-            (MAX, "65536", None, Some(65536), 0),
-            (MAX, "", None, None, 0),
-            (MAX, "65535", None, None, 1),
-            (MAX, "-1", None, None, 1),
-            (MAX, "64MiB", None, None, 1),
-            (MAX, "99999999999999999999", None, None, 1),
+        let at = |directory: &str| SpoolSettings {
+            directory: Some(directory.into()),
+            max_bytes: None,
+        };
+        let bounded = SpoolSettings {
+            directory: None,
+            max_bytes: Some(65536),
+        };
+        let unset = SpoolSettings::default;
+        let rows = [
+            (DIRECTORY, "/var/spool/cart", at("/var/spool/cart"), 0),
+            (DIRECTORY, " relative ", at("relative"), 0),
+            (DIRECTORY, "", unset(), 0),
+            (DIRECTORY, "  ", unset(), 0),
+            (MAX, "65536", bounded, 0),
+            (MAX, "", unset(), 0),
+            (MAX, "65535", unset(), 1),
+            (MAX, "-1", unset(), 1),
+            (MAX, "64MiB", unset(), 1),
+            (MAX, "99999999999999999999", unset(), 1),
         ];
-        for (name, value, directory, max_bytes, warnings) in rows {
+        for (name, value, expected, warnings) in rows {
             let lookup = |wanted: &str| (wanted == name).then(|| value.to_owned());
             let mut env = Env::new(&lookup);
             let read = SpoolSettings::from_env(&mut env);
-            let expected = SpoolSettings {
-                directory,
-                max_bytes,
-            };
             assert_eq!(read, expected, "{name}={value}");
             assert_eq!(env.into_warnings().len(), warnings, "{name}={value}");
         }

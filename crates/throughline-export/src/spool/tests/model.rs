@@ -145,7 +145,7 @@ struct Judge {
     last: Option<u64>,
     accepted_spans: u64,
     settled_spans: u64,
-    /// Whether there was a file with the largest number that a name can hold.
+    /// Whether files may not be in the order of their numbers.
     unordered: bool,
     /// Spans that earlier processes counted as dropped.
     dropped_before: u64,
@@ -279,6 +279,9 @@ impl Judge {
                 let lost = self.bounds.unsynced_bytes / LEAST_RECORD * MOST_SPANS;
                 self.allowed_loss += lost;
                 self.allowed_excess = u64::MAX / 2;
+                // A file whose removal was not on the disk is back, perhaps with a number
+                // that was given again.
+                self.unordered = true;
                 self.end_process(false);
                 let mut chance = fastrand::Rng::with_seed(seed);
                 self.disk.disk().lose_power(&mut chance);
