@@ -336,6 +336,8 @@ impl Judge {
         );
         meanwhile(self);
         if self.disk.disk().is_killed() {
+            // If its segment made room, it was left in memory only.
+            self.allowed_loss += spans;
             return false;
         }
         match fate {
