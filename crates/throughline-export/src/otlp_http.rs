@@ -157,7 +157,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ExportError 
     clippy::disallowed_methods,
     reason = "an HTTP date means wall-clock time"
 )]
-fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     headers
         .get_all(RETRY_AFTER)
         .iter()
@@ -166,7 +166,7 @@ fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Makes an error of a request that got no response.
-fn no_response(error: hyper_util::client::legacy::Error) -> ExportError {
+pub(crate) fn no_response(error: hyper_util::client::legacy::Error) -> ExportError {
     let said = cause(&error);
     let protocol = find::<hyper::Error>(&error);
     if error.is_connect() {

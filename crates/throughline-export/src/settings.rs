@@ -14,6 +14,8 @@ use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
 use crate::env::Env;
 use crate::headers::Headers;
 use crate::resource;
+#[cfg(feature = "zipkin")]
+use crate::zipkin::ZipkinOptions;
 
 /// How long the oldest span of an unfinished batch waits.
 pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
@@ -30,20 +32,26 @@ pub(crate) const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExporterKind {
     Otlp,
+    #[cfg(feature = "file")]
+    OtlpStdout,
+    #[cfg(feature = "zipkin")]
+    Zipkin,
     Console,
-    None,
 }
 
 /// Options as they were given; `None` and empty mean "not said here".
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) disabled: Option<bool>,
-    pub(crate) exporter: Option<ExporterKind>,
+    /// Empty if nothing is to be exported.
+    pub(crate) exporters: Option<Vec<ExporterKind>>,
     pub(crate) service_name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) headers: Headers,
     pub(crate) timeout: Option<Duration>,
+    #[cfg(feature = "zipkin")]
+    pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) limits: Option<SpanLimits>,
@@ -69,15 +77,7 @@ impl Settings {
         let max_queue_spans = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MAX_COUNT, "no limit");
         Self {
             disabled: env.boolean("OTEL_SDK_DISABLED"),
-            exporter: env.choice(
-                "OTEL_TRACES_EXPORTER",
-                &[
-                    ("otlp", ExporterKind::Otlp),
-                    ("console", ExporterKind::Console),
-                    ("none", ExporterKind::None),
-                ],
-                "otlp",
-            ),
+            exporters: exporters(env),
             attributes: resource::attributes_from_env(env),
             service_name: env.text("OTEL_SERVICE_NAME"),
             endpoint: endpoint(env),
@@ -87,6 +87,8 @@ impl Settings {
             timeout: env
                 .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
                 .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            #[cfg(feature = "zipkin")]
+            zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
             sampler: sampler(env),
             limits: limits(env),
@@ -107,12 +109,14 @@ impl Settings {
         headers.extend(self.headers);
         Self {
             disabled: self.disabled.or(weaker.disabled),
-            exporter: self.exporter.or(weaker.exporter),
+            exporters: self.exporters.or(weaker.exporters),
             service_name: self.service_name.or(weaker.service_name),
             attributes,
             endpoint: self.endpoint.or(weaker.endpoint),
             headers,
             timeout: self.timeout.or(weaker.timeout),
+            #[cfg(feature = "zipkin")]
+            zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
             sampler: self.sampler.or(weaker.sampler),
             limits: self.limits.or(weaker.limits),
@@ -129,6 +133,29 @@ impl Settings {
 /// The largest count that a variable may give: what the specification asks every
 /// implementation to take at least.
 const MAX_COUNT: u64 = i32::MAX as u64;
+
+/// The list of exporters, of which `none` must be the only one.
+fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {
+    const NAME: &str = "OTEL_TRACES_EXPORTER";
+    let chosen = env.choices(
+        NAME,
+        &[
+            ("otlp", Some(ExporterKind::Otlp)),
+            #[cfg(feature = "file")]
+            ("otlp/stdout", Some(ExporterKind::OtlpStdout)),
+            #[cfg(feature = "zipkin")]
+            ("zipkin", Some(ExporterKind::Zipkin)),
+            ("console", Some(ExporterKind::Console)),
+            ("none", None),
+        ],
+        "otlp",
+    )?;
+    let kinds: Vec<ExporterKind> = chosen.iter().copied().flatten().collect();
+    if !kinds.is_empty() && kinds.len() < chosen.len() {
+        env.warn(format!("{NAME} lists none beside others; none is ignored"));
+    }
+    Some(kinds)
+}
 
 fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
     let value = env.text("OTEL_PROPAGATORS")?;

@@ -6,11 +6,9 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc as std_mpsc;
-use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tracing::dispatcher::{self, Dispatch};
 
 use super::error::SpoolError;
 use super::log::{Bounds, Log};
@@ -23,7 +21,7 @@ use crate::env::{Env, process_variable};
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 use crate::say;
 use crate::settings::TIMEOUT;
-use crate::thread::runtime;
+use crate::thread;
 
 /// How long a batch may go unanswered before it is written.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -350,48 +348,28 @@ impl fmt::Debug for SpoolBuilder {
 /// Starts the thread and waits until it has its runtime. The result is closed when
 /// the thread is done with the files.
 fn spawn<S: Storage + 'static>(mut worker: Worker<S>) -> io::Result<std_mpsc::Receiver<()>> {
-    let (ready, started) = std_mpsc::sync_channel(1);
     let (holds_files, done) = std_mpsc::channel();
-    thread::Builder::new()
-        .name("throughline-spool".to_owned())
-        .spawn(move || {
-            let _invisible = (
-                throughline_core::suppress(),
-                dispatcher::set_default(&Dispatch::none()),
-            );
-            let runtime = match runtime() {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    drop(worker);
-                    let _ = ready.send(Err(error));
-                    return;
-                }
-            };
-            // The receiver waits below, so it is there.
-            let _ = ready.send(Ok(()));
-            // The exporter's panics are caught where it is called; what is caught here is a
-            // defect of this module, and even then the spool goes on.
-            let run = |worker: &mut Worker<S>| runtime.block_on(worker.run());
-            while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut worker))) {
-                // Dropping a payload may panic as well.
-                mem::forget(payload);
-                say::warn("the spool's thread panicked and starts again; please report this");
-                thread::sleep(RESTART_DELAY);
-            }
-            let inside = runtime.enter();
-            let inner = worker.into_inner();
-            drop(holds_files);
-            // The exporter may hold what wants a runtime around it while it is dropped, and
-            // its destructor may take its time, or panic.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(inner))) {
-                mem::forget(payload);
-            }
-            drop(inside);
-            runtime.shutdown_background();
-        })?;
-    started
-        .recv()
-        .unwrap_or_else(|_| Err(io::Error::other("the thread of the spool ended at once")))?;
+    thread::start("throughline-spool", thread::runtime, move |runtime| {
+        // The exporter's panics are caught where it is called; what is caught here is a
+        // defect of this module, and even then the spool goes on.
+        let run = |worker: &mut Worker<S>| runtime.block_on(worker.run());
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut worker))) {
+            // Dropping a payload may panic as well.
+            mem::forget(payload);
+            say::warn("the spool's thread panicked and starts again; please report this");
+            std::thread::sleep(RESTART_DELAY);
+        }
+        let inside = runtime.enter();
+        let inner = worker.into_inner();
+        drop(holds_files);
+        // The exporter may hold what wants a runtime around it while it is dropped, and
+        // its destructor may take its time, or panic.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(inner))) {
+            mem::forget(payload);
+        }
+        drop(inside);
+        runtime.shutdown_background();
+    })?;
     Ok(done)
 }
 
