@@ -89,6 +89,8 @@
 //! | `OTEL_BSP_SCHEDULE_DELAY` (ms) | `5000`; console `200` |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` (a batch with its retries, ms) | `30000` |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | no limit by count |
+//! | `OTEL_RUST_EXPORTER_SPOOL_DIRECTORY` (feature `spool`) | none: no spool |
+//! | `OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES` (of each destination's files) | `134217728` |
 //! | `OTEL_[SPAN_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | no limit |
 //! | `OTEL_[SPAN_]ATTRIBUTE_COUNT_LIMIT` | `128` |
 //! | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | `128` |
@@ -139,7 +141,7 @@ mod zipkin;
 
 pub use builder::PipelineBuilder;
 pub use error::StartError;
-pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
+pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
 #[cfg(feature = "file")]
@@ -149,7 +151,9 @@ pub use pipeline::Pipeline;
 #[doc(hidden)]
 pub use spool::check_segment;
 #[cfg(feature = "spool")]
-pub use spool::{SpoolBuilder, SpoolError, SpoolExporter, SpoolHandle, SpoolStats, SpooledSpans};
-pub use stats::{DestinationReport, DestinationStats, FlushReport, PipelineStats, Tallies};
+pub use spool::{SpoolBuilder, SpoolError, SpoolExporter, SpoolHandle, SpoolStats};
+pub use stats::{
+    DestinationReport, DestinationStats, FlushReport, PipelineStats, SpooledSpans, Tallies,
+};
 #[cfg(feature = "zipkin")]
 pub use zipkin::{ZipkinExporter, ZipkinExporterBuilder};

@@ -14,6 +14,8 @@ use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
 use crate::env::Env;
 use crate::headers::Headers;
 use crate::resource;
+#[cfg(feature = "spool")]
+use crate::spool::SpoolSettings;
 #[cfg(feature = "zipkin")]
 use crate::zipkin::ZipkinOptions;
 
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) headers: Headers,
     pub(crate) timeout: Option<Duration>,
+    #[cfg(feature = "spool")]
+    pub(crate) spool: SpoolSettings,
     #[cfg(feature = "zipkin")]
     pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
@@ -87,6 +91,8 @@ impl Settings {
             timeout: env
                 .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
                 .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            #[cfg(feature = "spool")]
+            spool: SpoolSettings::from_env(env),
             #[cfg(feature = "zipkin")]
             zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
@@ -115,6 +121,8 @@ impl Settings {
             endpoint: self.endpoint.or(weaker.endpoint),
             headers,
             timeout: self.timeout.or(weaker.timeout),
+            #[cfg(feature = "spool")]
+            spool: self.spool.over(weaker.spool),
             #[cfg(feature = "zipkin")]
             zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
@@ -310,6 +318,15 @@ fn warn_about_unsupported(env: &mut Env<'_>) {
         if env.choice(name, &[("none", ())], "none").is_some() {
             break;
         }
+    }
+    #[cfg(not(feature = "spool"))]
+    if let Some(directory) = env.text("OTEL_RUST_EXPORTER_SPOOL_DIRECTORY") {
+        env.bad(
+            "OTEL_RUST_EXPORTER_SPOOL_DIRECTORY",
+            &directory,
+            "not supported without the feature `spool`",
+            "of no spool",
+        );
     }
     if let Some(path) = env.text("OTEL_CONFIG_FILE") {
         env.bad(

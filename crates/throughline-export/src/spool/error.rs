@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::error::StartError;
+
 /// Why [`SpoolBuilder::open`](super::SpoolBuilder::open) failed.
 ///
 /// The message names the directory and what to do about it. What fails later, such
@@ -83,6 +85,15 @@ impl SpoolError {
     #[must_use]
     pub fn is_out_of_resources(&self) -> bool {
         self.kind == Kind::Resources
+    }
+}
+
+impl From<SpoolError> for StartError {
+    fn from(error: SpoolError) -> Self {
+        match (error.kind, error.source) {
+            (Kind::Resources, Some(source)) => Self::resources(error.message, source),
+            _ => Self::invalid(error.message),
+        }
     }
 }
 

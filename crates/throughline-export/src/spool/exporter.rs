@@ -5,7 +5,7 @@ use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -13,12 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::SpoolError;
 use super::log::{Bounds, Log};
 use super::notices::Notices;
-use super::settings::{MAX_BYTES, MIN_MAX_BYTES, SpoolSettings};
+use super::settings::{MAX_BYTES, MIN_MAX_BYTES};
 use super::stats::SpoolHandle;
 use super::storage::{Directory, Storage};
 use super::worker::{Answer, Request, Times, Worker};
-use crate::env::{Env, process_variable};
-use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
+use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 use crate::say;
 use crate::settings::TIMEOUT;
 use crate::thread;
@@ -86,9 +85,10 @@ const RESTART_DELAY: Duration = Duration::from_millis(100);
 ///
 /// # Counts
 ///
-/// For the pipeline a batch that the spool took is exported. [`handle`](Self::handle)
-/// tells which of these spans still wait and what became of the others, and the same
-/// for the spans of earlier processes, which are in nobody else's counts. A flush
+/// The pipeline counts spans that the spool took as
+/// [spooled](crate::PipelineStats::spooled) until it is known what became of them, so
+/// its counts remain exact. [`handle`](Self::handle) tells more, and the fate of the
+/// spans of earlier processes, which are in nobody else's counts. A flush
 /// tries to empty the spool and fails if it cannot: what the flush has not delivered
 /// is on the disk by then. Dropping the exporter leaves what is in the spool to the
 /// next process.
@@ -156,6 +156,11 @@ impl SpanExporter for SpoolExporter {
         })
     }
 
+    fn spooled(&self) -> Option<SpooledReader> {
+        let counts = self.counts.clone();
+        Some(Arc::new(move || counts.stats().own))
+    }
+
     fn destination(&self) -> String {
         self.destination.clone()
     }
@@ -193,11 +198,9 @@ impl fmt::Debug for SpoolExporter {
 pub struct SpoolBuilder {
     inner: Box<dyn SpanExporter>,
     directory: PathBuf,
-    max_bytes: Option<u64>,
+    max_bytes: u64,
     max_unsynced_bytes: u64,
     times: Times,
-    environment: SpoolSettings,
-    warnings: Vec<String>,
 }
 
 impl SpoolBuilder {
@@ -205,40 +208,22 @@ impl SpoolBuilder {
         Self {
             inner,
             directory,
-            max_bytes: None,
+            max_bytes: MAX_BYTES,
             max_unsynced_bytes: 0,
             times: Times {
                 attempt: TIMEOUT,
                 patience: PATIENCE,
             },
-            environment: SpoolSettings::default(),
-            warnings: Vec::new(),
         }
-    }
-
-    /// Takes what is not said explicitly from `OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES`. A
-    /// bad value is reported in one line when the spool is opened, and its default is
-    /// used. (The directory is always said explicitly here; what the pipeline makes of
-    /// `OTEL_RUST_EXPORTER_SPOOL_DIRECTORY` is its own affair.)
-    pub fn env(self) -> Self {
-        self.env_from(process_variable)
-    }
-
-    /// Like [`env`](Self::env), with another source of variables.
-    pub fn env_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let mut env = Env::new(&lookup);
-        self.environment = SpoolSettings::from_env(&mut env);
-        self.warnings = env.into_warnings();
-        self
     }
 
     /// What all files together may occupy, at any moment, in bytes of content; the
     /// file system adds its own. Default: 128 MiB; at least 64 KiB. When it is full,
     /// the oldest segment makes room, and its spans count as
-    /// [dropped](super::SpooledSpans::dropped) under `spool_full`: the latest spans
+    /// [dropped](crate::SpooledSpans::dropped) under `spool_full`: the latest spans
     /// are those that say what is wrong now.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = Some(bytes);
+        self.max_bytes = bytes;
         self
     }
 
@@ -283,12 +268,8 @@ impl SpoolBuilder {
     /// [unusable](SpoolError::is_unusable), for one that is read-only for instance; an
     /// option is [invalid](SpoolError::is_invalid_option); or there is
     /// [no thread](SpoolError::is_out_of_resources) to be had.
-    pub fn open(mut self) -> Result<SpoolExporter, SpoolError> {
-        for warning in self.warnings.drain(..) {
-            say::warn(warning);
-        }
-        let from_environment = self.environment.max_bytes;
-        let max_bytes = self.max_bytes.or(from_environment).unwrap_or(MAX_BYTES);
+    pub fn open(self) -> Result<SpoolExporter, SpoolError> {
+        let max_bytes = self.max_bytes;
         if max_bytes < MIN_MAX_BYTES {
             return Err(SpoolError::invalid(format!(
                 "max_bytes of a spool is {max_bytes}; give at least {MIN_MAX_BYTES}"

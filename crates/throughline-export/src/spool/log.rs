@@ -186,25 +186,40 @@ impl<S: Storage> Log<S> {
         result
     }
 
-    /// Says what became of the batch that [`head`](Self::head) gave.
-    pub(super) fn settle(&mut self, fate: Fate) {
-        let Some(flight) = self.in_flight.take() else {
+    /// Says what became of the batch that [`head`](Self::head) gave, or of so many of
+    /// its spans. It is done with when the fate of all is known.
+    pub(super) fn settle(&mut self, spans: u64, fate: Fate) {
+        let Some(flight) = &mut self.in_flight else {
             return;
         };
+        let spans = spans.min(flight.spans);
+        flight.spans -= spans;
         {
             let mut counts = self.counts.lock();
             let side = counts.side(flight.earlier);
             match fate {
                 Fate::Delivered { rejected } => {
-                    let rejected = rejected.min(flight.spans);
-                    side.delivered += flight.spans - rejected;
+                    let rejected = rejected.min(spans);
+                    side.delivered += spans - rejected;
                     side.failed.add("rejected", rejected);
                 }
-                Fate::Failed(error_type) => side.failed.add(error_type, flight.spans),
+                Fate::Failed(error_type) => side.failed.add(error_type, spans),
             }
         }
+        let (done, evicted) = (flight.spans == 0, flight.evicted);
+        if let Some(front) = self.segments.front_mut().filter(|_| !evicted) {
+            front.waiting = front.waiting.saturating_sub(spans);
+        }
+        if done {
+            self.finish_head();
+        }
+    }
+
+    fn finish_head(&mut self) {
+        let Some(flight) = self.in_flight.take() else {
+            return;
+        };
         if let Some(front) = self.segments.front_mut().filter(|_| !flight.evicted) {
-            front.waiting = front.waiting.saturating_sub(flight.spans);
             let mark_at = flight.offset + MARK_AT;
             // Without the mark, the worst is that a later process delivers it again.
             let marked = self.storage.write(&front.name, mark_at, &[&SETTLED]);

@@ -8,11 +8,10 @@
 //!                                 segments in a directory
 //! ```
 //!
-//! It is an exporter and not a layer of the pipeline, so the pipeline needs to know
-//! nothing of it: a batch that the spool took is exported as far as the pipeline is
-//! concerned, and [`SpoolHandle::stats`] says which of those spans are not there yet.
-//! At every quiescent point `exported - own.accepted + own.delivered` spans are at
-//! the destination, and `own.waiting()` are neither there nor lost.
+//! It is an exporter and not a layer of the pipeline: a batch that the spool took is
+//! done with as far as queues and retries are concerned. What became of its spans the
+//! pipeline reads from [`SpanExporter::spooled`](crate::SpanExporter::spooled), and
+//! counts those that wait as spooled, neither exported nor lost.
 //!
 //! * `exporter`: the public exporter, its options, and the thread's start and end;
 //! * `worker`: the thread; what goes directly, what is kept, when it is tried again;
@@ -40,7 +39,8 @@ mod worker;
 pub use error::SpoolError;
 pub use exporter::{SpoolBuilder, SpoolExporter};
 pub use format::check_segment;
-pub use stats::{SpoolHandle, SpoolStats, SpooledSpans};
+pub(crate) use settings::SpoolSettings;
+pub use stats::{SpoolHandle, SpoolStats};
 
 #[cfg(test)]
 mod tests;

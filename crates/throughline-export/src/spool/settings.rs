@@ -1,8 +1,12 @@
 //! The variables of a spool.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::error::SpoolError;
+use super::exporter::{SpoolBuilder, SpoolExporter};
 use crate::env::Env;
+use crate::exporter::SpanExporter;
 
 /// What all files together may occupy.
 pub(super) const MAX_BYTES: u64 = 128 << 20;
@@ -33,6 +37,27 @@ impl SpoolSettings {
                 MAX_BYTES,
             ),
         }
+    }
+
+    /// Lays these settings over weaker ones.
+    pub(crate) fn over(self, weaker: Self) -> Self {
+        Self {
+            directory: self.directory.or(weaker.directory),
+            max_bytes: self.max_bytes.or(weaker.max_bytes),
+        }
+    }
+
+    /// A spool around an exporter, in a directory of its own.
+    pub(crate) fn around(
+        &self,
+        exporter: Box<dyn SpanExporter>,
+        directory: PathBuf,
+        attempt: Duration,
+    ) -> Result<SpoolExporter, SpoolError> {
+        SpoolBuilder::new(exporter, directory)
+            .max_bytes(self.max_bytes.unwrap_or(MAX_BYTES))
+            .timeout(attempt)
+            .open()
     }
 }
 

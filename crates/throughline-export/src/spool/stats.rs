@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::stats::Tallies;
+use crate::stats::{SpooledSpans, Tallies};
 
 /// What a spool has done since it was opened.
 ///
@@ -36,31 +36,6 @@ pub struct SpoolStats {
     /// Operations on files that failed, by name: `create`, `write`, `truncate`, `sync`,
     /// `read`, `mark` and `remove`.
     pub failures: Tallies,
-}
-
-/// Spans that a spool took, and what became of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SpooledSpans {
-    /// Spans that the spool took.
-    pub accepted: u64,
-    /// Spans that the destination has accepted from the spool.
-    pub delivered: u64,
-    /// Spans that the destination refused for good, by the type of the error, as in
-    /// [`PipelineStats::failed`](crate::PipelineStats::failed).
-    pub failed: Tallies,
-    /// Spans that were lost in the spool, by reason: `spool_full`, `spool_corrupt` or
-    /// `spool_unreadable`.
-    pub dropped: Tallies,
-}
-
-impl SpooledSpans {
-    /// Spans in the spool at this moment: neither exported nor lost.
-    #[must_use]
-    pub fn waiting(&self) -> u64 {
-        let gone = self.delivered + self.failed.total() + self.dropped.total();
-        self.accepted.saturating_sub(gone)
-    }
 }
 
 /// Looks into a spool from anywhere. Clones look into the same one.

@@ -27,6 +27,7 @@ use super::storage::Storage;
 use crate::deliver::FOREVER;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 use crate::retry::{Backoff, asked_wait, throttle};
+use crate::split::{Part, Parts};
 
 /// What the pipeline asks for.
 pub(super) enum Request {
@@ -56,9 +57,18 @@ pub(super) struct Worker<S: Storage> {
     times: Times,
     requests: mpsc::Receiver<Request>,
     pause: Pause,
+    /// What was taken out of the log, while it is being sent.
+    head: Option<Head>,
     /// Whoever waits for the log to be empty.
     flush: Option<oneshot::Sender<Answer>>,
     notices: Notices,
+}
+
+/// The oldest batch of the log, in parts once it was found too large.
+struct Head {
+    parts: Parts,
+    part: Part,
+    is_split: bool,
 }
 
 /// Whether there is more to do.
@@ -82,6 +92,7 @@ impl<S: Storage> Worker<S> {
             times,
             requests,
             pause: Pause::default(),
+            head: None,
             flush: None,
             notices,
         }
@@ -101,7 +112,7 @@ impl<S: Storage> Worker<S> {
 
     async fn step(&mut self) -> Flow {
         if !self.pause.is_on() {
-            match self.log.head() {
+            match self.next_part() {
                 Ok(Some(batch)) => return self.attempt(batch, None).await,
                 Ok(None) => {
                     self.notices.emptied();
@@ -146,13 +157,22 @@ impl<S: Storage> Worker<S> {
         Flow::GoOn
     }
 
-    /// Sends one batch: one that somebody waits for, or the head of the log.
+    /// What is to be sent next of what is in the log.
+    fn next_part(&mut self) -> io::Result<Option<Batch>> {
+        if self.head.is_none() {
+            self.head = self.log.head()?.and_then(Head::of);
+        }
+        Ok(self.head.as_ref().map(|head| head.part.batch.clone()))
+    }
+
+    /// Sends one batch: one that somebody waits for, or a part of the head of the log.
     async fn attempt(&mut self, batch: Batch, mut answer: Option<oneshot::Sender<Answer>>) -> Flow {
         let Self {
             inner,
             log,
             times,
             requests,
+            head,
             flush,
             notices,
             ..
@@ -176,7 +196,7 @@ impl<S: Storage> Worker<S> {
                     match keep(log, &batch, waiting).await {
                         // The attempt is now one at the head of the log, which is this batch.
                         Ok(()) => match log.head() {
-                            Ok(Some(_)) => {}
+                            Ok(Some(batch)) => *head = Head::of(batch),
                             // Taken back: nobody waits for the attempt any more.
                             Ok(None) => return Flow::GoOn,
                             Err(error) => {
@@ -234,27 +254,41 @@ impl<S: Storage> Worker<S> {
         }
     }
 
-    /// The head of the log was answered, or not in time.
+    /// A part of the head of the log was answered, or not in time.
     fn head_answered(&mut self, result: Result<Receipt, ExportError>) {
+        let Some(mut head) = self.head.take() else {
+            return;
+        };
+        let spans = head.part.batch.spans();
         match result {
             Ok(receipt) => {
                 let rejected = receipt.rejected();
-                self.log.settle(Fate::Delivered { rejected });
+                self.log.settle(spans, Fate::Delivered { rejected });
                 self.notices.partly_accepted(&receipt);
                 self.pause = Pause::default();
             }
             Err(error) if error.is_transient() => {
-                self.log.put_back();
                 self.notices.keeping(&error);
                 self.pause.begin(&error);
                 self.fail_flush();
+                if head.is_split {
+                    // Some of its parts may have arrived.
+                    self.head = Some(head);
+                } else {
+                    self.log.put_back();
+                }
+                return;
+            }
+            Err(error) if error.is_too_large() && head.parts.halve(&head.part) => {
+                head.is_split = true;
             }
             Err(error) => {
                 self.notices.refused(&error);
                 let error_type = error.error_type().to_owned();
-                self.log.settle(Fate::Failed(error_type));
+                self.log.settle(spans, Fate::Failed(error_type));
             }
         }
+        self.head = head.parts.next().map(|part| Head { part, ..head });
     }
 
     /// Tries at once what is in the log, unless the other side asked for a wait.
@@ -291,6 +325,18 @@ impl<S: Storage> Worker<S> {
             let message = "spans wait in the spool until the destination works again";
             settle(answer, Err(ExportError::transient("spooled", message)));
         }
+    }
+}
+
+impl Head {
+    fn of(batch: Batch) -> Option<Self> {
+        let mut parts = Parts::of(&batch);
+        let part = parts.next()?;
+        Some(Self {
+            parts,
+            part,
+            is_split: false,
+        })
     }
 }
 

@@ -34,7 +34,7 @@ fn take_all(log: &mut Log<Memory>) -> Vec<u8> {
     let mut numbers = Vec::new();
     while let Some(batch) = log.head().unwrap() {
         numbers.push(batch.request()[0]);
-        log.settle(Fate::Delivered { rejected: 0 });
+        log.settle(2, Fate::Delivered { rejected: 0 });
     }
     numbers
 }
@@ -147,7 +147,7 @@ fn a_record_that_was_delivered_is_not_delivered_by_the_next_process() {
     append(&mut log, &counts, 0..4);
     for _ in 0..2 {
         log.head().unwrap().unwrap();
-        log.settle(Fate::Delivered { rejected: 0 });
+        log.settle(2, Fate::Delivered { rejected: 0 });
     }
     let (mut log, counts) = open(&disk, BOUNDS);
     assert_eq!(take_all(&mut log), [2, 3]);
@@ -205,7 +205,7 @@ fn room_is_made_while_the_oldest_batch_is_being_delivered() {
         log.head().unwrap().unwrap();
         append(&mut log, &counts, 80..90);
         if delivered {
-            log.settle(Fate::Delivered { rejected: 0 });
+            log.settle(2, Fate::Delivered { rejected: 0 });
         } else {
             log.put_back();
         }

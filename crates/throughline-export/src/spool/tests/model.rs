@@ -21,7 +21,8 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use super::memory::{Memory, Operation};
 use crate::exporter::Batch;
 use crate::spool::log::{Bounds, Fate, Log};
-use crate::spool::stats::{SpoolHandle, SpooledSpans};
+use crate::spool::stats::SpoolHandle;
+use crate::stats::SpooledSpans;
 
 /// Spans of a batch, at most.
 const MOST_SPANS: u64 = 5;
@@ -343,7 +344,7 @@ impl Judge {
         match fate {
             None => self.log.put_back(),
             Some(fate) => {
-                self.log.settle(fate);
+                self.log.settle(spans, fate);
                 self.settled.insert(number);
                 self.last = Some(number);
                 self.tally.delivered += spans;

@@ -150,7 +150,7 @@ fn export(exporter: &mut SpoolExporter, number: u8) -> Result<Receipt, ExportErr
 
 /// Every count but those of the files' sizes.
 fn figures(stats: &SpoolStats) -> String {
-    let side = |side: &crate::spool::SpooledSpans| {
+    let side = |side: &crate::stats::SpooledSpans| {
         format!(
             "{} accepted, {} delivered, {} failed, {} dropped, {} waiting",
             side.accepted,
