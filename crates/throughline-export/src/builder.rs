@@ -17,14 +17,12 @@ use crate::console::ConsoleExporter;
 use crate::deliver::{Delivery, FOREVER, Timeouts, name_of, spooled_by};
 use crate::destination::Destination;
 use crate::drain::Drain;
-use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
 use crate::env::process_variable;
 use crate::error::StartError;
 use crate::export::Export;
 use crate::exporter::SpanExporter;
 #[cfg(feature = "file")]
 use crate::otlp_file::OtlpFileExporter;
-use crate::otlp_http::OtlpHttpExporter;
 use crate::pipeline::Pipeline;
 use crate::queue::Capacity;
 use crate::resource::Resource;
@@ -33,6 +31,8 @@ use crate::settings::{EXPORT_TIMEOUT, ExporterKind, SCHEDULE_DELAY, Settings, TI
 use crate::shared::Shared;
 use crate::sizes::Sizes;
 use crate::thread;
+
+mod otlp;
 
 /// The schedule delay of the console exporter: who watches it does not want to wait.
 const CONSOLE_DELAY: Duration = Duration::from_millis(200);
@@ -90,30 +90,6 @@ impl PipelineBuilder {
     /// Adds or replaces one attribute of the resource.
     pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.explicit.attributes.push((key.into(), value.into()));
-        self
-    }
-
-    /// Sends to `v1/traces` under this URL. Default: `http://localhost:4318`.
-    pub fn endpoint(self, url: &str) -> Self {
-        self.with_endpoint("endpoint", url, Endpoint::under_base(url))
-    }
-
-    /// Sends to exactly this URL.
-    pub fn traces_endpoint(self, url: &str) -> Self {
-        self.with_endpoint("traces_endpoint", url, Endpoint::exact(url))
-    }
-
-    /// Adds or replaces a header of each request. The value is never shown.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Err(error) = self.explicit.headers.set(name, value) {
-            self.refuse(format!("header {name:?} {}", error.what()));
-        }
-        self
-    }
-
-    /// How long one request may take; zero means no limit. Default: 10 s.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.explicit.timeout = Some(timeout);
         self
     }
 
@@ -294,17 +270,22 @@ impl PipelineBuilder {
         if settings.disabled == Some(true) {
             return Ok(Pipeline::disabled());
         }
+        // Exporters are foreign code from their construction on.
+        let _invisible = thread::invisible();
         let mut exporters = self.custom;
         let kinds = settings.exporters.as_deref();
         let kinds = kinds.unwrap_or(&[ExporterKind::Otlp]);
         for kind in kinds {
             exporters.push(match kind {
-                ExporterKind::Otlp => spooled(&settings, "otlp", Box::new(otlp(&settings)?))?,
+                ExporterKind::Otlp => {
+                    let otlp = otlp::exporter(&settings)?;
+                    spooled(&settings, "otlp", Box::new(otlp))?
+                }
                 #[cfg(feature = "file")]
                 ExporterKind::OtlpStdout => Box::new(OtlpFileExporter::stdout()),
                 #[cfg(feature = "zipkin")]
                 ExporterKind::Zipkin => {
-                    let zipkin = settings.zipkin.clone().exporter()?;
+                    let zipkin = settings.zipkin.clone().exporter(&settings.proxies)?;
                     spooled(&settings, "zipkin", Box::new(zipkin))?
                 }
                 ExporterKind::Console => Box::new(ConsoleExporter::to_stdout()),
@@ -331,7 +312,7 @@ impl PipelineBuilder {
                     false => SCHEDULE_DELAY,
                 });
         let timeouts = Timeouts {
-            attempt: limit(settings.timeout.unwrap_or(TIMEOUT)),
+            attempt: limit(settings.otlp.traces.timeout.unwrap_or(TIMEOUT)),
             total: limit(settings.export_timeout.unwrap_or(EXPORT_TIMEOUT)),
         };
         let batcher = Batcher::new(resource(&settings).encode(), sizes.batch);
@@ -374,27 +355,6 @@ impl PipelineBuilder {
             Some(Err(_)) => Err(StartError::installed()),
         }
     }
-
-    fn with_endpoint(
-        mut self,
-        option: &str,
-        url: &str,
-        endpoint: Result<Endpoint, EndpointError>,
-    ) -> Self {
-        match endpoint {
-            Ok(endpoint) => self.explicit.endpoint = Some(endpoint),
-            Err(error) if error.is_secret() => {
-                self.refuse(format!("{option} is {}", error.what()));
-            }
-            Err(error) => self.refuse(format!("{option} {url:?} is {}", error.what())),
-        }
-        self
-    }
-
-    fn refuse(&mut self, message: String) {
-        self.error
-            .get_or_insert_with(|| StartError::invalid(message));
-    }
 }
 
 impl fmt::Debug for PipelineBuilder {
@@ -415,8 +375,6 @@ fn run(
     drain: Drain,
 ) -> Result<Pipeline, StartError> {
     let bell = Arc::new(Bell::default());
-    // Exporters are foreign code from the first call on.
-    let invisible = thread::invisible();
     let destinations: Vec<_> = exporters
         .iter()
         .map(|exporter| {
@@ -425,7 +383,6 @@ fn run(
             Arc::new(Destination::new(name, spooled, capacity, Arc::clone(&bell)))
         })
         .collect();
-    drop(invisible);
     let waker = Arc::clone(&bell);
     recorder.set_waker(move || waker.ring());
     let shared = Arc::new(Shared::new(recorder, bell, destinations));
@@ -464,7 +421,7 @@ fn spooled(
 ) -> Result<Box<dyn SpanExporter>, StartError> {
     #[cfg(feature = "spool")]
     if let Some(directory) = &settings.spool.directory {
-        let attempt = settings.timeout.unwrap_or(TIMEOUT);
+        let attempt = settings.otlp.traces.timeout.unwrap_or(TIMEOUT);
         let spool = settings
             .spool
             .around(exporter, directory.join(name), attempt)?;
@@ -477,23 +434,6 @@ fn spooled(
 /// Zero means no limit.
 fn limit(timeout: Duration) -> Duration {
     if timeout.is_zero() { FOREVER } else { timeout }
-}
-
-fn otlp(settings: &Settings) -> Result<OtlpHttpExporter, StartError> {
-    let endpoint = match &settings.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => {
-            Endpoint::under_base(DEFAULT_BASE).map_err(|error| StartError::invalid(error.what()))?
-        }
-    };
-    if endpoint.is_https() {
-        return Err(StartError::unsupported(format!(
-            "endpoint {:?} asks for tls, which this version does not speak; send to an http \
-             collector on the same host, which forwards over https",
-            endpoint.to_string()
-        )));
-    }
-    Ok(OtlpHttpExporter::new(endpoint, &settings.headers))
 }
 
 fn resource(settings: &Settings) -> Resource {
@@ -515,14 +455,14 @@ mod tests {
         builder.start().map(drop).unwrap_err()
     }
 
+    #[cfg(not(feature = "tls"))]
     #[test]
     fn tls_is_refused_and_not_downgraded() {
         let error = refused(Pipeline::builder().endpoint("https://collector:4318"));
         assert!(error.is_unsupported(), "{error}");
-        assert!(
-            error
-                .to_string()
-                .contains("https://collector:4318/v1/traces")
+        assert_eq!(
+            error.to_string(),
+            "endpoint \"https://collector:4318/v1/traces\" needs tls: build with the feature `tls`"
         );
         let error = refused(Pipeline::builder().env_from(|name| {
             (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| "https://h".to_owned())

@@ -101,6 +101,7 @@
 mod batch;
 mod bell;
 mod builder;
+mod connect;
 mod console;
 mod decode;
 mod deliver;
@@ -111,15 +112,16 @@ mod env;
 mod error;
 mod export;
 mod exporter;
+mod given;
 mod headers;
 #[cfg(feature = "json")]
 mod json;
 mod notice;
 #[cfg(feature = "opentelemetry-sdk")]
 mod otel_exporter;
+mod otlp;
 #[cfg(feature = "file")]
 mod otlp_file;
-mod otlp_http;
 mod pipeline;
 mod queue;
 mod resource;
@@ -144,6 +146,7 @@ pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
+pub use otlp::{Compression, OtlpExporter, OtlpExporterBuilder, Protocol};
 #[cfg(feature = "file")]
 pub use otlp_file::OtlpFileExporter;
 pub use pipeline::Pipeline;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use throughline_core::propagate::Propagator;
 use throughline_core::{Sampler, SpanLimits};
 
-use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
+use crate::connect::proxy::ProxySettings;
 use crate::env::Env;
-use crate::headers::Headers;
+use crate::otlp::options::{OtlpOptions, PerSignal};
 use crate::resource;
 #[cfg(feature = "spool")]
 use crate::spool::SpoolSettings;
@@ -49,9 +49,8 @@ pub(crate) struct Settings {
     pub(crate) exporters: Option<Vec<ExporterKind>>,
     pub(crate) service_name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
-    pub(crate) endpoint: Option<Endpoint>,
-    pub(crate) headers: Headers,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) otlp: PerSignal<OtlpOptions>,
+    pub(crate) proxies: ProxySettings,
     #[cfg(feature = "spool")]
     pub(crate) spool: SpoolSettings,
     #[cfg(feature = "zipkin")]
@@ -84,13 +83,8 @@ impl Settings {
             exporters: exporters(env),
             attributes: resource::attributes_from_env(env),
             service_name: env.text("OTEL_SERVICE_NAME"),
-            endpoint: endpoint(env),
-            headers: Headers::from_env(env, "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-                .or_else(|| Headers::from_env(env, "OTEL_EXPORTER_OTLP_HEADERS"))
-                .unwrap_or_default(),
-            timeout: env
-                .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
-                .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            otlp: PerSignal::of(|signal| OtlpOptions::from_env(env, signal)),
+            proxies: ProxySettings::from_env(env),
             #[cfg(feature = "spool")]
             spool: SpoolSettings::from_env(env),
             #[cfg(feature = "zipkin")]
@@ -111,16 +105,13 @@ impl Settings {
     pub(crate) fn over(self, weaker: Self) -> Self {
         let mut attributes = weaker.attributes;
         attributes.extend(self.attributes);
-        let mut headers = weaker.headers;
-        headers.extend(self.headers);
         Self {
             disabled: self.disabled.or(weaker.disabled),
             exporters: self.exporters.or(weaker.exporters),
             service_name: self.service_name.or(weaker.service_name),
             attributes,
-            endpoint: self.endpoint.or(weaker.endpoint),
-            headers,
-            timeout: self.timeout.or(weaker.timeout),
+            otlp: self.otlp.over(weaker.otlp),
+            proxies: self.proxies.over(weaker.proxies),
             #[cfg(feature = "spool")]
             spool: self.spool.over(weaker.spool),
             #[cfg(feature = "zipkin")]
@@ -172,27 +163,6 @@ fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
         env.warn(warning);
     }
     Some(propagator)
-}
-
-fn endpoint(env: &mut Env<'_>) -> Option<Endpoint> {
-    type Parse = fn(&str) -> Result<Endpoint, EndpointError>;
-    let variables: [(&str, Parse); 2] = [
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint::exact),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint::under_base),
-    ];
-    for (name, parse) in variables {
-        let Some(url) = env.text(name) else { continue };
-        match parse(&url) {
-            Ok(endpoint) => return Some(endpoint),
-            Err(error) if error.is_secret() => env.bad_secret(
-                name,
-                &format!("the value is {}", error.what()),
-                &format!("using the default {DEFAULT_BASE}"),
-            ),
-            Err(error) => env.bad(name, &url, error.what(), DEFAULT_BASE),
-        }
-    }
-    None
 }
 
 #[derive(Clone, Copy)]
@@ -300,25 +270,6 @@ fn batch_spans(env: &mut Env<'_>, queue_spans: Option<u64>) -> Option<u64> {
 
 /// Speaks up about values that ask for what this version does not do.
 fn warn_about_unsupported(env: &mut Env<'_>) {
-    for name in [
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-    ] {
-        if env
-            .choice(name, &[("http/protobuf", ())], "http/protobuf")
-            .is_some()
-        {
-            break;
-        }
-    }
-    for name in [
-        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-        "OTEL_EXPORTER_OTLP_COMPRESSION",
-    ] {
-        if env.choice(name, &[("none", ())], "none").is_some() {
-            break;
-        }
-    }
     #[cfg(not(feature = "spool"))]
     if let Some(directory) = env.text("OTEL_RUST_EXPORTER_SPOOL_DIRECTORY") {
         env.bad(

@@ -10,25 +10,26 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
+use crate::connect::client::HttpClient;
+use crate::connect::failure::{no_response, refusal};
+use crate::connect::proxy::ProxySettings;
+use crate::connect::{Connector, TlsFiles, Version};
 use crate::deliver::FOREVER;
 use crate::endpoint::Endpoint;
 use crate::env::{Env, process_variable};
 use crate::error::StartError;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
-use crate::otlp_http::{asked_wait, no_response};
-use crate::retry::is_transient_status;
 use crate::say;
 
 const DEFAULT_ENDPOINT: &str = "http://localhost:9411/api/v2/spans";
+/// Where a unix socket serves the same.
+const PATH: &str = "/api/v2/spans";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of a response is read; none of it decides anything.
@@ -64,7 +65,7 @@ pub struct ZipkinExporter {
     endpoint: Endpoint,
     headers: HeaderMap,
     timeout: Duration,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: HttpClient<Full<Bytes>>,
     /// The last batch that was not accepted and what was made of it: to send it
     /// again is to send the same bytes.
     prepared: Option<(Bytes, Bytes)>,
@@ -81,12 +82,7 @@ impl ZipkinExporter {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.endpoint.uri().clone();
         *request.headers_mut() = self.headers.clone();
-        let exchange = async {
-            match self.client.request(request).await {
-                Ok(response) => outcome(response).await,
-                Err(error) => Err(no_response(error)),
-            }
-        };
+        let exchange = self.client.exchange(request, no_response, outcome);
         let result = timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
             let message = format!("no answer within {} ms", self.timeout.as_millis());
             Err(ExportError::transient("timeout", message))
@@ -138,6 +134,7 @@ impl fmt::Debug for ZipkinExporter {
 pub struct ZipkinExporterBuilder {
     explicit: ZipkinOptions,
     environment: ZipkinOptions,
+    proxies: ProxySettings,
     warnings: Vec<String>,
     /// The first option that was refused.
     error: Option<StartError>,
@@ -145,7 +142,8 @@ pub struct ZipkinExporterBuilder {
 
 impl ZipkinExporterBuilder {
     /// Takes what is not said explicitly from `OTEL_EXPORTER_ZIPKIN_ENDPOINT` and
-    /// `OTEL_EXPORTER_ZIPKIN_TIMEOUT`.
+    /// `OTEL_EXPORTER_ZIPKIN_TIMEOUT`, and proxies from `HTTP_PROXY`, `HTTPS_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY`.
     pub fn env(self) -> Self {
         self.env_from(process_variable)
     }
@@ -154,13 +152,14 @@ impl ZipkinExporterBuilder {
     pub fn env_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut env = Env::new(&lookup);
         self.environment = ZipkinOptions::from_env(&mut env);
+        self.proxies = ProxySettings::from_env(&mut env);
         self.warnings = env.into_warnings();
         self
     }
 
     /// Sends to exactly this URL. Default: `http://localhost:9411/api/v2/spans`.
     pub fn endpoint(mut self, url: &str) -> Self {
-        match Endpoint::exact(url) {
+        match Endpoint::exact(url, PATH) {
             Ok(endpoint) => self.explicit.endpoint = Some(endpoint),
             Err(error) => {
                 let shown = Some(url).filter(|_| !error.is_secret());
@@ -193,7 +192,8 @@ impl ZipkinExporterBuilder {
         for warning in self.warnings {
             say::warn(warning);
         }
-        self.explicit.over(self.environment).exporter()
+        let options = self.explicit.over(self.environment);
+        options.exporter(&self.proxies)
     }
 }
 
@@ -220,31 +220,26 @@ impl ZipkinOptions {
         }
     }
 
-    pub(crate) fn exporter(self) -> Result<ZipkinExporter, StartError> {
+    pub(crate) fn exporter(self, proxies: &ProxySettings) -> Result<ZipkinExporter, StartError> {
         let endpoint = match self.endpoint {
             Some(endpoint) => endpoint,
-            None => Endpoint::exact(DEFAULT_ENDPOINT)
+            None => Endpoint::exact(DEFAULT_ENDPOINT, PATH)
                 .map_err(|error| StartError::invalid(error.what()))?,
         };
-        if endpoint.is_https() {
-            let message = format!("endpoint {:?} asks for tls", endpoint.to_string());
-            return Err(StartError::unsupported(message));
-        }
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, PRODUCT);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("b3", HeaderValue::from_static("0"));
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
+        let connector = Connector::new(&endpoint, Version::Http1, &TlsFiles::default(), proxies)?;
+        if let Some(authorization) = connector.proxy_authorization() {
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
         Ok(ZipkinExporter {
             endpoint,
             headers,
             timeout: if timeout.is_zero() { FOREVER } else { timeout },
-            client: Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_max_idle_per_host(1)
-                .build(connector),
+            client: HttpClient::new(connector),
             prepared: None,
         })
     }
@@ -261,25 +256,13 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
         return Ok(Receipt::complete());
     }
     let said = String::from_utf8_lossy(&body);
-    let message = match said.trim() {
-        "" => head.status.to_string(),
-        said => format!("{}: {said}", head.status),
-    };
-    if head.status == StatusCode::PAYLOAD_TOO_LARGE {
-        return Err(ExportError::too_large("413", message));
-    }
-    let status = head.status.as_u16();
-    let error = ExportError::status(status, is_transient_status(status), message);
-    Err(match asked_wait(&head.headers) {
-        Some(wait) => error.with_retry_after(wait),
-        None => error,
-    })
+    Err(refusal(head.status, &head.headers, said.trim()))
 }
 
 fn endpoint(env: &mut Env<'_>) -> Option<Endpoint> {
     const NAME: &str = "OTEL_EXPORTER_ZIPKIN_ENDPOINT";
     let url = env.text(NAME)?;
-    match Endpoint::exact(&url) {
+    match Endpoint::exact(&url, PATH) {
         Ok(endpoint) => return Some(endpoint),
         Err(error) if error.is_secret() => env.bad_secret(
             NAME,
