@@ -83,7 +83,7 @@ fn it_starts_whatever_the_files_contain_and_delivers_what_is_sound() {
     }
     drop(exporter);
 
-    let own: Vec<_> = fs::read_dir(path)
+    let mut own: Vec<_> = fs::read_dir(path)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
@@ -91,6 +91,9 @@ fn it_starts_whatever_the_files_contain_and_delivers_what_is_sound() {
                 .is_some_and(|extension| extension == "spool")
         })
         .collect();
+    // An attempt to deliver may have ended one segment, and begun another.
+    own.sort();
+    let last = own.last().unwrap();
     let mut chance = fastrand::Rng::with_seed(1);
     let mut noise = |length: usize| -> Vec<u8> { (0..length).map(|_| chance.u8(..)).collect() };
     let name = |number: u64| path.join(format!("{number:016x}-{:016x}.spool", number * 7));
@@ -99,9 +102,9 @@ fn it_starts_whatever_the_files_contain_and_delivers_what_is_sound() {
     fs::write(name(901), vec![0; 100_000]).unwrap();
     fs::write(name(902), b"TLSPOOL1").unwrap();
     // One of our own under a foreign name, and one cut in the middle.
-    fs::copy(&own[0], name(903)).unwrap();
-    let whole = fs::read(&own[0]).unwrap();
-    fs::write(&own[0], &whole[..whole.len() - 10]).unwrap();
+    fs::copy(last, name(903)).unwrap();
+    let whole = fs::read(last).unwrap();
+    fs::write(last, &whole[..whole.len() - 10]).unwrap();
     // Much longer than it has blocks, and not read as a whole.
     fs::File::create(name(904))
         .unwrap()
@@ -159,6 +162,85 @@ fn the_files_never_exceed_the_bound() {
     assert_eq!(
         stats.own.waiting() + stats.own.dropped.get("spool_full"),
         count
+    );
+}
+
+/// Set for a child that has a small file system to itself.
+#[cfg(target_os = "linux")]
+const SMALL_DISK: &str = "THROUGHLINE_TEST_SMALL_DISK";
+
+/// Runs the child below on a file system of 256 KiB, or read-only, where users may
+/// make name spaces; elsewhere the disk in memory has to do.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_or_read_only_in_earnest() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |script: &str| {
+        std::process::Command::new("unshare")
+            .args(["-rm", "sh", "-c", script])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "directory::child_on_a_small_disk", "--nocapture"])
+            .env(SMALL_DISK, directory.path())
+            .output()
+    };
+    let mount = format!("mount -t tmpfs -o size=256k tmpfs ${SMALL_DISK}");
+    if !run(&mount).is_ok_and(|output| output.status.success()) {
+        println!("row 30, full disk: not run, since nothing can be mounted here");
+        return;
+    }
+    let read_only = format!("{mount} && mount -o remount,ro ${SMALL_DISK}");
+    for (mount, expected) in [(mount, "full disk: "), (read_only, "read-only disk: ")] {
+        let output = run(&format!("{mount} && exec \"$0\" \"$@\"")).unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}{wrong}");
+        let line = said.lines().find(|line| line.contains(expected));
+        println!("row 30, {}", line.expect("the child says what it saw"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn child_on_a_small_disk() {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    let Some(directory) = std::env::var_os(SMALL_DISK) else {
+        return;
+    };
+    let works = Arc::new(AtomicBool::new(false));
+    let arrived = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let (is_up, count) = (Arc::clone(&works), Arc::clone(&arrived));
+    let destination = Told(move |batch: &throughline_export::Batch| {
+        if !is_up.load(Ordering::SeqCst) {
+            return Err(unavailable());
+        }
+        count.fetch_add(batch.spans(), Ordering::SeqCst);
+        Ok(throughline_export::Receipt::complete())
+    });
+    let mut exporter = match SpoolExporter::wrap(destination, directory).open() {
+        Ok(exporter) => exporter,
+        Err(error) => {
+            assert!(error.is_unusable(), "{error}");
+            println!("\nread-only disk: {error}");
+            return;
+        }
+    };
+    let batches = batches(60, 10_000);
+    let results = batches.iter().map(|batch| export(&mut exporter, batch));
+    let kept = results.filter(Result::is_ok).count() as u64;
+    let stats = exporter.handle().stats();
+    assert!(kept > 10 && kept < 60, "{kept}");
+    assert_eq!(stats.own.waiting(), kept);
+    assert_eq!(stats.failures.get("write"), 60 - kept);
+    works.store(true, Ordering::SeqCst);
+    empty(&mut exporter);
+    assert_eq!(arrived.load(Ordering::SeqCst), kept);
+    export(&mut exporter, &batches[0]).unwrap();
+    assert_eq!(arrived.load(Ordering::SeqCst), kept + 1);
+    println!(
+        "\nfull disk: 60 batches, {kept} kept and delivered, {} given back",
+        60 - kept
     );
 }
 
