@@ -83,6 +83,12 @@ const RESTART_DELAY: Duration = Duration::from_millis(100);
 /// disk one by one. With [`write_after`](SpoolBuilder::write_after)
 /// zero, every batch is written before it is sent.
 ///
+/// # Cost
+///
+/// A thread, and while something is in the spool the memory of one segment (4 MiB, or
+/// one batch if that is larger) and of one batch. Nothing but that thread ever waits
+/// for a disk. While the destination works, a batch crosses to that thread and back.
+///
 /// # Counts
 ///
 /// The pipeline counts spans that the spool took as

@@ -60,7 +60,15 @@ impl Directory {
         // Spans tell of users; nobody else is to read them.
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let is_new = !path.exists();
         builder.create(path).map_err(unusable)?;
+        if is_new {
+            // What is on the disk in a directory that is not is not on the disk. Some of
+            // these are not ours to open, and were there before.
+            for parent in path.ancestors().skip(1) {
+                let _ = sync_directory(parent);
+            }
+        }
         let lock = writable()
             .create(true)
             .truncate(false)
@@ -90,6 +98,25 @@ impl Directory {
 
     fn open_file(&self, name: &str) -> io::Result<File> {
         writable().open(self.file(name))
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    // Elsewhere a directory cannot be opened as a file.
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(path)?.sync_all() {
+        // A file system that has no such thing, and never will.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        result => result,
     }
 }
 
@@ -139,11 +166,7 @@ impl Storage for Directory {
     }
 
     fn sync_directory(&mut self) -> io::Result<()> {
-        // Elsewhere a directory cannot be opened as a file.
-        if cfg!(unix) {
-            File::open(&self.path)?.sync_all()?;
-        }
-        Ok(())
+        sync_directory(&self.path)
     }
 
     fn read(&mut self, name: &str, at_most: u64) -> io::Result<Vec<u8>> {
