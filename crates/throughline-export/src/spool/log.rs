@@ -18,8 +18,9 @@ use std::io;
 use bytes::Bytes;
 
 use super::format::{
-    FILE_HEAD, MARK_AT, Piece, RECORD_HEAD, Record, SETTLED, pieces, read_piece, record_head,
+    FILE_HEAD, MARK_AT, Piece, RECORD_HEAD, Record, SETTLED, read_piece, record_head,
 };
+use super::segment::Segment;
 use super::stats::{SpoolHandle, SpoolStats};
 use super::storage::Storage;
 use crate::batch::MAX_REQUEST_BYTES;
@@ -80,26 +81,6 @@ pub(super) struct Log<S> {
 }
 
 #[derive(Debug)]
-struct Segment {
-    name: String,
-    salt: u64,
-    /// The size on the disk, at most.
-    bytes: u64,
-    /// Where the last whole record ends.
-    readable: u64,
-    /// Spans of records that wait, as far as known.
-    waiting: u64,
-    /// Whether another process wrote it.
-    earlier: bool,
-    /// Whether what waits in it has been counted. Always, in one of our own.
-    surveyed: bool,
-    open: bool,
-    /// Whether its name is known to be on the disk.
-    listed: bool,
-    read_failures: u32,
-}
-
-#[derive(Debug)]
 struct Loaded {
     bytes: Bytes,
     /// Where the next piece begins.
@@ -147,6 +128,13 @@ impl<S: Storage> Log<S> {
         // The bound may be lower than it was for the process before. What cannot be
         // removed does not keep this one from starting: it leaves no room, that is all.
         let _ = log.make_room(0);
+        // The process before may have left this one in the system's hands. It was given
+        // the right to, but not by each process anew.
+        if let Some(last) = log.segments.back() {
+            let synced = log.storage.sync(&last.name);
+            let listed = synced.and_then(|()| log.storage.sync_directory());
+            let _ = log.noted("sync", listed);
+        }
         log.note_sizes();
         Ok(log)
     }
@@ -315,22 +303,11 @@ impl<S: Storage> Log<S> {
 
     fn create_segment(&mut self) -> io::Result<()> {
         let salt = self.salts.u64(..);
-        let name = format!("{:016x}-{salt:016x}{EXTENSION}", self.next_sequence);
+        let segment = Segment::new(self.next_sequence, salt);
         self.next_sequence = self.next_sequence.saturating_add(1);
-        let created = self.storage.create(&name);
+        let created = self.storage.create(&segment.name);
         self.noted("create", created)?;
-        self.segments.push_back(Segment {
-            name,
-            salt,
-            bytes: 0,
-            readable: 0,
-            waiting: 0,
-            earlier: false,
-            surveyed: true,
-            open: true,
-            listed: false,
-            read_failures: 0,
-        });
+        self.segments.push_back(segment);
         Ok(())
     }
 
@@ -561,52 +538,6 @@ impl<S: Storage> Log<S> {
             self.counts.lock().failures.add(operation, 1);
         }
         result
-    }
-}
-
-/// What the names of segments end with.
-const EXTENSION: &str = ".spool";
-
-impl Segment {
-    /// The segment that a file of this name is, with its number; none if the name is
-    /// not ours.
-    fn left_behind(name: String, bytes: u64) -> Option<(u64, Self)> {
-        let (sequence, salt) = name.strip_suffix(EXTENSION)?.split_once('-')?;
-        let hexadecimal = |digits: &str| {
-            let well_formed = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            let number = u64::from_str_radix(digits, 16).ok();
-            number.filter(|_| well_formed)
-        };
-        let (sequence, salt) = (hexadecimal(sequence)?, hexadecimal(salt)?);
-        let segment = Self {
-            name,
-            salt,
-            bytes,
-            readable: bytes,
-            waiting: 0,
-            earlier: true,
-            surveyed: false,
-            open: false,
-            listed: true,
-            read_failures: 0,
-        };
-        Some((sequence, segment))
-    }
-
-    /// Counts what an earlier process left in this segment.
-    fn survey(&mut self, content: &[u8], counts: &SpoolHandle) {
-        if self.surveyed {
-            return;
-        }
-        self.surveyed = true;
-        self.waiting = pieces(content, self.salt)
-            .map(|piece| match piece {
-                Piece::Record(record) if record.settled => 0,
-                Piece::Record(record) => record.spans,
-                Piece::Damaged { spans, .. } => spans.unwrap_or(0),
-            })
-            .sum();
-        counts.lock().earlier.accepted += self.waiting;
     }
 }
 

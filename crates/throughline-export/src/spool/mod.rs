@@ -15,7 +15,7 @@
 //!
 //! * `exporter`: the public exporter, its options, and the thread's start and end;
 //! * `worker`: the thread; what goes directly, what is kept, when it is tried again;
-//! * `log`: the queue in files, its bound and its counts; synchronous, without time;
+//! * `log`, `segment`: the queue in files, its bound and its counts; synchronous, without time;
 //! * `format`: the bytes of a segment, and a reader that takes any;
 //! * `storage`: the few operations on files, and the real file system;
 //! * `notices`, `stats`, `settings`, `error`: words, numbers, variables, refusals.
@@ -31,6 +31,7 @@ mod exporter;
 mod format;
 mod log;
 mod notices;
+mod segment;
 mod settings;
 mod stats;
 mod storage;

@@ -141,6 +141,27 @@ fn a_loss_of_power_costs_what_was_not_synced() {
 }
 
 #[test]
+fn what_killed_processes_left_unsynced_does_not_add_up() {
+    let bounds = Bounds {
+        unsynced_bytes: 2 * 124,
+        ..BOUNDS
+    };
+    for seed in 0..200 {
+        let disk = Memory::default();
+        for process in 0..5 {
+            let (mut log, counts) = open(&disk, bounds);
+            append(&mut log, &counts, process * 2..process * 2 + 2);
+        }
+        let mut chance = fastrand::Rng::with_seed(seed);
+        disk.disk().lose_power(&mut chance);
+        let (mut log, _) = open(&disk, bounds);
+        let numbers = take_all(&mut log);
+        assert!(numbers.len() >= 8, "{numbers:?}");
+        assert_eq!(numbers[..8], (0..8).collect::<Vec<u8>>());
+    }
+}
+
+#[test]
 fn a_record_that_was_delivered_is_not_delivered_by_the_next_process() {
     let disk = Memory::default();
     let (mut log, counts) = open(&disk, BOUNDS);

@@ -221,6 +221,11 @@ impl Judge {
                 disk.tear_at(torn_at);
                 disk.fail(of, times);
                 drop(disk);
+                if of == Operation::Sync {
+                    // What the system could not write may be what it forgets.
+                    let lost = self.bounds.unsynced_bytes / LEAST_RECORD * MOST_SPANS;
+                    self.allowed_loss += u64::from(times) * lost;
+                }
                 if of == Operation::Read {
                     // Nobody knows what was in a file that could never be read.
                     let records = self.bounds.segment_bytes / LEAST_RECORD + 1;
