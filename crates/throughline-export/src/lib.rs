@@ -89,6 +89,8 @@
 //! | `OTEL_BSP_SCHEDULE_DELAY` (ms) | `5000`; console `200` |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` (a batch with its retries, ms) | `30000` |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | no limit by count |
+//! | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` (metrics of the pipeline, ms) | `60000`, `30000` |
+//! | `OTEL_METRICS_EXPORTER` (only `none` means something) | none are sent unless the program says so |
 //! | `OTEL_RUST_EXPORTER_SPOOL_DIRECTORY` (feature `spool`) | none: no spool |
 //! | `OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES` (of each destination's files) | `134217728` |
 //! | `OTEL_[SPAN_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | no limit |
@@ -107,6 +109,7 @@ mod decode;
 mod deliver;
 mod destination;
 mod drain;
+mod durations;
 mod endpoint;
 mod env;
 mod error;
@@ -127,6 +130,7 @@ mod queue;
 mod resource;
 mod retry;
 mod say;
+mod sdk_metrics;
 mod settings;
 mod shared;
 #[cfg(all(unix, feature = "signals"))]
@@ -142,6 +146,7 @@ mod thread;
 mod zipkin;
 
 pub use builder::PipelineBuilder;
+pub use durations::{Durations, Operations};
 pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 #[cfg(feature = "opentelemetry-sdk")]

@@ -25,6 +25,10 @@ pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one request may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the metrics of the pipeline are sent.
+pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(60);
+/// How long one request with metrics may take.
+pub(crate) const METRIC_TIMEOUT: Duration = Duration::from_secs(30);
 /// The size at which a batch is sent.
 pub(crate) const MAX_BATCH_BYTES: usize = 512 * 1024;
 /// What recorded spans may occupy in all, in thread buffers and in batches.
@@ -60,6 +64,9 @@ pub(crate) struct Settings {
     pub(crate) limits: Option<SpanLimits>,
     pub(crate) schedule_delay: Option<Duration>,
     pub(crate) export_timeout: Option<Duration>,
+    pub(crate) sdk_metrics: Option<bool>,
+    pub(crate) metric_interval: Option<Duration>,
+    pub(crate) metric_timeout: Option<Duration>,
     pub(crate) max_queue_spans: Option<u64>,
     pub(crate) max_batch_spans: Option<u64>,
     pub(crate) max_batch_bytes: Option<usize>,
@@ -94,6 +101,15 @@ impl Settings {
             limits: limits(env),
             schedule_delay: env.millis("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY),
             export_timeout: env.millis("OTEL_BSP_EXPORT_TIMEOUT", EXPORT_TIMEOUT),
+            sdk_metrics: no_metrics(env).then_some(false),
+            metric_interval: env
+                .number(
+                    "OTEL_METRIC_EXPORT_INTERVAL",
+                    1..=MAX_COUNT,
+                    METRIC_INTERVAL.as_millis(),
+                )
+                .map(Duration::from_millis),
+            metric_timeout: env.millis("OTEL_METRIC_EXPORT_TIMEOUT", METRIC_TIMEOUT),
             max_queue_spans,
             max_batch_spans: batch_spans(env, max_queue_spans),
             max_batch_bytes: None,
@@ -121,6 +137,13 @@ impl Settings {
             limits: self.limits.or(weaker.limits),
             schedule_delay: self.schedule_delay.or(weaker.schedule_delay),
             export_timeout: self.export_timeout.or(weaker.export_timeout),
+            // The environment can only turn them off.
+            sdk_metrics: match weaker.sdk_metrics {
+                Some(false) => Some(false),
+                _ => self.sdk_metrics,
+            },
+            metric_interval: self.metric_interval.or(weaker.metric_interval),
+            metric_timeout: self.metric_timeout.or(weaker.metric_timeout),
             max_queue_spans: self.max_queue_spans.or(weaker.max_queue_spans),
             max_batch_spans: self.max_batch_spans.or(weaker.max_batch_spans),
             max_batch_bytes: self.max_batch_bytes.or(weaker.max_batch_bytes),
@@ -154,6 +177,12 @@ fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {
         env.warn(format!("{NAME} lists none beside others; none is ignored"));
     }
     Some(kinds)
+}
+
+/// Whether nobody wants metrics. What else there may be is the business of others.
+fn no_metrics(env: &Env<'_>) -> bool {
+    env.text("OTEL_METRICS_EXPORTER")
+        .is_some_and(|exporter| exporter.eq_ignore_ascii_case("none"))
 }
 
 fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
