@@ -15,7 +15,7 @@ use throughline_core::{Recorder, RecorderConfig, Sampler, SpanLimits};
 use crate::batch::Batcher;
 use crate::bell::Bell;
 use crate::console::ConsoleExporter;
-use crate::deliver::{Delivery, FOREVER, Timeouts, name_of};
+use crate::deliver::{Delivery, FOREVER, Timeouts, name_of, spooled_by};
 use crate::destination::Destination;
 use crate::drain::Drain;
 use crate::env::process_variable;
@@ -224,6 +224,28 @@ impl PipelineBuilder {
         self
     }
 
+    /// Keeps spans in files under this directory while a destination does not work, as
+    /// [`SpoolExporter`](crate::SpoolExporter) does, in a directory of its own for each
+    /// built-in exporter that sends over the network: `otlp` and `zipkin`. Default: not at
+    /// all.
+    ///
+    /// A directory belongs to one pipeline of one process at a time:
+    /// [`start`](Self::start) refuses one that is in use. Exporters that
+    /// [`exporter`](Self::exporter) adds are for the program to wrap.
+    #[cfg(feature = "spool")]
+    pub fn spool(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.explicit.spool.directory = Some(directory.into());
+        self
+    }
+
+    /// What the files of each [spool](Self::spool) may occupy. Default: 128 MiB; at least
+    /// 64 KiB.
+    #[cfg(feature = "spool")]
+    pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
+        self.explicit.spool.max_bytes = Some(bytes);
+        self
+    }
+
     /// Whether the pipeline sends metrics about itself over OTLP: spans started and
     /// live, waiting, in flight, exported and lost by reason, and the durations of
     /// exports, under the `otel.sdk.*` names of the OpenTelemetry semantic conventions
@@ -283,12 +305,16 @@ impl PipelineBuilder {
         let kinds = kinds.unwrap_or(&[ExporterKind::Otlp]);
         for kind in kinds {
             exporters.push(match kind {
-                ExporterKind::Otlp => Box::new(otlp::exporter(&settings)?),
+                ExporterKind::Otlp => {
+                    let otlp = otlp::exporter(&settings)?;
+                    spooled(&settings, "otlp", Box::new(otlp))?
+                }
                 #[cfg(feature = "file")]
                 ExporterKind::OtlpStdout => Box::new(OtlpFileExporter::stdout()),
                 #[cfg(feature = "zipkin")]
                 ExporterKind::Zipkin => {
-                    Box::new(settings.zipkin.clone().exporter(&settings.proxies)?)
+                    let zipkin = settings.zipkin.clone().exporter(&settings.proxies)?;
+                    spooled(&settings, "zipkin", Box::new(zipkin))?
                 }
                 ExporterKind::Console => Box::new(ConsoleExporter::to_stdout()),
             });
@@ -387,7 +413,8 @@ fn run(
         .iter()
         .map(|exporter| {
             let name = name_of(exporter.as_ref());
-            Arc::new(Destination::new(name, capacity, Arc::clone(&bell)))
+            let spooled = spooled_by(exporter.as_ref());
+            Arc::new(Destination::new(name, spooled, capacity, Arc::clone(&bell)))
         })
         .collect();
     let waker = Arc::clone(&bell);
@@ -423,6 +450,28 @@ fn run(
             Err(no_thread(source))
         }
     }
+}
+
+/// Puts a spool around an exporter, if there is to be one.
+#[cfg_attr(
+    not(feature = "spool"),
+    expect(clippy::unnecessary_wraps, reason = "a spool may be refused")
+)]
+fn spooled(
+    settings: &Settings,
+    name: &str,
+    exporter: Box<dyn SpanExporter>,
+) -> Result<Box<dyn SpanExporter>, StartError> {
+    #[cfg(feature = "spool")]
+    if let Some(directory) = &settings.spool.directory {
+        let attempt = settings.otlp.traces.timeout.unwrap_or(TIMEOUT);
+        let spool = settings
+            .spool
+            .around(exporter, directory.join(name), attempt)?;
+        return Ok(Box::new(spool));
+    }
+    let _ = (settings, name);
+    Ok(exporter)
 }
 
 /// How long threads without work may take to end.

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::destination::{Destination, blocked};
-use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
+use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 use crate::retry::{Backoff, Circumstances, Decision, asked_wait, decide, throttle};
 
 /// What the rest of the process wants from the export thread.
@@ -218,6 +218,11 @@ impl SpanExporter for Gone {
 pub(crate) fn name_of(exporter: &dyn SpanExporter) -> String {
     catch_unwind(AssertUnwindSafe(|| exporter.destination()))
         .unwrap_or_else(|_| "the exporter".to_owned())
+}
+
+/// Who knows what an exporter keeps.
+pub(crate) fn spooled_by(exporter: &dyn SpanExporter) -> Option<SpooledReader> {
+    catch_unwind(AssertUnwindSafe(|| exporter.spooled())).unwrap_or_default()
 }
 
 /// Runs a call of the exporter until it ends, panics, or is out of time.

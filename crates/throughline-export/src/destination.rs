@@ -18,11 +18,11 @@ use tokio::sync::Notify;
 
 use crate::bell::Bell;
 use crate::durations::Operations;
-use crate::exporter::{Batch, ExportError, Receipt};
+use crate::exporter::{Batch, ExportError, Receipt, SpooledReader};
 use crate::notice::{DropNotices, Memory, Notices};
 use crate::queue::{Capacity, Item, Queue};
 use crate::say;
-use crate::stats::Tallies;
+use crate::stats::{SpooledSpans, Tallies};
 
 /// How much later than its time limit a call of the exporter is given up from
 /// outside. An exporter that lets its thread go is ended in time by that thread.
@@ -33,6 +33,8 @@ pub(crate) struct Destination {
     /// Wakes the drain when there is room.
     bell: Arc<Bell>,
     state: Mutex<State>,
+    /// Tells what became of the spans that the exporter took over without delivering them.
+    spooled: Option<SpooledReader>,
     /// An item was pushed.
     filled: Notify,
     notices: Mutex<Notices>,
@@ -60,6 +62,7 @@ enum Call {
 pub(crate) struct Counts {
     pub(crate) in_flight: u64,
     pub(crate) exported: u64,
+    pub(crate) spooled: u64,
     pub(crate) failed: Tallies,
     pub(crate) dropped: Tallies,
     pub(crate) operations: Operations,
@@ -71,10 +74,30 @@ impl Counts {
     fn fail(&mut self, error_type: &str, spans: u64) {
         self.failed.add(error_type.to_owned(), spans);
     }
+
+    /// Puts the spans that the exporter took over where they are by now.
+    fn with_spooled(mut self, spooled: &SpooledSpans) -> Self {
+        let direct = self.exported.saturating_sub(spooled.accepted);
+        // A batch that was given up at the moment at which it was taken over is counted
+        // as failed, and must not be counted twice.
+        let twice = spooled.accepted.saturating_sub(self.exported);
+        let waiting = spooled.waiting();
+        self.spooled = waiting.saturating_sub(twice);
+        let delivered = spooled.delivered;
+        self.exported = direct + delivered.saturating_sub(twice.saturating_sub(waiting));
+        self.failed.merge(&spooled.failed);
+        self.dropped.merge(&spooled.dropped);
+        self
+    }
 }
 
 impl Destination {
-    pub(crate) fn new(name: String, capacity: Capacity, bell: Arc<Bell>) -> Self {
+    pub(crate) fn new(
+        name: String,
+        spooled: Option<SpooledReader>,
+        capacity: Capacity,
+        bell: Arc<Bell>,
+    ) -> Self {
         Self {
             notices: Mutex::new(Notices::new(name.clone())),
             drops: Mutex::new(DropNotices::at(name.clone())),
@@ -85,6 +108,7 @@ impl Destination {
                 counts: Counts::default(),
                 call: Call::None,
             }),
+            spooled,
             filled: Notify::new(),
         }
     }
@@ -95,7 +119,13 @@ impl Destination {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.state().counts.clone()
+        // Asked first: spans count as taken over before they count as exported.
+        let spooled = self.spooled.as_ref().map(|spooled| spooled());
+        let counts = self.state().counts.clone();
+        match spooled {
+            Some(spooled) => counts.with_spooled(&spooled),
+            None => counts,
+        }
     }
 
     /// Whether the exporter holds its thread for longer than it may.
@@ -340,7 +370,7 @@ mod tests {
             spans: 100,
             bytes: 1000,
         };
-        Destination::new("somewhere".to_owned(), capacity, Arc::default())
+        Destination::new("somewhere".to_owned(), None, capacity, Arc::default())
     }
 
     fn batch(spans: u64) -> Batch {

@@ -7,15 +7,22 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+use crate::stats::SpooledSpans;
 
 /// The future of one export.
 ///
 /// It is polled on one export thread only, inside that thread's own tokio runtime
 /// with time and I/O enabled, so it need not be `Send`.
 pub type ExportFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, ExportError>> + 'a>>;
+
+/// Reads the counts of an exporter that keeps spans and delivers them later. Spans are
+/// among the accepted ones before the future of their export is ready.
+pub type SpooledReader = Arc<dyn Fn() -> SpooledSpans + Send + Sync>;
 
 /// Sends batches somewhere.
 ///
@@ -47,6 +54,13 @@ pub trait SpanExporter: Send {
     /// of a flush and of a shutdown; a failure makes the report incomplete.
     fn flush(&mut self) -> ExportFuture<'_> {
         Box::pin(std::future::ready(Ok(Receipt::complete())))
+    }
+
+    /// What tells, from any thread, which of the spans that [`export`](Self::export) has
+    /// accepted are not at the destination yet, and what became of the others. None
+    /// for an exporter that accepts only what has arrived. Asked once, at the start.
+    fn spooled(&self) -> Option<SpooledReader> {
+        None
     }
 
     /// Where the spans go, for messages: a URL, a file name. It must hold no secret.

@@ -91,6 +91,8 @@
 //! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | no limit by count |
 //! | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` (metrics of the pipeline, ms) | `60000`, `30000` |
 //! | `OTEL_METRICS_EXPORTER` (only `none` means something) | none are sent unless the program says so |
+//! | `OTEL_RUST_EXPORTER_SPOOL_DIRECTORY` (feature `spool`) | none: no spool |
+//! | `OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES` (of each destination's files) | `134217728` |
 //! | `OTEL_[SPAN_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | no limit |
 //! | `OTEL_[SPAN_]ATTRIBUTE_COUNT_LIMIT` | `128` |
 //! | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | `128` |
@@ -135,6 +137,8 @@ mod shared;
 mod signals;
 mod sizes;
 mod split;
+#[cfg(feature = "spool")]
+mod spool;
 mod stats;
 mod text;
 mod thread;
@@ -144,13 +148,20 @@ mod zipkin;
 pub use builder::PipelineBuilder;
 pub use durations::{Durations, Operations};
 pub use error::StartError;
-pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
+pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
 pub use otlp::{Compression, OtlpExporter, OtlpExporterBuilder, Protocol};
 #[cfg(feature = "file")]
 pub use otlp_file::OtlpFileExporter;
 pub use pipeline::Pipeline;
-pub use stats::{DestinationReport, DestinationStats, FlushReport, PipelineStats, Tallies};
+#[cfg(feature = "spool")]
+#[doc(hidden)]
+pub use spool::check_segment;
+#[cfg(feature = "spool")]
+pub use spool::{SpoolBuilder, SpoolError, SpoolExporter, SpoolHandle, SpoolStats};
+pub use stats::{
+    DestinationReport, DestinationStats, FlushReport, PipelineStats, SpooledSpans, Tallies,
+};
 #[cfg(feature = "zipkin")]
 pub use zipkin::{ZipkinExporter, ZipkinExporterBuilder};

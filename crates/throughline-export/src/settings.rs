@@ -14,6 +14,8 @@ use crate::connect::proxy::ProxySettings;
 use crate::env::Env;
 use crate::otlp::options::{OtlpOptions, PerSignal};
 use crate::resource;
+#[cfg(feature = "spool")]
+use crate::spool::SpoolSettings;
 #[cfg(feature = "zipkin")]
 use crate::zipkin::ZipkinOptions;
 
@@ -53,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) otlp: PerSignal<OtlpOptions>,
     pub(crate) proxies: ProxySettings,
+    #[cfg(feature = "spool")]
+    pub(crate) spool: SpoolSettings,
     #[cfg(feature = "zipkin")]
     pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
@@ -88,6 +92,8 @@ impl Settings {
             service_name: env.text("OTEL_SERVICE_NAME"),
             otlp: PerSignal::of(|signal| OtlpOptions::from_env(env, signal)),
             proxies: ProxySettings::from_env(env),
+            #[cfg(feature = "spool")]
+            spool: SpoolSettings::from_env(env),
             #[cfg(feature = "zipkin")]
             zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
@@ -122,6 +128,8 @@ impl Settings {
             attributes,
             otlp: self.otlp.over(weaker.otlp),
             proxies: self.proxies.over(weaker.proxies),
+            #[cfg(feature = "spool")]
+            spool: self.spool.over(weaker.spool),
             #[cfg(feature = "zipkin")]
             zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
@@ -291,6 +299,15 @@ fn batch_spans(env: &mut Env<'_>, queue_spans: Option<u64>) -> Option<u64> {
 
 /// Speaks up about values that ask for what this version does not do.
 fn warn_about_unsupported(env: &mut Env<'_>) {
+    #[cfg(not(feature = "spool"))]
+    if let Some(directory) = env.text("OTEL_RUST_EXPORTER_SPOOL_DIRECTORY") {
+        env.bad(
+            "OTEL_RUST_EXPORTER_SPOOL_DIRECTORY",
+            &directory,
+            "not supported without the feature `spool`",
+            "of no spool",
+        );
+    }
     if let Some(path) = env.text("OTEL_CONFIG_FILE") {
         env.bad(
             "OTEL_CONFIG_FILE",

@@ -203,8 +203,8 @@ impl Shared {
         for (name, counts) in counts {
             let mut dropped = counts.dropped;
             dropped.merge(&not_offered);
-            let taken =
-                counts.in_flight + counts.exported + counts.failed.total() + dropped.total();
+            let gone = counts.exported + counts.spooled + counts.failed.total() + dropped.total();
+            let taken = counts.in_flight + gone;
             dropped.add("queue_full", recorded.dropped_full);
             dropped.add("already_shutdown", recorded.dropped_closed);
             stats.add(DestinationStats {
@@ -212,6 +212,7 @@ impl Shared {
                 queued: recorded.published.saturating_sub(taken),
                 in_flight: counts.in_flight,
                 exported: counts.exported,
+                spooled: counts.spooled,
                 failed: counts.failed,
                 dropped,
                 operations: counts.operations,
@@ -368,7 +369,8 @@ impl Shared {
             let (now_here, before_here) = (now.destinations[index], before.destinations[index]);
             report.add(DestinationReport {
                 destination: destination.name().to_owned(),
-                exported: now_here.exported - before_here.exported,
+                // A batch that is just being written to a spool may count as exported.
+                exported: now_here.exported.saturating_sub(before_here.exported),
                 failed: now_here.failed - before_here.failed,
                 dropped: now_here.dropped - before_here.dropped + now.dropped - before.dropped,
                 timed_out: timed_out(&state.answers[index]),

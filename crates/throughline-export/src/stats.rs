@@ -81,6 +81,9 @@ pub struct PipelineStats {
     pub in_flight: u64,
     /// Spans that the exporter accepted.
     pub exported: u64,
+    /// Spans that wait in a spool for a destination that does not work: neither exported
+    /// nor lost.
+    pub spooled: u64,
     /// Spans that the exporter did not accept, by the type of the error: an HTTP
     /// status, `rejected` (partial success), `timeout`, `connect`, `closed`, `io`,
     /// `panic`, `blocked` (it held its thread), `shutdown`, `response_too_large` or
@@ -109,6 +112,8 @@ pub struct DestinationStats {
     pub in_flight: u64,
     /// Spans that it accepted.
     pub exported: u64,
+    /// Spans that wait in its spool: neither exported nor lost.
+    pub spooled: u64,
     /// Spans that it did not accept, by the type of the error.
     pub failed: Tallies,
     /// Spans that never reached it, by reason.
@@ -121,7 +126,8 @@ impl DestinationStats {
     /// The sum of all counts: the spans that ended, as far as they are accounted for.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.queued + self.in_flight + self.exported + self.failed.total() + self.dropped.total()
+        let lost = self.failed.total() + self.dropped.total();
+        self.queued + self.in_flight + self.exported + self.spooled + lost
     }
 }
 
@@ -147,6 +153,7 @@ impl PipelineStats {
         self.queued += destination.queued;
         self.in_flight += destination.in_flight;
         self.exported += destination.exported;
+        self.spooled += destination.spooled;
         self.failed.merge(&destination.failed);
         self.dropped.merge(&destination.dropped);
         self.destinations.push(destination);
@@ -165,7 +172,36 @@ impl fmt::Display for PipelineStats {
             self.queued,
             self.in_flight,
             self.live
-        )
+        )?;
+        if self.spooled > 0 {
+            write!(f, ", {} spooled", self.spooled)?;
+        }
+        Ok(())
+    }
+}
+
+/// Spans that a spool took, and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpooledSpans {
+    /// Spans that the spool took.
+    pub accepted: u64,
+    /// Spans that the destination has accepted from the spool.
+    pub delivered: u64,
+    /// Spans that the destination refused for good, by the type of the error, as in
+    /// [`PipelineStats::failed`].
+    pub failed: Tallies,
+    /// Spans that were lost in the spool, by reason: `spool_full`, `spool_corrupt` or
+    /// `spool_unreadable`.
+    pub dropped: Tallies,
+}
+
+impl SpooledSpans {
+    /// Spans in the spool at this moment: neither exported nor lost.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        let gone = self.delivered + self.failed.total() + self.dropped.total();
+        self.accepted.saturating_sub(gone)
     }
 }
 

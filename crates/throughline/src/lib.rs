@@ -63,6 +63,7 @@
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
 //! | `signals` | no | `Pipeline::shutdown_on_signals`: the last spans at `SIGTERM` and `SIGINT`, on Unix |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
+//! | `spool` | no | a bounded buffer in files, for the time that a destination does not work |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -78,7 +78,12 @@ struct Bench {
 
 fn destination() -> Arc<Destination> {
     let capacity = Capacity { spans: 1, bytes: 1 };
-    Arc::new(Destination::new("here".into(), capacity, Arc::default()))
+    Arc::new(Destination::new(
+        "here".into(),
+        None,
+        capacity,
+        Arc::default(),
+    ))
 }
 
 fn bench(acts: impl IntoIterator<Item = Act>) -> Bench {
