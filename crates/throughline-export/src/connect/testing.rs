@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+#[cfg(feature = "tls")]
+pub(crate) mod certificates;
+
 /// A request as it came.
 #[derive(Debug)]
 pub(crate) struct Received {

@@ -7,52 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    date_time_ymd,
-};
-use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
+use rcgen::{CertificateParams, date_time_ymd};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::connect::testing::{Directory, Received, read_request};
+use crate::connect::testing::certificates::{Guests, acceptor, authority, identity, same};
+use crate::connect::testing::{Directory, Received, certificates, read_request};
 use crate::exporter::{Batch, ExportError, Receipt, SpanExporter};
 use crate::otlp::{OtlpExporter, OtlpExporterBuilder};
-
-use super::*;
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-/// Certificates that sign others.
-fn authority() -> Authority {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// A certificate and its key.
-struct Identity {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
-}
-
-fn identity(authority: &Authority, name: &str, change: fn(&mut CertificateParams)) -> Identity {
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
-    change(&mut params);
-    let key = KeyPair::generate().unwrap();
-    Identity {
-        certificate: params.signed_by(&key, authority).unwrap(),
-        key,
-    }
-}
-
-fn same(_: &mut CertificateParams) {}
 
 /// Everything that a client sent, encrypted or not.
 type Tap = Arc<Mutex<Vec<u8>>>;
@@ -89,33 +52,6 @@ impl AsyncWrite for Tapped {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
-}
-
-/// Whom the server lets in.
-#[derive(Clone, Copy)]
-enum Guests<'a> {
-    Everybody,
-    SignedBy(&'a Authority),
-}
-
-fn acceptor(identity: &Identity, guests: Guests<'_>) -> TlsAcceptor {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = match guests {
-        Guests::Everybody => builder.with_no_client_auth(),
-        Guests::SignedBy(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(authority.der().clone()).unwrap();
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.unwrap())
-        }
-    };
-    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
-    let config = builder.with_single_cert(vec![identity.certificate.der().clone()], key);
-    TlsAcceptor::from(Arc::new(config.unwrap()))
 }
 
 /// A server that takes one connection, and the request that came over it.
@@ -178,7 +114,7 @@ async fn a_trusted_server_gets_the_request() {
     let root = files.write("root.pem", authority.pem());
     for name in ["localhost", "127.0.0.1"] {
         let server = identity(&authority, "localhost", same);
-        let acceptor = acceptor(&server, Guests::Everybody);
+        let acceptor = acceptor(&server, Guests::Everybody, b"http/1.1");
         let (result, request) = send(Some(acceptor), |builder| builder.certificate(&root)).await;
         assert_eq!(result.unwrap(), Receipt::complete(), "{name}");
         let request = request.unwrap();
@@ -203,7 +139,7 @@ async fn a_server_that_is_not_trusted_gets_nothing() {
         (identity(&ours, "localhost", expired), "expired"),
         (identity(&ours, "elsewhere", same), "not valid for name"),
     ] {
-        let acceptor = acceptor(&server, Guests::Everybody);
+        let acceptor = acceptor(&server, Guests::Everybody, b"http/1.1");
         let (result, request) = send(Some(acceptor), |builder| builder.certificate(&root)).await;
         let error = result.unwrap_err();
         assert_eq!(error.error_type(), "tls", "{error}");
@@ -218,7 +154,7 @@ async fn a_server_that_is_not_trusted_gets_nothing() {
         .endpoint("https://localhost:1")
         .build();
     if without_root.is_ok() {
-        let acceptor = acceptor(&server, Guests::Everybody);
+        let acceptor = acceptor(&server, Guests::Everybody, b"http/1.1");
         let (result, _) = send(Some(acceptor), |builder| builder).await;
         assert_eq!(result.unwrap_err().error_type(), "tls");
     }
@@ -238,10 +174,10 @@ async fn a_plaintext_server_gets_nothing() {
 async fn a_server_that_asks_who_we_are_is_told() {
     let files = Directory::new();
     let authority = authority();
-    let stranger = self::authority();
+    let stranger = certificates::authority();
     let root = files.write("root.pem", authority.pem());
     let server = identity(&authority, "localhost", same);
-    let write = |name: &str, identity: &Identity| {
+    let write = |name: &str, identity: &certificates::Identity| {
         (
             files.write(&format!("{name}.pem"), identity.certificate.pem()),
             files.write(&format!("{name}.key"), identity.key.serialize_pem()),
@@ -250,7 +186,7 @@ async fn a_server_that_asks_who_we_are_is_told() {
     let ours = write("ours", &identity(&authority, "client", same));
     let other = write("other", &identity(&stranger, "client", same));
     for (who, accepted) in [(Some(ours), true), (None, false), (Some(other), false)] {
-        let acceptor = acceptor(&server, Guests::SignedBy(&authority));
+        let acceptor = acceptor(&server, Guests::SignedBy(&authority), b"http/1.1");
         let (result, request) = send(Some(acceptor), |builder| {
             let builder = builder.certificate(&root);
             match who {
