@@ -261,6 +261,9 @@ impl PipelineBuilder {
     /// [unsupported](StartError::is_unsupported), or the operating system gives
     /// [no thread](StartError::is_out_of_resources).
     pub fn start(mut self) -> Result<Pipeline, StartError> {
+        if let Some(level) = self.environment.log_level {
+            say::up_to(level);
+        }
         for warning in self.warnings.drain(..) {
             say::warn(warning);
         }

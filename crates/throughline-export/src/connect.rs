@@ -27,6 +27,7 @@ use crate::given::Given;
 
 use proxy::ProxySettings;
 
+pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod failure;
 pub(crate) mod proxy;

@@ -74,6 +74,7 @@
 //! | variable | default |
 //! |---|---|
 //! | `OTEL_SDK_DISABLED` | `false` |
+//! | `OTEL_LOG_LEVEL` (`none`, `error`, `warn`, `info`; of what the pipelines of the process say) | `info` |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | none |
 //! | `OTEL_TRACES_EXPORTER` (a list of `otlp`, `console` and, with the features of these names, `zipkin` and `otlp/stdout` (`file`); or `none`) | `otlp` |

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use throughline_core::propagate::Propagator;
-use throughline_core::{Sampler, SpanLimits};
+use throughline_core::{Level, Sampler, SpanLimits};
 
 use crate::connect::proxy::ProxySettings;
 use crate::env::Env;
@@ -48,6 +48,8 @@ pub(crate) enum ExporterKind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) disabled: Option<bool>,
+    /// What the pipeline says about itself; the inner `None` is nothing.
+    pub(crate) log_level: Option<Option<Level>>,
     /// Empty if nothing is to be exported.
     pub(crate) exporters: Option<Vec<ExporterKind>>,
     pub(crate) service_name: Option<String>,
@@ -84,6 +86,7 @@ impl Settings {
         let max_queue_spans = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MAX_COUNT, "no limit");
         Self {
             disabled: env.boolean("OTEL_SDK_DISABLED"),
+            log_level: env.choice("OTEL_LOG_LEVEL", LOG_LEVELS, "info"),
             exporters: exporters(env),
             attributes: resource::attributes_from_env(env),
             service_name: env.text("OTEL_SERVICE_NAME"),
@@ -112,6 +115,7 @@ impl Settings {
         attributes.extend(self.attributes);
         Self {
             disabled: self.disabled.or(weaker.disabled),
+            log_level: self.log_level.or(weaker.log_level),
             exporters: self.exporters.or(weaker.exporters),
             service_name: self.service_name.or(weaker.service_name),
             attributes,
@@ -138,6 +142,17 @@ impl Settings {
 /// The largest count that a variable may give: what the specification asks every
 /// implementation to take at least.
 const MAX_COUNT: u64 = i32::MAX as u64;
+
+/// The specification leaves the words open; these are what its implementations take.
+const LOG_LEVELS: &[(&str, Option<Level>)] = &[
+    ("none", None),
+    ("off", None),
+    ("error", Some(Level::Error)),
+    ("warn", Some(Level::Warn)),
+    ("info", Some(Level::Info)),
+    ("debug", Some(Level::Debug)),
+    ("trace", Some(Level::Trace)),
+];
 
 /// The list of exporters, of which `none` must be the only one.
 fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {

@@ -51,6 +51,11 @@ const TABLE: &[Row] = &[
         Some(|s| s.disabled = Some(false)),
         Some("false"),
     ),
+    good("OTEL_LOG_LEVEL", "WARN", |s| {
+        s.log_level = Some(Some(Level::Warn));
+    }),
+    good("OTEL_LOG_LEVEL", "none", |s| s.log_level = Some(None)),
+    bad("OTEL_LOG_LEVEL", "loud", "info"),
     good("OTEL_TRACES_EXPORTER", "otlp", |s| {
         s.exporters = Some(vec![ExporterKind::Otlp]);
     }),

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http_body_util::{Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -464,5 +464,42 @@ async fn calls_go_through_a_tunnel() {
     assert!(
         head.starts_with("CONNECT collector.invalid:80 HTTP/1.1\r\n"),
         "{head}"
+    );
+}
+
+/// The pipeline has its own runtime; nobody needs to be inside another.
+#[test]
+fn a_pipeline_calls_without_any_runtime_around_it() {
+    static WORK: throughline_core::Callsite =
+        throughline_core::Callsite::new(throughline_core::CallsiteSpec {
+            name: "work",
+            kind: throughline_core::SpanKind::Internal,
+            level: throughline_core::Level::Info,
+            target: "grpc",
+            scope_name: "grpc",
+            scope_version: "1",
+            static_fields: &[],
+        });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let busy = trailers(14, &[]);
+    let server = runtime.block_on(server(vec![busy, trailers(0, &[])]));
+    let pipeline = crate::Pipeline::builder()
+        .protocol(Protocol::Grpc)
+        .endpoint(&server.url)
+        .start()
+        .unwrap();
+    {
+        let _here = pipeline.context().attach();
+        for _ in 0..10 {
+            throughline_core::Span::start(&WORK).end();
+        }
+    }
+    let report = pipeline.shutdown(Duration::from_secs(60));
+    assert_eq!((report.exported, report.failed), (10, 0), "{report}");
+    let seen = server.seen.lock().unwrap();
+    assert_eq!(seen.requests.len(), 2);
+    assert_eq!(
+        seen.requests[0].1, seen.requests[1].1,
+        "the same bytes again"
     );
 }
