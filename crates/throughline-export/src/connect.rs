@@ -27,9 +27,14 @@ use crate::given::Given;
 
 use proxy::ProxySettings;
 
+pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod failure;
 pub(crate) mod proxy;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 

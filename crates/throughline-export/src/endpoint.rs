@@ -98,6 +98,7 @@ impl Address {
                 Place::Socket(path) => Some(path.clone()),
                 _ => None,
             },
+            is_method: grpc,
         })
     }
 
@@ -109,7 +110,7 @@ impl Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Url(uri) => show(uri, f),
+            Place::Url(uri) => show(uri, uri.path(), f),
             Place::Bare(authority) => f.write_str(authority.as_str()),
             Place::Socket(path) => write!(f, "unix://{}", path.display()),
         }
@@ -121,6 +122,8 @@ impl fmt::Debug for Address {
 pub(crate) struct Endpoint {
     uri: Uri,
     socket: Option<PathBuf>,
+    /// Whether the path is that of a method, which tells nobody anything.
+    is_method: bool,
 }
 
 impl Endpoint {
@@ -129,7 +132,11 @@ impl Endpoint {
     #[cfg(feature = "zipkin")]
     pub(crate) fn exact(text: &str, path: &'static str) -> Result<Self, EndpointError> {
         match place(text)? {
-            Place::Url(uri) => Ok(Self { uri, socket: None }),
+            Place::Url(uri) => Ok(Self {
+                uri,
+                socket: None,
+                is_method: false,
+            }),
             Place::Bare(_) => Err(EndpointError::NoScheme),
             Place::Socket(socket) => Ok(Self {
                 uri: url(
@@ -138,6 +145,7 @@ impl Endpoint {
                     PathAndQuery::from_static(path),
                 ),
                 socket: Some(socket),
+                is_method: false,
             }),
         }
     }
@@ -160,7 +168,8 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
             Some(path) => write!(f, "unix://{}", path.display()),
-            None => show(&self.uri, f),
+            None if self.is_method => show(&self.uri, "", f),
+            None => show(&self.uri, self.uri.path(), f),
         }
     }
 }
@@ -172,10 +181,10 @@ impl fmt::Debug for Endpoint {
 }
 
 /// Shows a URL without its query, which may hold a token.
-fn show(uri: &Uri, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show(uri: &Uri, path: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let scheme = uri.scheme_str().unwrap_or_default();
     let authority = uri.authority().map_or("", Authority::as_str);
-    write!(f, "{scheme}://{authority}{}", uri.path())?;
+    write!(f, "{scheme}://{authority}{path}")?;
     f.write_str(uri.query().map_or("", |_| "?…"))
 }
 
@@ -316,8 +325,10 @@ mod tests {
                 let endpoint = address
                     .unwrap()
                     .endpoint(Protocol::Grpc, Signal::Traces, insecure);
+                let endpoint = endpoint.unwrap();
+                assert_eq!(endpoint.to_string(), expected);
                 let expected = format!("{expected}{method}");
-                assert_eq!(endpoint.unwrap().uri(), expected.as_str(), "{text}");
+                assert_eq!(endpoint.uri(), expected.as_str(), "{text}");
             }
         }
     }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use throughline_core::propagate::Propagator;
-use throughline_core::{Sampler, SpanLimits};
+use throughline_core::{Level, Sampler, SpanLimits};
 
 use crate::connect::proxy::ProxySettings;
 use crate::env::Env;
@@ -19,16 +19,17 @@ use crate::spool::SpoolSettings;
 #[cfg(feature = "zipkin")]
 use crate::zipkin::ZipkinOptions;
 
+mod signals;
+
+pub(crate) use signals::METRIC_INTERVAL;
+use signals::{LogSettings, MetricSettings};
+
 /// How long the oldest span of an unfinished batch waits.
 pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
 /// How long one batch may take with all its retries.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one request may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the metrics of the pipeline are sent.
-pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(60);
-/// How long one request with metrics may take.
-pub(crate) const METRIC_TIMEOUT: Duration = Duration::from_secs(30);
 /// The size at which a batch is sent.
 pub(crate) const MAX_BATCH_BYTES: usize = 512 * 1024;
 /// What recorded spans may occupy in all, in thread buffers and in batches.
@@ -49,6 +50,8 @@ pub(crate) enum ExporterKind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) disabled: Option<bool>,
+    /// What the pipeline says about itself; the inner `None` is nothing.
+    pub(crate) log_level: Option<Option<Level>>,
     /// Empty if nothing is to be exported.
     pub(crate) exporters: Option<Vec<ExporterKind>>,
     pub(crate) service_name: Option<String>,
@@ -57,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) proxies: ProxySettings,
     #[cfg(feature = "spool")]
     pub(crate) spool: SpoolSettings,
+    pub(crate) logs: LogSettings,
+    pub(crate) metrics: MetricSettings,
     #[cfg(feature = "zipkin")]
     pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
@@ -65,8 +70,6 @@ pub(crate) struct Settings {
     pub(crate) schedule_delay: Option<Duration>,
     pub(crate) export_timeout: Option<Duration>,
     pub(crate) sdk_metrics: Option<bool>,
-    pub(crate) metric_interval: Option<Duration>,
-    pub(crate) metric_timeout: Option<Duration>,
     pub(crate) max_queue_spans: Option<u64>,
     pub(crate) max_batch_spans: Option<u64>,
     pub(crate) max_batch_bytes: Option<usize>,
@@ -87,6 +90,7 @@ impl Settings {
         let max_queue_spans = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MAX_COUNT, "no limit");
         Self {
             disabled: env.boolean("OTEL_SDK_DISABLED"),
+            log_level: env.choice("OTEL_LOG_LEVEL", LOG_LEVELS, "info"),
             exporters: exporters(env),
             attributes: resource::attributes_from_env(env),
             service_name: env.text("OTEL_SERVICE_NAME"),
@@ -94,6 +98,8 @@ impl Settings {
             proxies: ProxySettings::from_env(env),
             #[cfg(feature = "spool")]
             spool: SpoolSettings::from_env(env),
+            logs: LogSettings::read(env),
+            metrics: MetricSettings::read(env),
             #[cfg(feature = "zipkin")]
             zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
@@ -101,17 +107,9 @@ impl Settings {
             limits: limits(env),
             schedule_delay: env.millis("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY),
             export_timeout: env.millis("OTEL_BSP_EXPORT_TIMEOUT", EXPORT_TIMEOUT),
-            sdk_metrics: no_metrics(env).then_some(false),
-            metric_interval: env
-                .number(
-                    "OTEL_METRIC_EXPORT_INTERVAL",
-                    1..=MAX_COUNT,
-                    METRIC_INTERVAL.as_millis(),
-                )
-                .map(Duration::from_millis),
-            metric_timeout: env.millis("OTEL_METRIC_EXPORT_TIMEOUT", METRIC_TIMEOUT),
+            sdk_metrics: None,
             max_queue_spans,
-            max_batch_spans: batch_spans(env, max_queue_spans),
+            max_batch_spans: batch_size(env, "BSP", max_queue_spans, "no limit by count"),
             max_batch_bytes: None,
             max_memory_bytes: None,
         }
@@ -123,6 +121,7 @@ impl Settings {
         attributes.extend(self.attributes);
         Self {
             disabled: self.disabled.or(weaker.disabled),
+            log_level: self.log_level.or(weaker.log_level),
             exporters: self.exporters.or(weaker.exporters),
             service_name: self.service_name.or(weaker.service_name),
             attributes,
@@ -130,6 +129,8 @@ impl Settings {
             proxies: self.proxies.over(weaker.proxies),
             #[cfg(feature = "spool")]
             spool: self.spool.over(weaker.spool),
+            logs: self.logs.over(weaker.logs),
+            metrics: self.metrics.over(weaker.metrics),
             #[cfg(feature = "zipkin")]
             zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
@@ -137,13 +138,7 @@ impl Settings {
             limits: self.limits.or(weaker.limits),
             schedule_delay: self.schedule_delay.or(weaker.schedule_delay),
             export_timeout: self.export_timeout.or(weaker.export_timeout),
-            // The environment can only turn them off.
-            sdk_metrics: match weaker.sdk_metrics {
-                Some(false) => Some(false),
-                _ => self.sdk_metrics,
-            },
-            metric_interval: self.metric_interval.or(weaker.metric_interval),
-            metric_timeout: self.metric_timeout.or(weaker.metric_timeout),
+            sdk_metrics: self.sdk_metrics.or(weaker.sdk_metrics),
             max_queue_spans: self.max_queue_spans.or(weaker.max_queue_spans),
             max_batch_spans: self.max_batch_spans.or(weaker.max_batch_spans),
             max_batch_bytes: self.max_batch_bytes.or(weaker.max_batch_bytes),
@@ -155,6 +150,17 @@ impl Settings {
 /// The largest count that a variable may give: what the specification asks every
 /// implementation to take at least.
 const MAX_COUNT: u64 = i32::MAX as u64;
+
+/// The specification leaves the words open; these are what its implementations take.
+const LOG_LEVELS: &[(&str, Option<Level>)] = &[
+    ("none", None),
+    ("off", None),
+    ("error", Some(Level::Error)),
+    ("warn", Some(Level::Warn)),
+    ("info", Some(Level::Info)),
+    ("debug", Some(Level::Debug)),
+    ("trace", Some(Level::Trace)),
+];
 
 /// The list of exporters, of which `none` must be the only one.
 fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {
@@ -177,12 +183,6 @@ fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {
         env.warn(format!("{NAME} lists none beside others; none is ignored"));
     }
     Some(kinds)
-}
-
-/// Whether nobody wants metrics. What else there may be is the business of others.
-fn no_metrics(env: &Env<'_>) -> bool {
-    env.text("OTEL_METRICS_EXPORTER")
-        .is_some_and(|exporter| exporter.eq_ignore_ascii_case("none"))
 }
 
 fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
@@ -279,16 +279,21 @@ fn limits(env: &mut Env<'_>) -> Option<SpanLimits> {
     })
 }
 
-/// The batch size, which must not exceed the queue size.
-fn batch_spans(env: &mut Env<'_>, queue_spans: Option<u64>) -> Option<u64> {
-    const NAME: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
-    let batch = env.number(NAME, 1..=MAX_COUNT, "no limit by count")?;
-    match queue_spans {
+/// The batch size of a batch processor, which must not exceed its queue size.
+fn batch_size(
+    env: &mut Env<'_>,
+    processor: &str,
+    queue: Option<u64>,
+    default: &str,
+) -> Option<u64> {
+    let name = format!("OTEL_{processor}_MAX_EXPORT_BATCH_SIZE");
+    let batch = env.number(&name, 1..=MAX_COUNT, default)?;
+    match queue {
         Some(queue) if queue < batch => {
             env.bad(
-                NAME,
+                &name,
                 &batch.to_string(),
-                "more than OTEL_BSP_MAX_QUEUE_SIZE",
+                &format!("more than OTEL_{processor}_MAX_QUEUE_SIZE"),
                 format_args!("of that size, {queue}"),
             );
             Some(queue)
@@ -308,13 +313,14 @@ fn warn_about_unsupported(env: &mut Env<'_>) {
             "of no spool",
         );
     }
-    if let Some(path) = env.text("OTEL_CONFIG_FILE") {
-        env.bad(
-            "OTEL_CONFIG_FILE",
-            &path,
-            "not supported",
-            "of the other variables",
-        );
+    for (name, instead) in [
+        ("OTEL_CONFIG_FILE", "of the other variables"),
+        ("OTEL_EXPERIMENTAL_CONFIG_FILE", "of the other variables"),
+        ("OTEL_ENTITIES", "of no entities"),
+    ] {
+        if let Some(value) = env.text(name) {
+            env.bad(name, &value, "not supported", instead);
+        }
     }
 }
 

@@ -86,17 +86,20 @@ pub(super) enum Decompressed {
     Unreadable,
 }
 
-/// Decompresses a response of at most `limit` bytes; not one byte more is made.
+/// Decompresses a response of at most `limit` bytes; no more is ever held.
 #[cfg(feature = "gzip")]
 pub(super) fn gunzip(body: &[u8], limit: usize) -> Decompressed {
     use io::Read as _;
+    let mut decoder = flate2::read::MultiGzDecoder::new(body);
     let mut out = Vec::new();
-    let decoder = flate2::read::MultiGzDecoder::new(body);
-    let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match decoder.take(more).read_to_end(&mut out) {
-        Ok(_) if out.len() > limit => Decompressed::TooLarge,
-        Ok(_) => Decompressed::Body(out),
-        Err(_) => Decompressed::Unreadable,
+    let mut piece = [0; 8 << 10];
+    loop {
+        match decoder.read(&mut piece) {
+            Ok(0) => return Decompressed::Body(out),
+            Ok(read) if read > limit - out.len() => return Decompressed::TooLarge,
+            Ok(read) => out.extend_from_slice(&piece[..read]),
+            Err(_) => return Decompressed::Unreadable,
+        }
     }
 }
 

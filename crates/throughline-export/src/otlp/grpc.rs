@@ -11,13 +11,13 @@ use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tonic::codec::{CompressionEncoding, EncodeBody, EncodeBuf, Encoder};
 use tonic::codegen::tokio_stream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
+use crate::connect::body::{self, ReadError};
 use crate::connect::client::HttpClient;
 use crate::connect::failure::{broken_off, no_response};
 use crate::connect::proxy::ProxySettings;
@@ -118,15 +118,14 @@ impl Encoder for Encoded {
 async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
     let (head, body) = response.into_parts();
     let limit = MAX_RESPONSE_BYTES + FRAME_HEADER_BYTES;
-    let (body, trailers) = match Limited::new(body, limit).collect().await {
-        Ok(read) => {
-            let trailers = read.trailers().cloned();
-            (read.to_bytes(), trailers)
-        }
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large("grpc")),
+    let (body, trailers) = match body::read(body, limit).await {
+        Ok(read) => (read.bytes, read.trailers),
+        Err(ReadError::TooLarge) => return Err(too_large("grpc")),
         // The status comes last unless it comes at once.
-        Err(error) if !head.headers.contains_key(GRPC_STATUS) => return Err(broken_off(error)),
-        Err(_) => (Bytes::new(), None),
+        Err(ReadError::Broken(error)) if !head.headers.contains_key(GRPC_STATUS) => {
+            return Err(broken_off(Box::new(error)));
+        }
+        Err(ReadError::Broken(_)) => (Bytes::new(), None),
     };
     let status = [trailers.as_ref(), Some(&head.headers)]
         .into_iter()

@@ -8,9 +8,10 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 
+use crate::connect::body::{self, ReadError};
 use crate::connect::client::HttpClient;
 use crate::connect::failure::{no_response, refusal};
 use crate::connect::proxy::ProxySettings;
@@ -145,11 +146,11 @@ fn translation(_: Signal) -> Result<Translate, StartError> {
 async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
     let (head, body) = response.into_parts();
     let from = head.status.to_string();
-    let body = match Limited::new(body, MAX_RESPONSE_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(&from)),
+    let body = match body::read(body, MAX_RESPONSE_BYTES).await {
+        Ok(body) => body.bytes,
+        Err(ReadError::TooLarge) => return Err(too_large(&from)),
         // The status has come, and it stands whatever else got lost.
-        Err(_) => Bytes::new(),
+        Err(ReadError::Broken(_)) => Bytes::new(),
     };
     let body = match head.headers.get(CONTENT_ENCODING) {
         None => body,
