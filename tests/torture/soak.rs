@@ -1,0 +1,3 @@
+//! Minutes or hours under random faults.
+
+fn main() {}
