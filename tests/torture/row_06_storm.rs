@@ -17,7 +17,7 @@ fn row_06_a_retry_storm_is_spread() {
         "exporters cut off at the same instant, each with threads and connections of its own",
         "no 100 ms hold > 5 % of the second and later attempts; jitter still there at the cap",
     );
-    let exporters = size(40, 100, 1000);
+    let exporters = size(100, 150, 1000);
     let outage = Duration::from_secs(size(8, 12, 30));
     let receiver = receiver();
     receiver.keep_ids_only();

@@ -80,7 +80,11 @@ fn row_24_hostile_data_is_valid_and_bounded() {
                 assert_eq!(span.name, *value, "it arrives as it was");
             }
         }
-        assert!(span.attributes.len() <= ATTRIBUTE_LIMIT);
+        assert!(
+            span.attributes.len() <= ATTRIBUTE_LIMIT,
+            "{} attributes",
+            span.attributes.len()
+        );
         if span.name == "many" {
             let all = span.attributes.len() as u64 + u64::from(span.dropped_attributes);
             assert_eq!(all, attributes, "what is dropped is counted");

@@ -30,6 +30,7 @@ pub(super) struct ScriptedBody {
     length: Option<u64>,
     pace: Pace,
     pause: Option<Pin<Box<Sleep>>>,
+    is_flushed: bool,
     trailers: Option<HeaderMap>,
 }
 
@@ -47,6 +48,7 @@ impl ScriptedBody {
             length,
             pace,
             pause: None,
+            is_flushed: false,
             trailers,
         }
     }
@@ -54,7 +56,13 @@ impl ScriptedBody {
     fn next_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.bytes.is_empty() {
             return match self.pace {
-                // HTTP ends the connection itself when a body is shorter than promised.
+                Pace::Cut if !self.is_flushed => {
+                    // HTTP ends the connection at once when a body is shorter than promised: only after a pause is
+                    // what came before it on its way.
+                    self.is_flushed = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
                 Pace::Whole | Pace::Slow(_) | Pace::Cut => Poll::Ready(None),
                 Pace::Endless => Poll::Pending,
             };
