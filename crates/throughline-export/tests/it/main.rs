@@ -6,10 +6,18 @@
 
 mod accounting; // Every span has one fate, whatever the load.
 mod configuration; // What the options and variables do to requests.
+mod destinations; // Several at once, each for itself.
+#[cfg(unix)]
+mod endings; // What arrives when the process ends.
 mod exporters; // Exporters that misbehave.
+#[cfg(feature = "file")]
+mod files; // OTLP in lines of JSON.
 mod flush; // What flush reports is true.
 mod outage; // A collector that is not there, and comes back.
 mod process; // What takes a process of its own: standard output, file descriptors.
 mod responses; // What a response makes of a batch.
 mod shutdown; // It ends in time, wherever it is called.
+mod supervision; // Exporters that hold their thread.
 mod support;
+#[cfg(feature = "zipkin")]
+mod zipkin; // Spans to Zipkin.

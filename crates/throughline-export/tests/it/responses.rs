@@ -8,7 +8,7 @@ use crate::support::{LONG, assert_settled, listen, receiver, record_in, to, wait
 
 #[test]
 fn a_refused_batch_is_sent_once_and_counted_by_status() {
-    for status in [400, 401, 403, 404, 408, 413, 500, 501, 505] {
+    for status in [400, 401, 403, 404, 408, 500, 501, 505] {
         let receiver = receiver();
         let pipeline = to(&receiver).start().unwrap();
         receiver.respond_with([Response::new(status).body("<html>no</html>")]);
@@ -24,6 +24,18 @@ fn a_refused_batch_is_sent_once_and_counted_by_status() {
         assert_settled(&stats);
         assert_eq!(stats.failed.get(&status.to_string()), 3, "{stats}");
     }
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_sent_in_parts() {
+    let receiver = receiver();
+    let pipeline = to(&receiver).start().unwrap();
+    receiver.respond_with([Response::new(413)]);
+    record_in(&pipeline, 0..3);
+    let report = pipeline.flush(LONG);
+    assert_eq!((report.failed, report.exported), (0, 3), "{report}");
+    assert_eq!(receiver.requests().len(), 3);
+    assert_settled(&pipeline.stats());
 }
 
 #[test]
