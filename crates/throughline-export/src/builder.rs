@@ -347,6 +347,8 @@ fn run(
     drain: Drain,
 ) -> Result<Pipeline, StartError> {
     let bell = Arc::new(Bell::default());
+    // Exporters are foreign code from the first call on.
+    let invisible = thread::invisible();
     let destinations: Vec<_> = exporters
         .iter()
         .map(|exporter| {
@@ -354,6 +356,7 @@ fn run(
             Arc::new(Destination::new(name, capacity, Arc::clone(&bell)))
         })
         .collect();
+    drop(invisible);
     let waker = Arc::clone(&bell);
     recorder.set_waker(move || waker.ring());
     let shared = Arc::new(Shared::new(recorder, bell, destinations));

@@ -100,7 +100,7 @@ pub(crate) fn start<T>(
 }
 
 /// While it lives, nothing that happens on this thread is recorded.
-fn invisible() -> impl Sized {
+pub(crate) fn invisible() -> impl Sized {
     (
         throughline_core::suppress(),
         dispatcher::set_default(&Dispatch::none()),

@@ -19,9 +19,11 @@ const SPANS: u64 = 100;
 const WAY: &str = "THROUGHLINE_TEST_WAY";
 const ENDPOINT: &str = "THROUGHLINE_TEST_ENDPOINT";
 
-/// The rows of the table: the words, and for each row the ways that it speaks of. A
-/// way with a signal is one that waits for it.
-const TABLE: &[(&str, &[(&str, Option<&str>)])] = &[
+/// A way to end, and the signal that it waits for.
+type Way = (&'static str, Option<&'static str>);
+
+/// The rows of the table: the words, and the ways that they speak of.
+const TABLE: &[(&str, &[Way])] = &[
     (
         "when `main` returns, which holds the pipeline",
         &[("return", None)],
@@ -196,13 +198,18 @@ struct Stuck;
 
 impl SpanExporter for Stuck {
     fn export(&mut self, _: Batch) -> ExportFuture<'_> {
-        println!("exporting");
+        say("exporting");
         Box::pin(pending())
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the parent listens there")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
 fn wait_for_a_signal() {
-    println!("ready");
+    say("ready");
     loop {
         thread::sleep(Duration::MAX);
     }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounting; // Every span has one fate, whatever the load.
+mod chaos; // Exporters that do anything.
 mod configuration; // What the options and variables do to requests.
 mod destinations; // Several at once, each for itself.
 #[cfg(unix)]
