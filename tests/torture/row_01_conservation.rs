@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
+use throughline::export::{Compression, Protocol};
 use throughline::testing::{Oracle, OtlpReceiver};
 use throughline_tests::support::{faults, inv, load};
 
@@ -113,7 +114,8 @@ fn assert_ordered(order: &[Vec<u64>], receiver: &OtlpReceiver, seed: u64) {
 fn row_01_received_and_dropped_and_failed_are_started() {
     let row = Row::start(
         1,
-        "8 threads, random flushes, receiver delays, resets, answers 400, 429 and 503 at random",
+        "8 threads, random flushes, receiver delays, resets, answers 400, 429 and 503 at random; over HTTP, and gRPC \
+         with gzip",
         "received + dropped + failed = started by id in every seeded run",
     );
     let seeds = seeds(size(2, 5, 100));
@@ -123,7 +125,13 @@ fn row_01_received_and_dropped_and_failed_are_started() {
         let receiver = receiver();
         receiver.keep_ids_only();
         receiver.respond_by(faults::unreliable(seed, 12));
+        let (protocol, compression) = match seed % 2 {
+            0 => (Protocol::Grpc, Compression::Gzip),
+            _ => (Protocol::HttpProtobuf, Compression::None),
+        };
         let pipeline = to(&receiver.endpoint())
+            .protocol(protocol)
+            .compression(compression)
             .max_batch_spans(size(500, 2000, 8000))
             .start()
             .expect("a pipeline starts");

@@ -1,7 +1,9 @@
 //! Every status decides about the retry as the tables of OTLP say.
 
 use std::thread;
+use std::time::Duration;
 
+use throughline::export::Protocol;
 use throughline::testing::{Oracle, OtlpReceiver, Response};
 use throughline_tests::support::{inv, load};
 
@@ -68,6 +70,85 @@ fn statuses(statuses: impl Iterator<Item = u16>) -> [u64; 4] {
     inv::hold(&oracle, &receiver, &stats);
     assert_eq!(stats.failed.total(), stats.failed.iter().count() as u64);
     [cells, retried, stats.failed.total(), stats.exported]
+}
+
+#[test]
+fn row_04_every_grpc_code_is_retried_or_not_as_specified() {
+    let row = Row::start(
+        4,
+        "gRPC codes 0-16 and undefined ones, with and without RetryInfo",
+        "retry decision as specified in 100 % of cells; not retryable: exactly 1 call",
+    );
+    let codes: Vec<u32> = (0..=16).chain([17, 42, 999]).collect();
+    let cells: Vec<(u32, bool)> = codes
+        .iter()
+        .flat_map(|&code| [(code, false), (code, true)])
+        .collect();
+    let outcomes = thread::scope(|scope| {
+        let cells: Vec<_> = cells
+            .iter()
+            .map(|&(code, has_retry_info)| scope.spawn(move || grpc_cell(code, has_retry_info)))
+            .collect();
+        let outcomes = cells
+            .into_iter()
+            .map(|cell| cell.join().expect("the cell is right"));
+        outcomes.collect::<Vec<_>>()
+    });
+    let retried = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Outcome::Retried)
+        .count();
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Outcome::Failed)
+        .count();
+    row.holds(format!(
+        "{} of {} cells: {retried} retried, {failed} failed at once, {} exported",
+        outcomes.len(),
+        cells.len(),
+        outcomes.len() - retried - failed
+    ));
+}
+
+fn grpc_cell(code: u32, has_retry_info: bool) -> Outcome {
+    let receiver = receiver();
+    let pipeline = to(&receiver.endpoint())
+        .protocol(Protocol::Grpc)
+        .start()
+        .expect("a pipeline starts");
+    let oracle = Oracle::new();
+    oracle.issue(load::record_in(&pipeline, 1));
+    let response = Response::grpc(code, "said so");
+    receiver.respond_with([match has_retry_info {
+        true => response.retry_info(Duration::from_millis(300)),
+        false => response,
+    }]);
+    let report = pipeline.flush(LONG);
+    assert!(!report.timed_out, "code {code}: {report}");
+    let outcome = match (receiver.requests().len(), report.exported, report.failed) {
+        (1, 1, 0) => Outcome::Exported,
+        (2, 1, 0) => Outcome::Retried,
+        (1, 0, 1) => Outcome::Failed,
+        other => panic!("code {code}: (calls, exported, failed) = {other:?}"),
+    };
+    let expected = match code {
+        0 => Outcome::Exported,
+        1 | 4 | 10 | 11 | 14 | 15 => Outcome::Retried,
+        // With RetryInfo the other side is busy, without it the batch is too large.
+        8 if has_retry_info => Outcome::Retried,
+        _ => Outcome::Failed,
+    };
+    assert_eq!(outcome, expected, "code {code}, RetryInfo {has_retry_info}");
+    if expected == Outcome::Retried && has_retry_info {
+        let requests = receiver.requests();
+        let waited = requests[1].received_at - requests[0].received_at;
+        assert!(
+            waited >= Duration::from_millis(300),
+            "code {code}: {waited:?}"
+        );
+    }
+    inv::hold(&oracle, &receiver, &pipeline.stats());
+    outcome
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

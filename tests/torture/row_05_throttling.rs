@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use throughline::export::Protocol;
 use throughline::testing::{Oracle, Response};
 use throughline_tests::support::{inv, load};
 
@@ -27,7 +28,7 @@ enum Wait {
 fn row_05_throttling_is_honoured_within_the_deadline() {
     let row = Row::start(
         5,
-        "Retry-After: 0, 1, 120, dates, negative, float, 10^30, garbage, twice",
+        "Retry-After: 0, 1, 120, dates, negative, float, 10^30, garbage, twice; RetryInfo: 0, ns, 1 s, huge",
         "wait >= requested and <= requested + 10 %; garbage: usual backoff; never past the deadline; \
          a shutdown interrupts within 100 ms",
     );
@@ -40,6 +41,13 @@ fn row_05_throttling_is_honoured_within_the_deadline() {
         httpdate::fmt_http_date(then)
     };
     let huge = format!("1{}", "0".repeat(30));
+    let calls = [
+        (Duration::ZERO, Wait::Usual),
+        (Duration::from_nanos(1), Wait::Usual),
+        (Duration::from_secs(1), Wait::Asked(1, 1)),
+        (Duration::from_secs(120), Wait::TooLong),
+        (Duration::MAX, Wait::TooLong),
+    ];
     let cells: Vec<(Vec<String>, Wait)> = vec![
         (vec!["0".into()], Wait::Usual),
         (vec!["1".into()], Wait::Asked(1, 1)),
@@ -59,10 +67,24 @@ fn row_05_throttling_is_honoured_within_the_deadline() {
     let checked = thread::scope(|scope| {
         let cells: Vec<_> = cells
             .iter()
-            .map(|(values, wait)| scope.spawn(move || throttled(values, *wait)))
+            .map(|(values, wait)| {
+                scope.spawn(move || {
+                    let busy = values.iter().fold(Response::new(503), |busy, value| {
+                        busy.header("retry-after", value)
+                    });
+                    throttled(Protocol::HttpProtobuf, busy, *wait);
+                })
+            })
             .collect();
+        let calls: Vec<_> = calls
+            .map(|(delay, wait)| {
+                let busy = Response::grpc(14, "busy").retry_info(delay);
+                scope.spawn(move || throttled(Protocol::Grpc, busy, wait))
+            })
+            .into();
         let cells = cells
             .into_iter()
+            .chain(calls)
             .map(|cell| cell.join().expect("the wait is right"));
         cells.count()
     });
@@ -80,41 +102,40 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-fn throttled(values: &[String], wait: Wait) {
+fn throttled(protocol: Protocol, busy: Response, wait: Wait) {
+    let values = format!("{busy:?}");
     let receiver = receiver();
-    let busy = values.iter().fold(Response::new(503), |busy, value| {
-        busy.header("retry-after", value)
-    });
     receiver.respond_with([busy]);
     let pipeline = to(&receiver.endpoint())
+        .protocol(protocol)
         .export_timeout(TOTAL)
         .start()
         .expect("a pipeline starts");
     let oracle = Oracle::new();
     oracle.issue(load::record_in(&pipeline, 1));
     let (report, took) = time(|| pipeline.flush(LONG));
-    assert!(took <= TOTAL.mul_f64(1.1), "{values:?} took {took:?}");
+    assert!(took <= TOTAL.mul_f64(1.1), "{values} took {took:?}");
     let requests = receiver.requests();
     let gap = |index: usize| requests[index].received_at - requests[index - 1].received_at;
     let latest = |seconds: f64| Duration::from_secs_f64(seconds * 1.1) + SLACK * 4;
     match wait {
-        Wait::TooLong => assert_eq!((requests.len(), report.failed), (1, 1), "{values:?}"),
+        Wait::TooLong => assert_eq!((requests.len(), report.failed), (1, 1), "{values}"),
         Wait::Usual => {
-            assert_eq!((requests.len(), report.exported), (2, 1), "{values:?}");
+            assert_eq!((requests.len(), report.exported), (2, 1), "{values}");
             assert!(
                 gap(1) <= latest(FIRST_BACKOFF.as_secs_f64()),
-                "{values:?}: {:?}",
+                "{values}: {:?}",
                 gap(1)
             );
         }
         Wait::Asked(least, most) => {
-            assert_eq!((requests.len(), report.exported), (2, 1), "{values:?}");
+            assert_eq!((requests.len(), report.exported), (2, 1), "{values}");
             assert!(
                 gap(1) >= Duration::from_secs(least),
-                "{values:?}: {:?}",
+                "{values}: {:?}",
                 gap(1)
             );
-            assert!(gap(1) <= latest(most as f64), "{values:?}: {:?}", gap(1));
+            assert!(gap(1) <= latest(most as f64), "{values}: {:?}", gap(1));
         }
     }
     inv::hold(&oracle, &receiver, &pipeline.stats());

@@ -1,5 +1,6 @@
 //! A success that is none for some of the spans.
 
+use throughline::export::Protocol;
 use throughline::testing::{Oracle, Response};
 use throughline_tests::support::load;
 
@@ -14,8 +15,19 @@ fn row_07_partial_success_is_counted_and_not_retried() {
         "200 with rejected = n, 0 with a message, more than the batch, negative",
         "0 retries; rejected += min(n, batch); one warning per interval",
     );
+    let mut measured = Vec::new();
+    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        measured.push(over(protocol));
+    }
+    row.holds(measured.join("; "));
+}
+
+fn over(protocol: Protocol) -> String {
     let receiver = receiver();
-    let pipeline = to(&receiver.endpoint()).start().expect("a pipeline starts");
+    let pipeline = to(&receiver.endpoint())
+        .protocol(protocol)
+        .start()
+        .expect("a pipeline starts");
     let oracle = Oracle::new();
     let cells = [
         (3, 3),
@@ -52,10 +64,10 @@ fn row_07_partial_success_is_counted_and_not_retried() {
     assert_eq!(oracle.compare(&receiver).accepted, stats.started);
     let lines = lines_about(&receiver.addr().to_string());
     assert_eq!(lines.len(), 1, "{lines:?}");
-    row.holds(format!(
-        "{} cells: {} rejected counted, 0 retries, {} warning",
+    format!(
+        "{protocol:?}: {} cells, {} rejected counted, 0 retries, {} warning",
         cells.len(),
         stats.failed.get("rejected"),
         lines.len()
-    ));
+    )
 }

@@ -1,5 +1,6 @@
 //! What is too large for the other side, or for anybody.
 
+use throughline::export::Protocol;
 use throughline::span;
 use throughline::testing::{Oracle, Response};
 use throughline_tests::support::{inv, load};
@@ -13,18 +14,28 @@ const REQUEST_LIMIT: usize = 64 << 20;
 fn row_09_what_is_too_large_takes_nothing_with_it() {
     let row = Row::alone(
         9,
-        "spans of 5 and 70 MiB, receiver that takes 64 KiB or 4 MiB (413)",
+        "spans of 5 and 70 MiB, receiver that takes 64 KiB or 4 MiB (413, RESOURCE_EXHAUSTED)",
         "batch split; only spans over the limit lost, 0 collateral; never sends > 64 MiB",
     );
     let mut lost = 0;
     let mut largest = 0;
     let mut spans = 0;
-    for limit in [64 << 10, 4 << 20] {
+    for (protocol, limit) in [
+        (Protocol::HttpProtobuf, 64 << 10),
+        (Protocol::HttpProtobuf, 4 << 20),
+        (Protocol::Grpc, 4 << 20),
+    ] {
         let receiver = receiver();
         receiver.respond_by(move |request| {
-            (request.body().len() > limit).then(|| Response::new(413).body("too large"))
+            (request.body().len() > limit).then(|| match protocol {
+                Protocol::Grpc => Response::grpc(8, "too large"),
+                _ => Response::new(413).body("too large"),
+            })
         });
-        let pipeline = to(&receiver.endpoint()).start().expect("a pipeline starts");
+        let pipeline = to(&receiver.endpoint())
+            .protocol(protocol)
+            .start()
+            .expect("a pipeline starts");
         let oracle = Oracle::new();
         oracle.issue(load::record_in(&pipeline, 3000));
         let large = {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use throughline::export::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
+use throughline::export::{Batch, ExportError, ExportFuture, OtlpExporter, Receipt, SpanExporter};
 use throughline::{Pipeline, export::PipelineBuilder};
 use throughline_tests::support::load;
 
@@ -28,7 +28,12 @@ enum How {
     ReturnsLate,
     NeverReturns,
     Fails,
+    /// Holds its thread for a while.
+    Blocks,
 }
+
+/// Longer than the pipeline waits for an exporter that holds its thread.
+const BLOCKED: Duration = Duration::from_secs(4);
 
 impl SpanExporter for Misbehaves {
     fn export(&mut self, batch: Batch) -> ExportFuture<'_> {
@@ -49,6 +54,10 @@ impl SpanExporter for Misbehaves {
                 Ok(Receipt::complete())
             }),
             How::NeverReturns => Box::pin(pending()),
+            How::Blocks => {
+                std::thread::sleep(BLOCKED);
+                Box::pin(ready(Ok(Receipt::complete())))
+            }
             How::Fails => Box::pin(ready(Err(ExportError::permanent("broken", "no")))),
         }
     }
@@ -119,6 +128,7 @@ fn row_12_an_exporter_that_misbehaves_costs_its_batch_only() {
         let error_type = match how {
             How::PanicsInTheCall | How::PanicsInTheFuture => "panic",
             How::Fails => "broken",
+            How::Blocks => "blocked",
             How::PanicsWhenDropped | How::ReturnsLate | How::NeverReturns => "timeout",
         };
         assert_eq!(pipeline.stats().failed.get(error_type), 10, "{how:?}");
@@ -147,5 +157,64 @@ fn row_12_an_exporter_that_misbehaves_costs_its_batch_only() {
     row.holds(format!(
         "{} ways: batch counted, next batch exported after at most {slowest:.1?}, INV exact",
         hows.len()
+    ));
+}
+
+#[test]
+fn row_12_an_exporter_that_blocks_its_thread_holds_nothing_else() {
+    let row = Row::start(
+        12,
+        "exporter holds its thread; another destination beside it",
+        "batch given up within timeout + 1 s, the other destination and the flush unaffected",
+    );
+    let spans = Arc::<AtomicU64>::default();
+    let blocks = Misbehaves {
+        how: How::Blocks,
+        batches: 0,
+        spans: Arc::clone(&spans),
+    };
+    let receiver = crate::support::receiver();
+    let other = OtlpExporter::builder()
+        .endpoint(&receiver.endpoint())
+        .build()
+        .expect("an exporter");
+    let pipeline = quick()
+        .exporter(blocks)
+        .exporter(other)
+        .start()
+        .expect("a pipeline starts");
+    load::record_in(&pipeline, 10);
+    let (report, told) = time(|| pipeline.flush(LONG));
+    assert!(!report.is_complete() && !report.timed_out, "{report}");
+    assert!(
+        told <= TIMEOUT + Duration::from_secs(1),
+        "the flush took {told:?}"
+    );
+    assert!(
+        receiver.wait_for_spans(10, LONG),
+        "the other destination has them"
+    );
+
+    load::record_in(&pipeline, 7);
+    assert!(receiver.wait_for_spans(10, LONG));
+    let counted = || {
+        let stats = pipeline.stats();
+        stats.queued + stats.in_flight == 0
+    };
+    // Once it lets go of its thread it takes what waited.
+    let _ = pipeline.flush(LONG);
+    crate::support::wait_until("the exporter goes on", LONG, || {
+        let _ = pipeline.flush(LONG);
+        spans.load(Ordering::Relaxed) == 7 && counted()
+    });
+    let stats = pipeline.stats();
+    assert_eq!(
+        (stats.unaccounted(), receiver.span_count()),
+        (0, 17),
+        "{stats}"
+    );
+    let _ = pipeline.shutdown(LONG);
+    row.holds(format!(
+        "batch given up and the flush told after {told:.1?}, 17 of 17 spans at the other destination, next batch exported"
     ));
 }

@@ -11,13 +11,16 @@ use crate::{say, say_ids};
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(way: &str, spans: u64) {
-    // Before any thread is made, so that all of them leave the signals to the handler.
-    let signals = (way == "handler").then(crate::signals::block);
     let pipeline = Pipeline::builder()
         .env()
         .schedule_delay(Duration::from_secs(3600))
         .start_global()
         .expect("a pipeline starts");
+    if way == "handler" {
+        pipeline
+            .shutdown_on_signals(GRACE)
+            .expect("signals can be waited for");
+    }
     say_ids(load::record(spans));
     say("recorded", "");
     match way {
@@ -30,11 +33,6 @@ pub(crate) fn run(way: &str, spans: u64) {
             process::exit(i32::from(!report.is_complete()));
         }
         "panic" => panic!("the pipeline is dropped on the way out"),
-        "handler" => {
-            signals.expect("blocked above").wait();
-            let report = pipeline.shutdown(GRACE);
-            process::exit(i32::from(!report.is_complete()));
-        }
         _ => loop {
             std::thread::sleep(GRACE);
         },

@@ -9,7 +9,6 @@ mod feedback;
 mod fork;
 mod hook;
 mod resources;
-mod signals;
 
 use std::env;
 use std::io::Write;
