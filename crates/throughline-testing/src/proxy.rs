@@ -7,9 +7,8 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -45,8 +44,8 @@ pub struct TcpProxy {
     counts: Arc<Counts>,
     /// Dropping it stops the proxy.
     stop: Option<oneshot::Sender<()>>,
-    /// Disconnected once the thread has let go of all its sockets.
-    stopped: mpsc::Receiver<()>,
+    /// For `Sync`; nobody else locks it. Disconnected once the thread has let go of all its sockets.
+    stopped: Mutex<mpsc::Receiver<()>>,
 }
 
 /// What a [`TcpProxy`] does to the connections, old and new.
@@ -120,7 +119,7 @@ impl TcpProxy {
             conditions,
             counts,
             stop: Some(stop),
-            stopped,
+            stopped: Mutex::new(stopped),
         })
     }
 
@@ -182,7 +181,10 @@ impl Drop for TcpProxy {
     fn drop(&mut self) {
         self.stop.take();
         // Nothing is ever sent: this returns when the thread is done, or at the deadline.
-        let _ = self.stopped.recv_timeout(Self::STOP_DEADLINE);
+        let stopped = self.stopped.get_mut();
+        let _ = stopped
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv_timeout(Self::STOP_DEADLINE);
     }
 }
 

@@ -65,8 +65,8 @@ pub struct OtlpReceiver {
     shared: Arc<Shared>,
     /// Dropping it stops the server.
     stop: Option<oneshot::Sender<()>>,
-    /// Disconnected once the server thread has let go of all its sockets.
-    stopped: mpsc::Receiver<()>,
+    /// For `Sync`; nobody else locks it. Disconnected once the server thread has let go of all its sockets.
+    stopped: Mutex<mpsc::Receiver<()>>,
 }
 
 /// One HTTP request as it arrived, whatever the answer was.
@@ -131,7 +131,7 @@ impl OtlpReceiver {
             addr,
             shared,
             stop: Some(stop),
-            stopped,
+            stopped: Mutex::new(stopped),
         })
     }
 
@@ -278,7 +278,10 @@ impl Drop for OtlpReceiver {
     fn drop(&mut self) {
         self.stop.take();
         // Nothing is ever sent: this returns when the thread is done, or at the deadline.
-        let _ = self.stopped.recv_timeout(Self::STOP_DEADLINE);
+        let stopped = self.stopped.get_mut();
+        let _ = stopped
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv_timeout(Self::STOP_DEADLINE);
     }
 }
 
