@@ -33,7 +33,7 @@ pub const CELLS: &[Cell] = &[
         process.shut_down();
     }),
     ("current_thread", |process| {
-        in_runtime(current_thread(), process)
+        in_runtime(current_thread(), process);
     }),
     ("1 worker", |process| in_runtime(workers(1), process)),
     ("2 workers", |process| in_runtime(workers(2), process)),

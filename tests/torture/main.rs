@@ -10,6 +10,7 @@
 
 mod child_process; // the other side of `child/main.rs`
 mod support; // rows, sizes, pipelines
+mod tls_front; // TLS before a receiver that speaks none
 
 mod row_01_conservation;
 mod row_02_absent;
@@ -36,6 +37,7 @@ mod row_23_feedback;
 mod row_24_hostile_data;
 mod row_25_explosions;
 mod row_29_reconnect;
+mod row_29_tls;
 mod row_34_runtime_blocking;
 
 /// Counts the memory of the process, for the rows that have a bound on it.

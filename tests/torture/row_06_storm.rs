@@ -17,8 +17,8 @@ fn row_06_a_retry_storm_is_spread() {
         "exporters cut off at the same instant, each with threads and connections of its own",
         "no 100 ms hold > 5 % of the second and later attempts; jitter still there at the cap",
     );
-    let exporters = size(100, 150, 1000);
-    let outage = Duration::from_secs(size(8, 12, 30));
+    let exporters = size(150, 150, 1000);
+    let outage = Duration::from_secs(size(12, 12, 30));
     let receiver = receiver();
     receiver.keep_ids_only();
     receiver.respond_by(|_| Some(Response::new(503)));

@@ -9,7 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use crate::connect::client::HttpClient;
 use crate::connect::failure::{no_response, refusal};
@@ -144,6 +144,10 @@ fn translation(_: Signal) -> Result<Translate, StartError> {
 async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
     let (head, body) = response.into_parts();
     let from = head.status.to_string();
+    // Who announces too much is not listened to, which spares the memory for it.
+    if body.size_hint().lower() > MAX_RESPONSE_BYTES as u64 {
+        return Err(too_large(&from));
+    }
     let body = match Limited::new(body, MAX_RESPONSE_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(too_large(&from)),

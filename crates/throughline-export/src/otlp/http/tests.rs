@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-<<<<<<< HEAD
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-=======
 use tokio::io::AsyncWriteExt;
->>>>>>> issue5-transports
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::connect::testing::{Received, read_request};
