@@ -69,14 +69,14 @@ type Ids = Vec<throughline::core::SpanId>;
 /// One thread. Thread-locals are destroyed in the reverse order of their first use.
 fn work(number: u64, context: &Context, moved: Span, told: std::sync::mpsc::Sender<Ids>) {
     let record = |context: &Context| {
-        let _here = context.clone().attach();
+        let _here = context.attach();
         load::record(3)
     };
     let last = {
         let (context, told) = (context.clone(), told.clone());
         move || {
             moved.end();
-            let here = context.clone().attach();
+            let here = context.attach();
             let mut ids = load::record(2);
             let open = span!("open until the end of the end");
             ids.extend(open.is_recording().then(|| load::id_of(&open)));

@@ -60,7 +60,7 @@ fn row_19_a_cancelled_future_ends_its_spans_once() {
     let receiver = receiver();
     let pipeline = to(&receiver.endpoint()).start().expect("a pipeline starts");
     let context = pipeline.context();
-    let here = context.clone().attach();
+    let here = context.attach();
     let before = Context::current();
     for polls in 0..=POLLS {
         let mut future = Box::pin(work(POLLS));

@@ -30,7 +30,7 @@ pub(crate) fn run() {
     let unwound = panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             say_ids(load::record(100));
-            let _open = span!("ended before the panic").in_scope(load_one);
+            span!("ended before the panic").in_scope(load_one);
             panic!("the hook shuts down");
         })
     }));
