@@ -5,6 +5,7 @@
 //! the pipeline starts, so the order of calls does not matter.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +22,20 @@ use crate::env::process_variable;
 use crate::error::StartError;
 use crate::export::Export;
 use crate::exporter::SpanExporter;
+use crate::otlp::Signal;
+use crate::otlp::client::OtlpClient;
 #[cfg(feature = "file")]
 use crate::otlp_file::OtlpFileExporter;
 use crate::pipeline::Pipeline;
 use crate::queue::Capacity;
 use crate::resource::Resource;
 use crate::say;
-use crate::settings::{EXPORT_TIMEOUT, ExporterKind, SCHEDULE_DELAY, Settings, TIMEOUT};
+use crate::sdk_metrics::sender::{Sender, unix_nano};
+use crate::sdk_metrics::{Component, SdkMetrics};
+use crate::settings::{
+    EXPORT_TIMEOUT, ExporterKind, METRIC_INTERVAL, METRIC_TIMEOUT, SCHEDULE_DELAY, Settings,
+    TIMEOUT,
+};
 use crate::shared::Shared;
 use crate::sizes::Sizes;
 use crate::thread;
@@ -216,6 +224,26 @@ impl PipelineBuilder {
         self
     }
 
+    /// Whether the pipeline sends metrics about itself over OTLP: spans started and
+    /// live, waiting, in flight, exported and lost by reason, and the durations of
+    /// exports, under the `otel.sdk.*` names of the OpenTelemetry semantic conventions
+    /// (status: development). Default: no.
+    ///
+    /// They go where the OTLP options and variables for metrics say, whatever the spans
+    /// are exported with, every `OTEL_METRIC_EXPORT_INTERVAL` and once at the end of a
+    /// shutdown, on a thread of their own. `OTEL_METRICS_EXPORTER=none` turns them off.
+    /// [`Pipeline::stats`] has the same figures.
+    pub fn sdk_metrics(mut self, on: bool) -> Self {
+        self.explicit.sdk_metrics = Some(on);
+        self
+    }
+
+    /// How often metrics of the pipeline are sent. Default: 60 s.
+    pub fn metric_interval(mut self, interval: Duration) -> Self {
+        self.explicit.metrics.export_interval = Some(interval);
+        self
+    }
+
     /// Whether to record nothing at all, like `OTEL_SDK_DISABLED`.
     pub fn disabled(mut self, disabled: bool) -> Self {
         self.explicit.disabled = Some(disabled);
@@ -251,6 +279,8 @@ impl PipelineBuilder {
         if settings.disabled == Some(true) {
             return Ok(Pipeline::disabled());
         }
+        // Exporters are foreign code from their construction on.
+        let _invisible = thread::invisible();
         let mut exporters = self.custom;
         let kinds = settings.exporters.as_deref();
         let kinds = kinds.unwrap_or(&[ExporterKind::Otlp]);
@@ -291,6 +321,10 @@ impl PipelineBuilder {
             total: limit(settings.export_timeout.unwrap_or(EXPORT_TIMEOUT)),
         };
         let batcher = Batcher::new(resource(&settings).encode(), sizes.batch);
+        let sender = match settings.sdk_metrics {
+            Some(true) if !settings.metrics.is_off() => Some(sender(&settings, &exporters)?),
+            _ => None,
+        };
         let drain = Drain::new(batcher, delay, sizes.buffer_bytes);
         run(
             Recorder::start(config),
@@ -298,6 +332,7 @@ impl PipelineBuilder {
             sizes.queue,
             timeouts,
             drain,
+            sender,
         )
     }
 
@@ -348,10 +383,9 @@ fn run(
     capacity: Capacity,
     timeouts: Timeouts,
     drain: Drain,
+    sender: Option<Sender>,
 ) -> Result<Pipeline, StartError> {
     let bell = Arc::new(Bell::default());
-    // Exporters are foreign code from the first call on.
-    let invisible = thread::invisible();
     let destinations: Vec<_> = exporters
         .iter()
         .map(|exporter| {
@@ -359,7 +393,6 @@ fn run(
             Arc::new(Destination::new(name, capacity, Arc::clone(&bell)))
         })
         .collect();
-    drop(invisible);
     let waker = Arc::clone(&bell);
     recorder.set_waker(move || waker.ring());
     let shared = Arc::new(Shared::new(recorder, bell, destinations));
@@ -377,13 +410,48 @@ fn run(
         })
         .collect();
     match thread::spawn(&shared, exports, drain) {
-        Ok(threads) => Ok(Pipeline::served_by(shared, threads)),
+        Ok(mut threads) => {
+            match sender.map(|sender| sender.start(&shared)).transpose() {
+                Ok(thread) => threads.extend(thread),
+                Err(source) => {
+                    // Nothing has been recorded, so there is nothing to report.
+                    let _ = shared.shutdown(NO_WORK);
+                    return Err(no_thread(source));
+                }
+            }
+            Ok(Pipeline::served_by(shared, threads))
+        }
         Err(source) => {
             shared.recorder.close();
-            let message = format!("the export thread could not be started: {source}");
-            Err(StartError::resources(message, source))
+            Err(no_thread(source))
         }
     }
+}
+
+/// How long threads without work may take to end.
+const NO_WORK: Duration = Duration::from_secs(1);
+
+fn no_thread(source: io::Error) -> StartError {
+    let message = format!("the export thread could not be started: {source}");
+    StartError::resources(message, source)
+}
+
+/// What sends the metrics of a pipeline with these destinations.
+fn sender(settings: &Settings, exporters: &[Box<dyn SpanExporter>]) -> Result<Sender, StartError> {
+    let timeout = settings.metrics.export_timeout.unwrap_or(METRIC_TIMEOUT);
+    let one_request = settings.otlp.metrics.timeout.unwrap_or(TIMEOUT);
+    Ok(Sender {
+        metrics: SdkMetrics {
+            resource: resource(settings).encode(),
+            components: Component::of_all(exporters),
+            queue_capacity: settings.max_queue_spans,
+            start_unix_nano: unix_nano(),
+        },
+        client: OtlpClient::new(Signal::Metrics, &settings.otlp.metrics, &settings.proxies)?,
+        interval: settings.metrics.export_interval.unwrap_or(METRIC_INTERVAL),
+        timeout: limit(timeout).min(limit(one_request)),
+        failing: false,
+    })
 }
 
 /// Zero means no limit.

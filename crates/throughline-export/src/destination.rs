@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::bell::Bell;
+use crate::durations::Operations;
 use crate::exporter::{Batch, ExportError, Receipt};
 use crate::notice::{DropNotices, Memory, Notices};
 use crate::queue::{Capacity, Item, Queue};
@@ -61,6 +62,7 @@ pub(crate) struct Counts {
     pub(crate) exported: u64,
     pub(crate) failed: Tallies,
     pub(crate) dropped: Tallies,
+    pub(crate) operations: Operations,
     /// Flushes of the exporter itself that failed, ever.
     pub(crate) failed_flushes: u64,
 }
@@ -214,6 +216,20 @@ impl Destination {
     pub(crate) fn returned(&self) -> bool {
         let call = std::mem::replace(&mut self.state().call, Call::None);
         call != Call::GivenUp
+    }
+
+    /// Measures an export that has ended. Only one that was accepted as a whole has
+    /// succeeded. One that was given up meanwhile has neither succeeded nor an end.
+    pub(crate) fn took(&self, time: Duration, result: &Result<Receipt, ExportError>) {
+        let error_type = match result {
+            Ok(receipt) if receipt.rejected() == 0 => None,
+            Ok(_) => Some("rejected"),
+            Err(error) => Some(error.error_type()),
+        };
+        let mut state = self.state();
+        if state.counts.in_flight > 0 {
+            state.counts.operations.record(error_type, time);
+        }
     }
 
     /// Counts and tells what became of the batch in flight or a part of it. Returns
@@ -371,11 +387,14 @@ mod tests {
         destination.abandon();
         let counts = destination.counts();
         assert_eq!((counts.failed.total(), counts.dropped.total()), (10, 50));
+        destination.took(Duration::from_secs(1), &Ok(Receipt::complete()));
         assert_eq!(destination.exported(10, &Ok(Receipt::complete())), 0);
         destination.settle();
         assert!(matches!(destination.pop().await, Item::Close));
-        let counts = destination.counts();
-        assert_eq!((counts.failed.total(), counts.exported), (10, 0));
+        // What it says afterwards changes nothing.
+        let after = destination.counts();
+        assert_eq!((after.failed.total(), after.exported), (10, 0));
+        assert_eq!(after.operations, counts.operations);
     }
 
     #[test]

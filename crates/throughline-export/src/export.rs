@@ -1,6 +1,7 @@
 //! Empties the queue of one destination into its exporter.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::deliver::Delivery;
 use crate::destination::Destination;
@@ -60,6 +61,7 @@ impl Export {
         };
         let mut parts = Parts::of(batch);
         while let Some(part) = parts.next() {
+            let started = Instant::now();
             let result = delivery
                 .send(&part.batch, deadline, |error, again| {
                     if again {
@@ -67,6 +69,7 @@ impl Export {
                     }
                 })
                 .await;
+            destination.took(started.elapsed(), &result);
             let too_large = result.as_ref().is_err_and(ExportError::is_too_large);
             if too_large && parts.halve(&part) {
                 continue;

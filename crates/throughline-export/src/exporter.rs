@@ -53,6 +53,12 @@ pub trait SpanExporter: Send {
     fn destination(&self) -> String {
         "the exporter".to_owned()
     }
+
+    /// What kind of exporter this is, in metrics: the `otel.component.type` of the
+    /// OpenTelemetry semantic conventions. Default: the name of the type.
+    fn component_type(&self) -> &str {
+        std::any::type_name::<Self>()
+    }
 }
 
 /// A number of finished spans, encoded as one `ExportTraceServiceRequest`.

@@ -37,6 +37,15 @@ pub(crate) fn trace_request(request: &[u8]) -> Result<Bytes, ExportError> {
     json(request, &schema::TRACES)
 }
 
+/// An `ExportMetricsServiceRequest` with sums and histograms.
+///
+/// # Errors
+///
+/// As for [`trace_request`].
+pub(crate) fn metrics_request(request: &[u8]) -> Result<Bytes, ExportError> {
+    json(request, &schema::METRICS)
+}
+
 fn json(bytes: &[u8], message: &'static Message) -> Result<Bytes, ExportError> {
     // Field names and decimal times make up most of the text.
     let mut out = Vec::with_capacity(bytes.len().saturating_mul(3));

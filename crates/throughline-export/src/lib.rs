@@ -95,6 +95,8 @@
 //! | `OTEL_BSP_SCHEDULE_DELAY` (ms) | `5000`; console `200` |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` (a batch with its retries, ms) | `30000` |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | no limit by count |
+//! | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` (metrics of the pipeline, ms) | `60000`, `30000` |
+//! | `OTEL_METRICS_EXPORTER` (only `none` means something) | none are sent unless the program says so |
 //! | `OTEL_[SPAN_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | no limit |
 //! | `OTEL_[SPAN_]ATTRIBUTE_COUNT_LIMIT` | `128` |
 //! | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | `128` |
@@ -103,7 +105,7 @@
 //! Each `OTEL_EXPORTER_OTLP_…` exists for one signal too, as
 //! `OTEL_EXPORTER_OTLP_TRACES_…`, and wins there over the one for all. The variables
 //! of logs and metrics are read and checked like those of traces, though this crate
-//! exports spans only: `OTEL_EXPORTER_OTLP_LOGS_…` and `OTEL_EXPORTER_OTLP_METRICS_…`,
+//! exports spans, and metrics of its own if asked to: `OTEL_EXPORTER_OTLP_LOGS_…` and `OTEL_EXPORTER_OTLP_METRICS_…`,
 //! `OTEL_LOGS_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_BLRP_…`, `OTEL_LOGRECORD_…`,
 //! `OTEL_METRIC_EXPORT_…`, `OTEL_METRICS_EXEMPLAR_FILTER` and
 //! `OTEL_EXPORTER_PROMETHEUS_…`. `OTEL_CONFIG_FILE` and `OTEL_ENTITIES` are answered
@@ -125,6 +127,7 @@ mod decode;
 mod deliver;
 mod destination;
 mod drain;
+mod durations;
 mod endpoint;
 mod env;
 mod error;
@@ -145,6 +148,7 @@ mod queue;
 mod resource;
 mod retry;
 mod say;
+mod sdk_metrics;
 mod settings;
 mod shared;
 #[cfg(all(unix, feature = "signals"))]
@@ -158,6 +162,7 @@ mod thread;
 mod zipkin;
 
 pub use builder::PipelineBuilder;
+pub use durations::{Durations, Operations};
 pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 #[cfg(feature = "opentelemetry-sdk")]

@@ -124,6 +124,14 @@ impl SpanExporter for OtlpExporter {
     fn destination(&self) -> String {
         self.client.endpoint().to_string()
     }
+
+    fn component_type(&self) -> &str {
+        match self.client.protocol() {
+            Protocol::Grpc => "otlp_grpc_span_exporter",
+            Protocol::HttpProtobuf => "otlp_http_span_exporter",
+            Protocol::HttpJson => "otlp_http_json_span_exporter",
+        }
+    }
 }
 
 impl fmt::Debug for OtlpExporter {

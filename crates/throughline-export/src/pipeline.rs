@@ -226,6 +226,7 @@ fn unread(recorder: &Recorder, reason: &'static str) -> PipelineStats {
     let recorded = recorder.stats();
     let mut stats = PipelineStats {
         started: recorded.started,
+        unsampled: recorded.unsampled,
         live: recorded.live(),
         queued: recorded.published,
         ..PipelineStats::default()

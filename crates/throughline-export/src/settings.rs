@@ -27,6 +27,10 @@ pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one request may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the metrics of the pipeline are sent.
+pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(60);
+/// How long one request with metrics may take.
+pub(crate) const METRIC_TIMEOUT: Duration = Duration::from_secs(30);
 /// The size at which a batch is sent.
 pub(crate) const MAX_BATCH_BYTES: usize = 512 * 1024;
 /// What recorded spans may occupy in all, in thread buffers and in batches.
@@ -64,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Option<SpanLimits>,
     pub(crate) schedule_delay: Option<Duration>,
     pub(crate) export_timeout: Option<Duration>,
+    pub(crate) sdk_metrics: Option<bool>,
     pub(crate) max_queue_spans: Option<u64>,
     pub(crate) max_batch_spans: Option<u64>,
     pub(crate) max_batch_bytes: Option<usize>,
@@ -99,6 +104,7 @@ impl Settings {
             limits: limits(env),
             schedule_delay: env.millis("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY),
             export_timeout: env.millis("OTEL_BSP_EXPORT_TIMEOUT", EXPORT_TIMEOUT),
+            sdk_metrics: None,
             max_queue_spans,
             max_batch_spans: batch_size(env, "BSP", max_queue_spans, "no limit by count"),
             max_batch_bytes: None,
@@ -127,6 +133,7 @@ impl Settings {
             limits: self.limits.or(weaker.limits),
             schedule_delay: self.schedule_delay.or(weaker.schedule_delay),
             export_timeout: self.export_timeout.or(weaker.export_timeout),
+            sdk_metrics: self.sdk_metrics.or(weaker.sdk_metrics),
             max_queue_spans: self.max_queue_spans.or(weaker.max_queue_spans),
             max_batch_spans: self.max_batch_spans.or(weaker.max_batch_spans),
             max_batch_bytes: self.max_batch_bytes.or(weaker.max_batch_bytes),

@@ -59,6 +59,8 @@ struct State {
     /// The counts that the report of the shutdown starts from, once it has begun.
     closing: Option<Snapshot>,
     stopped: bool,
+    /// Whether the thread that sends metrics has not ended.
+    metrics_due: bool,
     /// What the shutdown achieved, once it is over.
     outcome: Option<FlushReport>,
 }
@@ -120,6 +122,7 @@ impl Shared {
                 reported: none,
                 closing: None,
                 stopped: false,
+                metrics_due: false,
                 outcome: None,
             }),
             destinations,
@@ -158,10 +161,11 @@ impl Shared {
                 urgency.closing = Some(deadline);
             });
             self.bell.ring();
+            self.changed.notify_all();
         }
         let before = state.closing.clone().unwrap_or_default();
         let timeout = timeout.saturating_add(SHUTDOWN_GRACE);
-        let mut state = self.wait(state, timeout, |state| state.stopped);
+        let mut state = self.wait(state, timeout, |state| state.stopped && !state.metrics_due);
         match &state.outcome {
             Some(outcome) => outcome.clone(),
             None => self.report(&mut state, &before, |answer| !answer.finished),
@@ -192,6 +196,7 @@ impl Shared {
         let recorded = self.recorder.stats();
         let mut stats = PipelineStats {
             started: recorded.started,
+            unsampled: recorded.unsampled,
             live: recorded.live(),
             ..PipelineStats::default()
         };
@@ -209,6 +214,7 @@ impl Shared {
                 exported: counts.exported,
                 failed: counts.failed,
                 dropped,
+                operations: counts.operations,
             });
         }
         stats
@@ -306,6 +312,28 @@ impl Shared {
             state.outcome = Some(outcome);
         }
         self.changed.notify_all();
+    }
+
+    /// Whether a shutdown waits for the thread that sends metrics.
+    pub(crate) fn metrics_are_due(&self, due: bool) {
+        self.lock().metrics_due = due;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a shutdown to begin, up to this long, and says whether it has.
+    pub(crate) fn closes_within(&self, time: Duration) -> bool {
+        let closes = |state: &State| state.closing.is_some() || state.stopped;
+        closes(&self.wait(self.lock(), time, closes))
+    }
+
+    /// Waits until all spans are accounted for after a shutdown has begun, and returns
+    /// how much of its time is left; none if that is over.
+    pub(crate) fn wait_for_threads(&self) -> Option<Duration> {
+        let left = self.time_left()?;
+        let state = self.wait(self.lock(), left, |state| state.stopped);
+        let stopped = state.stopped;
+        drop(state);
+        self.time_left().filter(|left| stopped && !left.is_zero())
     }
 
     /// Keeps the buffer of a batch for a later one, if no other destination has it.

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::durations::Operations;
+
 /// Counts by name, such as spans by the error they were lost to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tallies(BTreeMap<Cow<'static, str>, u64>);
@@ -69,6 +71,8 @@ impl fmt::Display for Tallies {
 pub struct PipelineStats {
     /// Sampled spans that started.
     pub started: u64,
+    /// Spans that started unsampled. They are no part of the sum.
+    pub unsampled: u64,
     /// Spans that have not ended.
     pub live: u64,
     /// Spans that ended and wait for the exporter.
@@ -109,6 +113,8 @@ pub struct DestinationStats {
     pub failed: Tallies,
     /// Spans that never reached it, by reason.
     pub dropped: Tallies,
+    /// How long exports took, from the first attempt to the last answer.
+    pub operations: Operations,
 }
 
 impl DestinationStats {

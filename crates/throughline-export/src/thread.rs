@@ -107,7 +107,7 @@ pub(crate) fn invisible() -> impl Sized {
     )
 }
 
-fn runtime() -> io::Result<Runtime> {
+pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
         // Names are looked up on threads of their own, which come and go.

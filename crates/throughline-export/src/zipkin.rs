@@ -116,6 +116,10 @@ impl SpanExporter for ZipkinExporter {
     fn destination(&self) -> String {
         self.endpoint.to_string()
     }
+
+    fn component_type(&self) -> &str {
+        "zipkin_http_span_exporter"
+    }
 }
 
 impl fmt::Debug for ZipkinExporter {

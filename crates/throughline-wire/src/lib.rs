@@ -7,8 +7,9 @@
 //! [`put_link`]). The envelope ([`put_span`], [`put_request`]) is put around finished bytes
 //! later, by another thread.
 //!
-//! It knows the messages of `opentelemetry.proto.trace.v1` and nothing else: no clock, no
-//! context, no thread, no transport. It depends on `core` and `alloc` only.
+//! It knows the messages of `opentelemetry.proto.trace.v1`, and of metrics what a pipeline says
+//! about itself ([`put_sum`], [`put_histogram`]), and nothing else: no clock, no context, no
+//! thread, no transport. It depends on `core` and `alloc` only.
 //!
 //! What every function keeps true:
 //!
@@ -55,6 +56,7 @@ mod edit;
 mod envelope;
 mod frame;
 mod key;
+mod metrics;
 pub mod read;
 mod span;
 mod static_fields;
@@ -69,6 +71,7 @@ pub use envelope::{
     Scope, SpanHead, put_request, put_scope, put_span, request_head_room, wrap_request,
 };
 pub use key::{AsKey, Key, KeyRef};
+pub use metrics::{HistogramPoint, MetricHead, NumberPoint, put_histogram, put_sum};
 pub use span::{
     EventWriter, LinkWriter, put_dropped_counts, put_event, put_link, put_name, put_status,
     put_tracestate,

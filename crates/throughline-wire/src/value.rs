@@ -58,17 +58,26 @@ pub fn put_resource_attribute(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttributeField {
     /// `Span.attributes`.
-    Span = 9,
+    Span,
     /// `Span.Event.attributes`.
-    Event = 3,
+    Event,
     /// `Span.Link.attributes`.
-    Link = 4,
+    Link,
+    /// `NumberDataPoint.attributes`.
+    NumberPoint,
+    /// `HistogramDataPoint.attributes`.
+    HistogramPoint,
 }
 
 impl AttributeField {
     #[inline]
     pub(crate) const fn tag(self) -> u8 {
-        len_tag(self as u8)
+        match self {
+            Self::Span | Self::HistogramPoint => len_tag(9),
+            Self::Event => len_tag(3),
+            Self::Link => len_tag(4),
+            Self::NumberPoint => len_tag(7),
+        }
     }
 }
 

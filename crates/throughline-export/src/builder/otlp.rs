@@ -38,6 +38,14 @@ impl PipelineBuilder {
         self
     }
 
+    /// Sends [metrics of the pipeline](PipelineBuilder::sdk_metrics) to exactly this URL.
+    pub fn metrics_endpoint(mut self, url: &str) -> Self {
+        let metrics = &mut self.explicit.otlp.metrics;
+        let result = metrics.set_exact_endpoint("metrics_endpoint", url);
+        self.refuse_error(result);
+        self
+    }
+
     /// Whether gRPC goes without TLS to an endpoint without a scheme, such as
     /// `collector:4317`. Default: no.
     pub fn insecure(self, insecure: bool) -> Self {

@@ -157,6 +157,80 @@ static STATUS: Message = Message {
     fields: &[one(2, "message", Text), one(3, "code", I32)],
 };
 
+/// Of what this crate says about itself: sums and histograms.
+pub(super) static METRICS: Message = Message {
+    fields: &[required(many(
+        1,
+        "resourceMetrics",
+        Inner(&RESOURCE_METRICS),
+    ))],
+};
+
+static RESOURCE_METRICS: Message = Message {
+    fields: &[
+        one(1, "resource", Inner(&RESOURCE)),
+        many(2, "scopeMetrics", Inner(&SCOPE_METRICS)),
+        one(3, "schemaUrl", Text),
+    ],
+};
+
+static SCOPE_METRICS: Message = Message {
+    fields: &[
+        one(1, "scope", Inner(&SCOPE)),
+        many(2, "metrics", Inner(&METRIC)),
+        one(3, "schemaUrl", Text),
+    ],
+};
+
+static METRIC: Message = Message {
+    fields: &[
+        one(1, "name", Text),
+        one(2, "description", Text),
+        one(3, "unit", Text),
+        choice(7, "sum", Inner(&SUM)),
+        choice(9, "histogram", Inner(&HISTOGRAM)),
+    ],
+};
+
+static SUM: Message = Message {
+    fields: &[
+        many(1, "dataPoints", Inner(&NUMBER_POINT)),
+        one(2, "aggregationTemporality", I32),
+        one(3, "isMonotonic", Bool),
+    ],
+};
+
+static NUMBER_POINT: Message = Message {
+    fields: &[
+        many(7, "attributes", Inner(&KEY_VALUE)),
+        one(2, "startTimeUnixNano", U64),
+        one(3, "timeUnixNano", U64),
+        choice(4, "asDouble", Double),
+        choice(6, "asInt", I64),
+        one(8, "flags", U32),
+    ],
+};
+
+static HISTOGRAM: Message = Message {
+    fields: &[
+        many(1, "dataPoints", Inner(&HISTOGRAM_POINT)),
+        one(2, "aggregationTemporality", I32),
+    ],
+};
+
+static HISTOGRAM_POINT: Message = Message {
+    fields: &[
+        many(9, "attributes", Inner(&KEY_VALUE)),
+        one(2, "startTimeUnixNano", U64),
+        one(3, "timeUnixNano", U64),
+        one(4, "count", U64),
+        one(5, "sum", Double),
+        many(6, "bucketCounts", U64),
+        many(7, "explicitBounds", Double),
+        one(10, "flags", U32),
+    ],
+};
+
 static RESOURCE: Message = Message {
     fields: &[
         many(1, "attributes", Inner(&KEY_VALUE)),

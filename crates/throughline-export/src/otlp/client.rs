@@ -27,6 +27,7 @@ pub(super) const PRODUCT: http::HeaderValue = http::HeaderValue::from_static(con
 
 /// The way to one collector, for one signal.
 pub(crate) struct OtlpClient {
+    protocol: Protocol,
     endpoint: Endpoint,
     transport: Transport,
 }
@@ -57,9 +58,14 @@ impl OtlpClient {
             _ => HttpTransport::new(&endpoint, signal, options, proxies).map(Transport::Http)?,
         };
         Ok(Self {
+            protocol,
             endpoint,
             transport,
         })
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {

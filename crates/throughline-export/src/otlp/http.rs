@@ -130,8 +130,9 @@ type Translate = fn(&[u8]) -> Result<Bytes, ExportError>;
 fn translation(signal: Signal) -> Result<Translate, StartError> {
     match signal {
         Signal::Traces => Ok(crate::json::trace_request),
-        Signal::Metrics | Signal::Logs => Err(StartError::unsupported(
-            "protocol http/json is there for traces only",
+        Signal::Metrics => Ok(crate::json::metrics_request),
+        Signal::Logs => Err(StartError::unsupported(
+            "protocol http/json is there for traces and metrics only",
         )),
     }
 }

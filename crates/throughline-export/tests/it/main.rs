@@ -17,6 +17,7 @@ mod flush; // What flush reports is true.
 mod outage; // A collector that is not there, and comes back.
 mod process; // What takes a process of its own: standard output, file descriptors.
 mod responses; // What a response makes of a batch.
+mod sdk_metrics; // What the pipeline says about itself.
 mod shutdown; // It ends in time, wherever it is called.
 mod supervision; // Exporters that hold their thread.
 mod support;

@@ -30,7 +30,7 @@ fn quick() -> PipelineBuilder {
 #[test]
 fn its_batch_is_given_up_and_the_next_one_exported() {
     listen();
-    let (release, exporter) = blocking("the sleeper");
+    let (release, exporter) = blocking("the sleeper alone");
     let pipeline = quick().exporter(exporter).start().unwrap();
     record_in(&pipeline, 0..20);
     let start = Instant::now();
@@ -38,7 +38,7 @@ fn its_batch_is_given_up_and_the_next_one_exported() {
     assert!(start.elapsed() < LONG / 2);
     assert_eq!(stats.failed.to_string(), "10 (blocked: 10)");
     assert_eq!((stats.queued, stats.unaccounted()), (10, 0), "{stats}");
-    let line = wait_for_line("the sleeper", "failed");
+    let line = wait_for_line("the sleeper alone", "failed");
     assert!(line.contains("holds its thread"), "{line}");
 
     // Whoever flushes is told at once, again and again.
@@ -52,9 +52,9 @@ fn its_batch_is_given_up_and_the_next_one_exported() {
     wait_for_stats(&pipeline, |stats| stats.exported == 10);
     record_in(&pipeline, 20..30);
     wait_for_stats(&pipeline, |stats| stats.exported == 20);
-    let line = wait_for_line("the sleeper", "works again");
+    let line = wait_for_line("the sleeper alone", "works again");
     assert!(line.ends_with("10 spans were lost meanwhile"), "{line}");
-    assert_eq!(lines_about("the sleeper").len(), 2);
+    assert_eq!(lines_about("the sleeper alone").len(), 2);
     let _ = pipeline.flush(LONG);
     assert!(pipeline.shutdown(LONG).is_complete());
     let stats = pipeline.stats();

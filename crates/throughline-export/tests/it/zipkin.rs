@@ -86,7 +86,7 @@ fn a_server_that_is_too_slow_is_asked_again() {
     let zipkin = ZipkinExporter::builder()
         .env_from(|name| match name {
             "OTEL_EXPORTER_ZIPKIN_ENDPOINT" => Some(format!("{}{PATH}", receiver.endpoint())),
-            "OTEL_EXPORTER_ZIPKIN_TIMEOUT" => Some("20".to_owned()),
+            "OTEL_EXPORTER_ZIPKIN_TIMEOUT" => Some("1000".to_owned()),
             _ => None,
         })
         .build()

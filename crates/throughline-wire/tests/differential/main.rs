@@ -8,6 +8,7 @@ mod edits; // taking out fields, patching times
 mod expected; // what `opentelemetry-proto` has to decode from it
 mod hostile; // formatting and closures that fail, panic, never end or come back
 mod limits; // cut strings, bounded nesting
+mod metrics; // sums and histograms
 mod model; // requests as plain data, and how this crate writes them
 mod reading; // `read` on bytes of any origin
 mod round_trip; // the property: both ways give the same request
