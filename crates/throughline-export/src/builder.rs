@@ -33,8 +33,7 @@ use crate::say;
 use crate::sdk_metrics::sender::{Sender, unix_nano};
 use crate::sdk_metrics::{Component, SdkMetrics};
 use crate::settings::{
-    EXPORT_TIMEOUT, ExporterKind, METRIC_INTERVAL, METRIC_TIMEOUT, SCHEDULE_DELAY, Settings,
-    TIMEOUT,
+    EXPORT_TIMEOUT, ExporterKind, METRIC_INTERVAL, SCHEDULE_DELAY, Settings, TIMEOUT,
 };
 use crate::shared::Shared;
 use crate::sizes::Sizes;
@@ -231,14 +230,15 @@ impl PipelineBuilder {
     ///
     /// They go where the OTLP options and variables for metrics say, whatever the spans
     /// are exported with, every `OTEL_METRIC_EXPORT_INTERVAL` and once at the end of a
-    /// shutdown, on a thread of their own. `OTEL_METRICS_EXPORTER=none` turns them off.
+    /// shutdown, on a thread of their own. An `OTEL_METRICS_EXPORTER` that does not list
+    /// `otlp` turns them off.
     /// [`Pipeline::stats`] has the same figures.
     pub fn sdk_metrics(mut self, on: bool) -> Self {
         self.explicit.sdk_metrics = Some(on);
         self
     }
 
-    /// How often metrics of the pipeline are sent. Default: 60 s.
+    /// How often metrics of the pipeline are sent. Default: 60 s, also for zero.
     pub fn metric_interval(mut self, interval: Duration) -> Self {
         self.explicit.metrics.export_interval = Some(interval);
         self
@@ -322,7 +322,7 @@ impl PipelineBuilder {
         };
         let batcher = Batcher::new(resource(&settings).encode(), sizes.batch);
         let sender = match settings.sdk_metrics {
-            Some(true) if !settings.metrics.is_off() => Some(sender(&settings, &exporters)?),
+            Some(true) => sender(&settings, &exporters)?,
             _ => None,
         };
         let drain = Drain::new(batcher, delay, sizes.buffer_bytes);
@@ -437,10 +437,31 @@ fn no_thread(source: io::Error) -> StartError {
 }
 
 /// What sends the metrics of a pipeline with these destinations.
-fn sender(settings: &Settings, exporters: &[Box<dyn SpanExporter>]) -> Result<Sender, StartError> {
-    let timeout = settings.metrics.export_timeout.unwrap_or(METRIC_TIMEOUT);
+fn sender(
+    settings: &Settings,
+    exporters: &[Box<dyn SpanExporter>],
+) -> Result<Option<Sender>, StartError> {
+    if !settings.metrics.is_otlp() {
+        if settings
+            .metrics
+            .exporters
+            .as_ref()
+            .is_some_and(|all| !all.is_empty())
+        {
+            say::warn(
+                "metrics of the pipeline go over otlp only, which OTEL_METRICS_EXPORTER does not \
+                 list; they are not sent",
+            );
+        }
+        return Ok(None);
+    }
+    let interval = settings
+        .metrics
+        .export_interval
+        .filter(|interval| !interval.is_zero());
+    let timeout = settings.metrics.export_timeout.unwrap_or(EXPORT_TIMEOUT);
     let one_request = settings.otlp.metrics.timeout.unwrap_or(TIMEOUT);
-    Ok(Sender {
+    Ok(Some(Sender {
         metrics: SdkMetrics {
             resource: resource(settings).encode(),
             components: Component::of_all(exporters),
@@ -448,10 +469,10 @@ fn sender(settings: &Settings, exporters: &[Box<dyn SpanExporter>]) -> Result<Se
             start_unix_nano: unix_nano(),
         },
         client: OtlpClient::new(Signal::Metrics, &settings.otlp.metrics, &settings.proxies)?,
-        interval: settings.metrics.export_interval.unwrap_or(METRIC_INTERVAL),
+        interval: interval.unwrap_or(METRIC_INTERVAL),
         timeout: limit(timeout).min(limit(one_request)),
         failing: false,
-    })
+    }))
 }
 
 /// Zero means no limit.

@@ -96,7 +96,7 @@
 //! | `OTEL_BSP_EXPORT_TIMEOUT` (a batch with its retries, ms) | `30000` |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | no limit by count |
 //! | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` (metrics of the pipeline, ms) | `60000`, `30000` |
-//! | `OTEL_METRICS_EXPORTER` (only `none` means something) | none are sent unless the program says so |
+//! | `OTEL_METRICS_EXPORTER` (of which [the pipeline's own metrics](PipelineBuilder::sdk_metrics) take `otlp` and `none`) | `otlp` |
 //! | `OTEL_[SPAN_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | no limit |
 //! | `OTEL_[SPAN_]ATTRIBUTE_COUNT_LIMIT` | `128` |
 //! | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | `128` |
@@ -104,10 +104,9 @@
 //!
 //! Each `OTEL_EXPORTER_OTLP_…` exists for one signal too, as
 //! `OTEL_EXPORTER_OTLP_TRACES_…`, and wins there over the one for all. The variables
-//! of logs and metrics are read and checked like those of traces, though this crate
-//! exports spans, and metrics of its own if asked to: `OTEL_EXPORTER_OTLP_LOGS_…` and `OTEL_EXPORTER_OTLP_METRICS_…`,
-//! `OTEL_LOGS_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_BLRP_…`, `OTEL_LOGRECORD_…`,
-//! `OTEL_METRIC_EXPORT_…`, `OTEL_METRICS_EXEMPLAR_FILTER` and
+//! of logs, and those of metrics that the pipeline has no use for, are read and
+//! checked like the others: `OTEL_EXPORTER_OTLP_LOGS_…`, `OTEL_LOGS_EXPORTER`,
+//! `OTEL_BLRP_…`, `OTEL_LOGRECORD_…`, `OTEL_METRICS_EXEMPLAR_FILTER` and
 //! `OTEL_EXPORTER_PROMETHEUS_…`. `OTEL_CONFIG_FILE` and `OTEL_ENTITIES` are answered
 //! with a warning.
 //!

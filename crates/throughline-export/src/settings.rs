@@ -19,6 +19,7 @@ use crate::zipkin::ZipkinOptions;
 
 mod signals;
 
+pub(crate) use signals::METRIC_INTERVAL;
 use signals::{LogSettings, MetricSettings};
 
 /// How long the oldest span of an unfinished batch waits.
@@ -27,10 +28,6 @@ pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one request may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the metrics of the pipeline are sent.
-pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(60);
-/// How long one request with metrics may take.
-pub(crate) const METRIC_TIMEOUT: Duration = Duration::from_secs(30);
 /// The size at which a batch is sent.
 pub(crate) const MAX_BATCH_BYTES: usize = 512 * 1024;
 /// What recorded spans may occupy in all, in thread buffers and in batches.

@@ -1,5 +1,5 @@
 //! The options of signals that applications do not record through this pipeline:
-//! logs and metrics, of which the pipeline sends some of its own.
+//! logs and metrics.
 //!
 //! Owns their variables, which are read and checked with all others, so that a bad
 //! value is told before somebody needs it. What their requests travel with is in
@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use crate::env::Env;
 
-use super::{EXPORT_TIMEOUT, MAX_COUNT, METRIC_INTERVAL, METRIC_TIMEOUT, batch_size};
+use super::{EXPORT_TIMEOUT, MAX_COUNT, batch_size};
 
 /// How long the oldest log record of an unfinished batch waits.
 const LOG_DELAY: Duration = Duration::from_secs(1);
+/// How often metrics are exported.
+pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(60);
 /// Where Prometheus finds metrics.
 const PROMETHEUS: (&str, u16) = ("localhost", 9464);
 
@@ -118,9 +120,10 @@ pub(crate) struct MetricSettings {
 }
 
 impl MetricSettings {
-    /// Whether somebody said that nothing is to be exported.
-    pub(crate) fn is_off(&self) -> bool {
-        self.exporters.as_ref().is_some_and(Vec::is_empty)
+    /// Whether metrics go over OTLP, which is where they go if nobody says anything.
+    pub(crate) fn is_otlp(&self) -> bool {
+        let exporters = self.exporters.as_deref();
+        exporters.is_none_or(|all| all.contains(&SignalExporter::Otlp))
     }
 
     pub(super) fn read(env: &mut Env<'_>) -> Self {
@@ -148,14 +151,8 @@ impl MetricSettings {
                 ],
                 "trace_based",
             ),
-            export_interval: env
-                .number(
-                    "OTEL_METRIC_EXPORT_INTERVAL",
-                    1..=MAX_COUNT,
-                    METRIC_INTERVAL.as_millis(),
-                )
-                .map(Duration::from_millis),
-            export_timeout: env.millis("OTEL_METRIC_EXPORT_TIMEOUT", METRIC_TIMEOUT),
+            export_interval: env.millis("OTEL_METRIC_EXPORT_INTERVAL", METRIC_INTERVAL),
+            export_timeout: env.millis("OTEL_METRIC_EXPORT_TIMEOUT", EXPORT_TIMEOUT),
             prometheus_host: env.text("OTEL_EXPORTER_PROMETHEUS_HOST"),
             prometheus_port: env
                 .number("OTEL_EXPORTER_PROMETHEUS_PORT", 0..=u16::MAX.into(), port)

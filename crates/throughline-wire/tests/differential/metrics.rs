@@ -20,7 +20,7 @@ const CUMULATIVE: i32 = 2;
 fn encoded(field: AttributeField, value: &str) -> Buffer {
     let mut out = Buffer::new();
     put_attribute(&mut out, field, &"key", Limits::default(), |out| {
-        out.str(value)
+        out.str(value);
     });
     out
 }
