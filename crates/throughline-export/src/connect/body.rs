@@ -18,7 +18,10 @@ pub(crate) struct Read {
 /// Why there is no body.
 pub(crate) enum ReadError {
     TooLarge,
-    Broken(Box<dyn std::error::Error + Send + Sync>),
+    Broken(
+        #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "only gRPC asks"))]
+        Box<dyn std::error::Error + Send + Sync>,
+    ),
 }
 
 /// Reads a body of at most `limit` bytes. Dropping the rest of it closes what it
