@@ -53,11 +53,12 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `export` | yes | the pipeline: batching and OTLP export on a thread of its own |
+//! | `gzip` | yes | compression of what is exported |
 //! | `tls` | yes | `https` endpoints, with rustls |
 //! | `tokio` | yes | [`main`](macro@main) and [`test`](macro@test), tasks that keep their context |
 //! | `tracing` | yes | the layer for `tracing`, trace ids in log lines |
 //! | `grpc`, `json` | no | OTLP over gRPC, and as JSON over HTTP |
-//! | `gzip`, `zstd` | no | compression of what is exported |
+//! | `zstd` | no | compression of what is exported, with Zstandard |
 //! | `file`, `zipkin` | no | OTLP as lines of JSON in files, spans to Zipkin |
 //! | `http` | no | trace contexts in the headers of the `http` crate |
 //! | `task-builder` | no | `task::Builder`, under `--cfg tokio_unstable` |

@@ -123,7 +123,7 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
         Err(ReadError::TooLarge) => return Err(too_large("grpc")),
         // The status comes last unless it comes at once.
         Err(ReadError::Broken(error)) if !head.headers.contains_key(GRPC_STATUS) => {
-            return Err(broken_off(Box::new(error)));
+            return Err(broken_off(error));
         }
         Err(ReadError::Broken(_)) => (Bytes::new(), None),
     };

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use throughline_export::Pipeline;
 
-use crate::support::{LONG, open_span, record};
+use crate::support::{LONG, lines_about, listen, open_span, record};
 
 /// Set for the children, which do nothing otherwise.
 const CHILD: &str = "THROUGHLINE_TEST_CHILD";
@@ -56,6 +56,29 @@ fn child_that_draws() {
         open_span().in_scope(|| record([7]));
         assert!(pipeline.shutdown(LONG).is_complete());
         assert_eq!(pipeline.stats().exported, 2);
+    }
+}
+
+#[test]
+fn a_log_level_silences_what_is_above_it() {
+    for (level, said) in [("warn", "1"), ("error", "0"), ("none", "0"), ("", "1")] {
+        let variables = [
+            ("OTEL_LOG_LEVEL", level),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "unique-bad-value"),
+            ("LINES", said),
+        ];
+        run("process::child_that_is_warned", "", &variables);
+    }
+}
+
+#[test]
+fn child_that_is_warned() {
+    if is_child() {
+        listen();
+        let pipeline = Pipeline::builder().env().no_exporter().start().unwrap();
+        drop(pipeline);
+        let lines = lines_about("unique-bad-value").len();
+        assert_eq!(lines.to_string(), std::env::var("LINES").unwrap());
     }
 }
 
