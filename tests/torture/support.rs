@@ -95,7 +95,10 @@ impl Row {
 }
 
 impl Drop for Row {
-    #[expect(clippy::print_stdout, reason = "a table for whoever asks for the output")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "a table for whoever asks for the output"
+    )]
     fn drop(&mut self) {
         let measured = self.measured.as_deref().unwrap_or("**fails**");
         let line = format!(

@@ -8,7 +8,7 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 
 use crate::connect::client::HttpClient;
@@ -148,11 +148,9 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
     if body.size_hint().lower() > MAX_RESPONSE_BYTES as u64 {
         return Err(too_large(&from));
     }
-    let body = match Limited::new(body, MAX_RESPONSE_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(&from)),
-        // The status has come, and it stands whatever else got lost.
-        Err(_) => Bytes::new(),
+    let body = match read_body(body).await {
+        Ok(body) => body,
+        Err(TooLarge) => return Err(too_large(&from)),
     };
     let body = match head.headers.get(CONTENT_ENCODING) {
         None => body,
@@ -172,6 +170,42 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
         Err(refusal(head.status, &head.headers, &said))
     }
 }
+
+/// More than anybody has to read.
+struct TooLarge;
+
+/// Reads a body, or as much of it as comes: the status stands whatever gets lost.
+///
+/// The frames are copied, since each may hold a read buffer many times its size.
+async fn read_body(mut body: Incoming) -> Result<Bytes, TooLarge> {
+    let (mut pieces, mut length) = (Vec::<Vec<u8>>::new(), 0);
+    while let Some(Ok(frame)) = body.frame().await {
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if length > MAX_RESPONSE_BYTES {
+            return Err(TooLarge);
+        }
+        match pieces.last_mut() {
+            Some(piece) if piece.capacity() - piece.len() >= data.len() => {
+                piece.extend_from_slice(&data);
+            }
+            _ => {
+                let mut piece = Vec::with_capacity(data.len().max(PIECE_BYTES));
+                piece.extend_from_slice(&data);
+                pieces.push(piece);
+            }
+        }
+    }
+    Ok(match pieces.len() {
+        0 | 1 => pieces.pop().unwrap_or_default().into(),
+        _ => pieces.concat().into(),
+    })
+}
+
+/// What a body is gathered in: most answers are smaller.
+const PIECE_BYTES: usize = 4 << 10;
 
 /// What a body says in case of success, and in case of failure.
 fn read(content_type: Option<&HeaderValue>, body: &[u8]) -> (Receipt, String) {
