@@ -18,7 +18,7 @@ fn row_14_nothing_is_lost_in_the_window_of_a_shutdown() {
         "8 producers run through shutdown, 8 spans are open in it",
         "every span exported or counted already_shutdown: 0 lost, 0 unaccounted",
     );
-    let seeds = seeds(size(20, 100, 5000));
+    let seeds = seeds(size(20, 15, 5000));
     let (mut started, mut late) = (0, 0);
     for &seed in &seeds {
         let mut chance = Rng::with_seed(seed);
