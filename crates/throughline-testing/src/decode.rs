@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, InstrumentationScope, KeyValue, any_value::Value as ProtoValue,
@@ -29,6 +30,67 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+/// What a receiver needs of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    /// The ids of the spans, in the order of the request.
+    pub(crate) ids: Vec<u64>,
+    /// The spans, unless only their ids are wanted.
+    pub(crate) spans: Vec<ReceivedSpan>,
+}
+
+/// Decodes one request, with its spans or with their ids only.
+pub(crate) fn content(body: Bytes, with_spans: bool) -> Result<Content, DecodeError> {
+    if with_spans {
+        let spans = request(&body)?;
+        let id = |span: &ReceivedSpan| u64::from_be_bytes(span.span_id.to_bytes());
+        return Ok(Content {
+            ids: spans.iter().map(id).collect(),
+            spans,
+        });
+    }
+    let request = IdsOfRequest::decode(body)
+        .map_err(|error| DecodeError(format!("not an ExportTraceServiceRequest: {error}")))?;
+    let scopes = request
+        .resource_spans
+        .iter()
+        .flat_map(|resource| &resource.scope_spans);
+    let ids = scopes.flat_map(|scope| &scope.spans).map(|span| {
+        <[u8; 8]>::try_from(&span.span_id[..])
+            .map(u64::from_be_bytes)
+            .map_err(|_| DecodeError(format!("a span id of {} bytes", span.span_id.len())))
+    });
+    Ok(Content {
+        ids: ids.collect::<Result<_, _>>()?,
+        spans: Vec::new(),
+    })
+}
+
+/// The part of `ExportTraceServiceRequest` that leads to the ids; the rest is skipped unread.
+#[derive(Clone, PartialEq, Message)]
+struct IdsOfRequest {
+    #[prost(message, repeated, tag = "1")]
+    resource_spans: Vec<IdsOfResource>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IdsOfResource {
+    #[prost(message, repeated, tag = "2")]
+    scope_spans: Vec<IdsOfScope>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IdsOfScope {
+    #[prost(message, repeated, tag = "2")]
+    spans: Vec<IdOfSpan>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IdOfSpan {
+    #[prost(bytes = "bytes", tag = "2")]
+    span_id: Bytes,
+}
 
 /// Decodes one request; all spans or none.
 pub(crate) fn request(body: &[u8]) -> Result<Vec<ReceivedSpan>, DecodeError> {

@@ -9,6 +9,9 @@
 //! * [`OtlpReceiver`] is a collector in the process, over real HTTP: for tests of exporting, and of whole programs.
 //!   A script makes it fail as collectors do.
 //!
+//! [`TcpProxy`] breaks the network between the two, and [`Oracle`] holds the ids that were issued against those that
+//! arrived.
+//!
 //! # Example
 //!
 //! ```
@@ -48,6 +51,8 @@ mod decode;
 #[cfg(test)]
 mod fixture;
 mod options;
+mod oracle;
+mod proxy;
 mod receiver;
 mod span;
 mod trace;
@@ -56,6 +61,8 @@ mod value;
 
 pub use self::capture::Capture;
 pub use self::options::TreeOptions;
+pub use self::oracle::{Oracle, SpanCounts, Verdict};
+pub use self::proxy::{Fault, TcpProxy};
 pub use self::receiver::{OtlpReceiver, ReceivedRequest, Response};
 pub use self::span::{ReceivedEvent, ReceivedLink, ReceivedScope, ReceivedSpan};
 pub use self::trace::Trace;

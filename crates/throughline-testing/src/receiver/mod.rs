@@ -6,11 +6,14 @@
 //! 2. `changed` is signalled after each request that arrived and each that was accepted, with `state` unlocked.
 //! 3. The runtime belongs to the server thread; dropping the receiver only asks it to stop, and waits.
 
+mod body;
+mod connection;
+mod grpc;
 mod response;
 mod server;
 
 use std::collections::VecDeque;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -21,14 +24,20 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub use self::response::Response;
+use crate::decode::Content;
 use crate::span::ReceivedSpan;
 use crate::trace::Trace;
 
-/// An in-process OTLP receiver: HTTP/1.1 on a free port of 127.0.0.1, protobuf bodies on `/v1/traces`.
+/// An in-process OTLP receiver on a free port of 127.0.0.1: protobuf bodies on `/v1/traces` over HTTP/1.1 and HTTP/2,
+/// and calls over gRPC, plain or packed with gzip.
 ///
 /// It runs on a thread and a runtime of its own, decodes with `opentelemetry-proto`, and answers as the OTLP
 /// specification says; requests it cannot take are answered with a 4xx status and kept with the reason. It stops
 /// when dropped, and waits at most [two seconds](Self::STOP_DEADLINE) for that.
+///
+/// Of each span it remembers the id, of those it [accepted](Self::accepted_ids) and of those it
+/// [saw](Self::seen_ids); [`Oracle`](crate::Oracle) compares them with what was sent. For a test of millions of spans
+/// the ids can be [all it keeps](Self::keep_ids_only).
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -156,7 +165,7 @@ impl OtlpReceiver {
     /// How many spans were accepted so far.
     #[must_use]
     pub fn span_count(&self) -> usize {
-        self.shared.lock().spans.len()
+        self.shared.lock().accepted_ids.len()
     }
 
     /// One trace, by its id: a `TraceId`, or text of 32 hexadecimal digits. Empty if nothing of it was accepted.
@@ -180,10 +189,31 @@ impl OtlpReceiver {
         self.shared.lock().requests.clone()
     }
 
-    /// Forgets the spans and requests received so far; the script stays.
+    /// The ids of all spans that were accepted, in the order they arrived, each as often as it was.
+    ///
+    /// An id is its eight bytes as a big-endian number.
+    #[must_use]
+    pub fn accepted_ids(&self) -> Vec<u64> {
+        self.shared.lock().accepted_ids.clone()
+    }
+
+    /// The ids of all spans that ever arrived, accepted or not, each as often as it did.
+    #[must_use]
+    pub fn seen_ids(&self) -> Vec<u64> {
+        self.shared.lock().seen_ids.clone()
+    }
+
+    /// Keeps neither spans nor bodies from here on, but only the ids of the spans.
+    pub fn keep_ids_only(&self) {
+        self.shared.lock().ids_only = true;
+    }
+
+    /// Forgets the spans, ids and requests received so far; the script stays.
     pub fn clear(&self) {
         let mut state = self.shared.lock();
         state.spans.clear();
+        state.accepted_ids.clear();
+        state.seen_ids.clear();
         state.requests.clear();
     }
 
@@ -193,10 +223,27 @@ impl OtlpReceiver {
         self.shared.lock().script.extend(responses);
     }
 
+    /// Answers what the [script](Self::respond_with) does not: with `None` the receiver answers for itself.
+    ///
+    /// The function is called while the receiver is locked: it must not call the receiver.
+    pub fn respond_by(
+        &self,
+        respond: impl FnMut(&ReceivedRequest) -> Option<Response> + Send + 'static,
+    ) {
+        self.shared.lock().respond = Respond(Box::new(respond));
+    }
+
+    /// Empties the script, so that the receiver answers for itself from here on.
+    pub fn respond_well(&self) {
+        let mut state = self.shared.lock();
+        state.script.clear();
+        state.respond = Respond::default();
+    }
+
     /// Waits until at least `count` spans were accepted; `false` if that did not happen in time.
     #[must_use = "false means that the spans did not arrive"]
     pub fn wait_for_spans(&self, count: usize, timeout: Duration) -> bool {
-        self.wait(timeout, |state| state.spans.len() >= count)
+        self.wait(timeout, |state| state.accepted_ids.len() >= count)
     }
 
     /// Waits until at least `count` requests arrived, accepted or not; `false` if that did not happen in time.
@@ -262,11 +309,64 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     spans: Vec<ReceivedSpan>,
+    accepted_ids: Vec<u64>,
+    seen_ids: Vec<u64>,
     requests: Vec<ReceivedRequest>,
     script: VecDeque<Response>,
+    respond: Respond,
+    ids_only: bool,
+}
+
+/// What answers when the script is at its end.
+struct Respond(Box<RespondFn>);
+
+type RespondFn = dyn FnMut(&ReceivedRequest) -> Option<Response> + Send;
+
+impl Default for Respond {
+    fn default() -> Self {
+        Self(Box::new(|_| None))
+    }
+}
+
+impl fmt::Debug for Respond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Respond")
+    }
 }
 
 impl Shared {
+    fn keeps_spans(&self) -> bool {
+        !self.lock().ids_only
+    }
+
+    /// Notes a request that was read, and takes the answer that the script has for it.
+    fn arrived(&self, mut request: ReceivedRequest, ids: &[u64]) -> Option<Response> {
+        let response = {
+            let mut state = self.lock();
+            state.seen_ids.extend_from_slice(ids);
+            let response = match state.script.pop_front() {
+                Some(response) => Some(response),
+                None => (state.respond.0)(&request),
+            };
+            if state.ids_only {
+                request.body = Bytes::new();
+            }
+            state.requests.push(request);
+            response
+        };
+        self.changed.notify_all();
+        response
+    }
+
+    /// Notes what is about to be acknowledged.
+    fn accepted(&self, content: Content) {
+        let mut state = self.lock();
+        state.accepted_ids.extend(content.ids);
+        state.spans.extend(content.spans);
+        drop(state);
+        self.changed.notify_all();
+    }
+
     /// A panic elsewhere cannot leave the lists half changed, so a poisoned lock is as good as any.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,19 +2,28 @@
 //!
 //! Owns the description of an answer; `server` carries it out.
 
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message;
 
+use super::body::{Pace, ScriptedBody};
+use super::grpc::{self, CallStatus};
+
 /// One scripted answer, for [`OtlpReceiver::respond_with`](crate::OtlpReceiver::respond_with).
 ///
-/// A request answered with 2xx counts as accepted: its spans are kept. Any other status, and a dropped connection,
-/// leave them out.
+/// A request answered with 2xx, and gRPC status 0, counts as accepted: its spans are kept. Any other status, and
+/// every answer that is none, leaves them out.
+///
+/// The answers fit both protocols: a call over gRPC that is answered with status 200 gets the body as its message
+/// and the [gRPC status](Self::grpc) as trailers; any other HTTP status is sent as it is.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,6 +33,10 @@ use prost::Message;
 /// receiver.respond_with([
 ///     Response::new(503).header("retry-after", "1"),
 ///     Response::drop_connection(),
+///     Response::reset(),
+///     Response::garbage("SSH-2.0-OpenSSH_9.9\r\n"),
+///     Response::new(503).body("busy").slow_body(Duration::from_millis(10)),
+///     Response::grpc(14, "try later").retry_info(Duration::from_secs(2)),
 ///     Response::ok().delay(Duration::from_millis(50)),
 /// ]);
 /// # Ok::<(), std::io::Error>(())
@@ -35,7 +48,28 @@ pub struct Response {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) delay: Duration,
-    pub(super) drop_connection: bool,
+    pub(super) action: Action,
+    pace: Pace,
+    call: CallStatus,
+}
+
+/// What is done instead of, or to give, an answer.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    Answer,
+    /// FIN instead of an answer.
+    Close,
+    /// RST instead of an answer.
+    Reset,
+    /// FIN, but the requests are still read.
+    HalfClose,
+    /// Nothing, for ever.
+    Stall,
+    /// These bytes and then FIN, or these bytes for ever.
+    Raw {
+        start: Bytes,
+        repeated: Bytes,
+    },
 }
 
 impl Response {
@@ -54,7 +88,9 @@ impl Response {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             delay: Duration::ZERO,
-            drop_connection: false,
+            action: Action::Answer,
+            pace: Pace::Whole,
+            call: CallStatus::default(),
         }
     }
 
@@ -76,10 +112,76 @@ impl Response {
         Self::ok().body(response.encode_to_vec())
     }
 
+    /// A gRPC status: 0 is success, and codes beyond the known ones are sent as they are. It means nothing to a
+    /// request that is not gRPC.
+    pub fn grpc(code: u32, message: &str) -> Self {
+        Self {
+            call: CallStatus {
+                code,
+                message: message.to_owned(),
+                retry_delay: None,
+            },
+            ..Self::ok()
+        }
+    }
+
+    /// A body of a few kilobytes that gzip inflates to this many bytes of zeros.
+    pub fn gzip_bomb(status: u16, inflated_bytes: usize) -> Self {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        let zeros = vec![0; 64 << 10];
+        let mut left = inflated_bytes;
+        while left > 0 {
+            let piece = left.min(zeros.len());
+            packed
+                .write_all(&zeros[..piece])
+                .expect("memory takes what is written");
+            left -= piece;
+        }
+        let packed = packed.finish().expect("memory takes what is written");
+        Self::new(status)
+            .header("content-encoding", "gzip")
+            .body(packed)
+    }
+
     /// No answer at all: the connection is closed once the request was read.
     pub fn drop_connection() -> Self {
+        Self::acting(Action::Close)
+    }
+
+    /// No answer at all: the connection is reset once the request was read.
+    pub fn reset() -> Self {
+        Self::acting(Action::Reset)
+    }
+
+    /// No answer at all: the receiver says that it will send nothing more, and goes on reading.
+    pub fn half_close() -> Self {
+        Self::acting(Action::HalfClose)
+    }
+
+    /// No answer at all, and the connection stays open.
+    pub fn stall() -> Self {
+        Self::acting(Action::Stall)
+    }
+
+    /// These bytes where an answer should be; then the connection is closed.
+    pub fn garbage(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::acting(Action::Raw {
+            start: Bytes::from(bytes.into()),
+            repeated: Bytes::new(),
+        })
+    }
+
+    /// An HTTP/1.1 answer of this status whose headers never end.
+    pub fn endless_headers(status: u16) -> Self {
+        Self::acting(Action::Raw {
+            start: Bytes::from(format!("HTTP/1.1 {status} Endless\r\n")),
+            repeated: Bytes::from_static(b"x-more: and more\r\n"),
+        })
+    }
+
+    fn acting(action: Action) -> Self {
         Self {
-            drop_connection: true,
+            action,
             ..Self::ok()
         }
     }
@@ -104,6 +206,30 @@ impl Response {
         self
     }
 
+    /// Sends the body byte by byte, with this pause before each.
+    pub fn slow_body(mut self, pause: Duration) -> Self {
+        self.pace = Pace::Slow(pause);
+        self
+    }
+
+    /// Sends the body again and again, until the other side goes away.
+    pub fn endless_body(mut self) -> Self {
+        self.pace = Pace::Endless;
+        self
+    }
+
+    /// Announces a longer body than it sends, and closes the connection where the rest should be.
+    pub fn cut_body(mut self) -> Self {
+        self.pace = Pace::Cut;
+        self
+    }
+
+    /// Adds a `RetryInfo` to the [gRPC status](Self::grpc).
+    pub fn retry_info(mut self, delay: Duration) -> Self {
+        self.call.retry_delay = Some(delay);
+        self
+    }
+
     /// Waits between reading the request and answering. If the sender gives up meanwhile, the request does not count
     /// as accepted.
     pub fn delay(mut self, delay: Duration) -> Self {
@@ -113,17 +239,34 @@ impl Response {
 
     /// Whether it tells the sender that its spans were accepted.
     pub(super) fn is_accepting(&self) -> bool {
-        self.status.is_success() && !self.drop_connection
+        self.status.is_success() && self.call.code == 0 && matches!(self.action, Action::Answer)
     }
 
-    pub(super) fn into_http(self) -> http::Response<http_body_util::Full<Bytes>> {
-        let mut response = http::Response::new(http_body_util::Full::new(self.body));
+    pub(super) fn into_http(mut self, is_grpc: bool) -> http::Response<ScriptedBody> {
+        let is_call = is_grpc && self.status == StatusCode::OK;
+        let (body, trailers, content_type) = if is_call {
+            let body = match self.call.code {
+                0 => grpc::frame(&self.body),
+                _ => Bytes::new(),
+            };
+            (body, Some(self.call.trailers()), grpc::CONTENT_TYPE)
+        } else {
+            (self.body, None, super::server::PROTOBUF)
+        };
+        if body.is_empty()
+            && let Some(trailers) = &trailers
+        {
+            // Without a message, the status comes with the headers.
+            self.headers.extend(trailers.clone());
+        }
+        let trailers = trailers.filter(|_| !body.is_empty());
+        let mut response = http::Response::new(ScriptedBody::new(body, self.pace, trailers));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
             .headers_mut()
             .entry(header::CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static(super::server::PROTOBUF));
+            .or_insert(HeaderValue::from_static(content_type));
         response
     }
 }

@@ -2,23 +2,30 @@
 //!
 //! Owns the HTTP side of OTLP. It runs on the receiver's thread only and holds no lock across an `.await`.
 
+use std::convert::Infallible;
+use std::io::{self, Read};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Request, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use flate2::read::GzDecoder;
+use http::{HeaderName, Method, Request, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use prost::Message;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use super::body::ScriptedBody;
+use super::connection::Peer;
+use super::grpc::{self, RpcStatus};
+use super::response::Action;
 use super::{ReceivedRequest, Response, Shared};
-use crate::decode;
-use crate::span::ReceivedSpan;
+use crate::decode::{self, Content};
 
 /// Where OTLP/HTTP puts traces.
 pub(super) const TRACES_PATH: &str = "/v1/traces";
@@ -29,8 +36,6 @@ const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// How long to wait after `accept` failed, which it does when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
 /// Accepts connections until `stop` is dropped.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: oneshot::Receiver<()>) {
     // Fails only outside of a runtime with I/O; then there is nothing to serve.
@@ -39,18 +44,11 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: ones
     };
     let accept = async {
         loop {
-            let Ok((connection, _)) = listener.accept().await else {
+            let Ok((socket, _)) = listener.accept().await else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let shared = Arc::clone(&shared);
-            tokio::spawn(async move {
-                let service = service_fn(|request| answer(request, &shared));
-                // Ends with an error when the peer goes away or the script drops the connection: both are expected.
-                let _ = http1::Builder::new()
-                    .serve_connection(TokioIo::new(connection), service)
-                    .await;
-            });
+            tokio::spawn(connection(socket, Arc::clone(&shared)));
         }
     };
     tokio::select! {
@@ -59,16 +57,35 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: ones
     }
 }
 
-/// Answers one request; an error makes hyper drop the connection without an answer.
+/// Serves one connection to its end, in the version of HTTP that its first bytes ask for.
+async fn connection(socket: TcpStream, shared: Arc<Shared>) {
+    // Fails on a socket that is broken already, which the first read will tell.
+    let _ = socket.set_nodelay(true);
+    let (peer, stream) = Peer::of(socket);
+    let ended = peer.clone();
+    let service = service_fn(move |request| {
+        let (shared, peer) = (Arc::clone(&shared), peer.clone());
+        async move { answer(request, &shared, &peer).await }
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // Ends with an error when the peer goes away, which is expected.
+    tokio::select! {
+        _ = builder.serve_connection(TokioIo::new(stream), service) => {}
+        () = ended.ended() => {}
+    }
+}
+
+/// Answers one request, unless the script ends the connection instead.
 async fn answer(
     request: Request<Incoming>,
     shared: &Shared,
-) -> Result<http::Response<Full<Bytes>>, Error> {
+    peer: &Peer,
+) -> Result<http::Response<ScriptedBody>, Infallible> {
     let (head, body) = request.into_parts();
     let (body, outcome) = match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => {
             let body = body.to_bytes();
-            let outcome = accept(&head, &body);
+            let outcome = accept(&head, &body, shared.keeps_spans());
             (body, outcome)
         }
         Err(error) if error.is::<LengthLimitError>() => {
@@ -81,40 +98,51 @@ async fn answer(
                 }),
             )
         }
-        Err(error) => return Err(error),
+        // The sender has gone away in the middle of it.
+        Err(_) => peer.close().await,
     };
+    let is_grpc = is_grpc(&head);
     let request = ReceivedRequest {
         received_at: Instant::now(),
         method: head.method.to_string(),
-        path: head.uri.to_string(),
+        path: head
+            .uri
+            .path_and_query()
+            .map_or_else(String::new, ToString::to_string),
         headers: headers(&head.headers),
-        spans: outcome.as_ref().map_or(0, Vec::len),
+        spans: outcome.as_ref().map_or(0, |content| content.ids.len()),
         rejection: outcome.as_ref().err().map(|refusal| refusal.reason.clone()),
         body,
     };
-    let scripted = {
-        let mut state = shared.lock();
-        state.requests.push(request);
-        state.script.pop_front()
-    };
-    shared.changed.notify_all();
-
-    let response = match (scripted, &outcome) {
+    let ids = outcome.as_ref().map_or(&[][..], |content| &content.ids);
+    let response = match (shared.arrived(request, ids), &outcome) {
         (Some(scripted), _) => scripted,
         (None, Ok(_)) => Response::ok(),
-        (None, Err(refusal)) => refusal.response(),
+        (None, Err(refusal)) => refusal.response(is_grpc),
     };
     if !response.delay.is_zero() {
         tokio::time::sleep(response.delay).await;
     }
-    if response.drop_connection {
-        return Err("the script drops the connection".into());
+    match &response.action {
+        Action::Answer => {}
+        Action::Close => peer.close().await,
+        Action::Reset => peer.reset().await,
+        Action::HalfClose => peer.half_close().await,
+        Action::Stall => std::future::pending().await,
+        Action::Raw { start, repeated } => {
+            // Once the other side has gone, so may this one.
+            let mut written = peer.write_raw(start).await;
+            while written.is_ok() && !repeated.is_empty() {
+                written = peer.write_raw(repeated).await;
+                tokio::task::yield_now().await;
+            }
+            peer.close().await;
+        }
     }
-    if let (true, Ok(spans)) = (response.is_accepting(), outcome) {
-        shared.lock().spans.extend(spans);
-        shared.changed.notify_all();
+    if let (true, Ok(content)) = (response.is_accepting(), outcome) {
+        shared.accepted(content);
     }
-    Ok(response.into_http())
+    Ok(response.into_http(is_grpc))
 }
 
 /// Why a request is no valid export request, and what OTLP answers.
@@ -124,10 +152,15 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// A `google.rpc.Status`, as the specification wants it: field 2 is the message.
-    fn response(&self) -> Response {
+    /// A `google.rpc.Status`, as the specification wants it: in the body, or in the trailers of gRPC.
+    fn response(&self, is_grpc: bool) -> Response {
+        if is_grpc {
+            // Invalid argument.
+            return Response::grpc(3, &self.reason);
+        }
         let status = RpcStatus {
             message: self.reason.clone(),
+            ..RpcStatus::default()
         };
         let response = Response::new(self.status).body(status.encode_to_vec());
         match self.status {
@@ -137,43 +170,82 @@ impl Refusal {
     }
 }
 
-/// The part of `google.rpc.Status` that OTLP/HTTP uses.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct RpcStatus {
-    #[prost(string, tag = "2")]
-    pub(super) message: String,
+fn is_grpc(head: &http::request::Parts) -> bool {
+    text(head, header::CONTENT_TYPE).starts_with(grpc::CONTENT_TYPE)
 }
 
-fn accept(head: &http::request::Parts, body: &Bytes) -> Result<Vec<ReceivedSpan>, Refusal> {
+fn text(head: &http::request::Parts, name: HeaderName) -> &str {
+    let value: Option<&http::HeaderValue> = head.headers.get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// Reads an export request over either protocol.
+fn accept(
+    head: &http::request::Parts,
+    body: &Bytes,
+    keeps_spans: bool,
+) -> Result<Content, Refusal> {
     let refuse = |status, reason| Err(Refusal { status, reason });
-    if head.uri.path() != TRACES_PATH {
+    let is_grpc = is_grpc(head);
+    let wanted_path = if is_grpc {
+        grpc::TRACES_CALL
+    } else {
+        TRACES_PATH
+    };
+    if head.uri.path() != wanted_path {
         return refuse(404, format!("nothing is received at {}", head.uri.path()));
     }
     if head.method != Method::POST {
         return refuse(405, format!("{} instead of POST", head.method));
     }
-    let text = |name| {
-        let value: Option<&http::HeaderValue> = head.headers.get(name);
-        value
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    let content_type = text(header::CONTENT_TYPE);
+    let content_type = text(head, header::CONTENT_TYPE);
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case(PROTOBUF) {
+    if !is_grpc && !media_type.eq_ignore_ascii_case(PROTOBUF) {
         return refuse(
             415,
             format!("content type {content_type:?} instead of {PROTOBUF:?}"),
         );
     }
-    let encoding = text(header::CONTENT_ENCODING);
-    if !matches!(encoding, "" | "identity") {
-        return refuse(
-            415,
-            format!("content encoding {encoding:?} is not supported"),
-        );
+    let (message, encoding) = if is_grpc {
+        match grpc::unframe(body) {
+            Ok((message, true)) => {
+                let encoding = HeaderName::from_static("grpc-encoding");
+                (message, text(head, encoding))
+            }
+            Ok((message, false)) => (message, ""),
+            Err(reason) => return refuse(400, reason),
+        }
+    } else {
+        (body.clone(), text(head, header::CONTENT_ENCODING))
+    };
+    let message = match encoding {
+        "" | "identity" => message,
+        "gzip" => match gunzip(&message) {
+            Ok(message) => message,
+            Err(error) => return refuse(400, format!("not gzip: {error}")),
+        },
+        other => {
+            return refuse(415, format!("content encoding {other:?} is not supported"));
+        }
+    };
+    decode::content(message, keeps_spans).or_else(|error| refuse(400, error.to_string()))
+}
+
+fn gunzip(packed: &[u8]) -> io::Result<Bytes> {
+    let mut message = Vec::new();
+    // One byte beyond the limit tells that there was more.
+    let limit = MAX_BODY_BYTES as u64 + 1;
+    GzDecoder::new(packed)
+        .take(limit)
+        .read_to_end(&mut message)?;
+    if message.len() > MAX_BODY_BYTES {
+        return Err(io::Error::other(format!(
+            "more than {MAX_BODY_BYTES} bytes inside"
+        )));
     }
-    decode::request(body).or_else(|error| refuse(400, error.to_string()))
+    Ok(Bytes::from(message))
 }
 
 fn headers(headers: &http::HeaderMap) -> Vec<(String, String)> {

@@ -101,7 +101,7 @@ fn what_is_no_export_request_is_refused_with_the_reason() {
             "/v1/traces",
             &[
                 ("content-type", "application/x-protobuf"),
-                ("content-encoding", "gzip"),
+                ("content-encoding", "br"),
             ],
             b"",
         ),
@@ -115,14 +115,14 @@ fn what_is_no_export_request_is_refused_with_the_reason() {
     let mut picture = String::new();
     for bytes in &sent {
         let answer = exchange(receiver.addr(), bytes).expect("an answer");
-        let status = server::RpcStatus::decode(answer.body.as_slice()).expect("an RPC status");
+        let status = grpc::RpcStatus::decode(answer.body.as_slice()).expect("an RPC status");
         picture += &format!("{} {}\n", answer.status, status.message);
     }
     insta::assert_snapshot!(picture, @r#"
     404 nothing is received at /v1/logs
     405 GET instead of POST
     415 content type "application/json" instead of "application/x-protobuf"
-    415 content encoding "gzip" is not supported
+    415 content encoding "br" is not supported
     400 not an ExportTraceServiceRequest: failed to decode Protobuf message: invalid varint
     "#);
     assert_eq!(receiver.span_count(), 0);
@@ -337,3 +337,5 @@ fn read_answer(connection: &mut TcpStream) -> Result<Answer, ErrorKind> {
         .map_err(|error| error.kind())?;
     Ok(answer)
 }
+
+mod faults;

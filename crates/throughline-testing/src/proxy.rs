@@ -1,0 +1,343 @@
+//! A network that fails, for tests: a TCP proxy in this process.
+//!
+//! Owns the thread it forwards on. It must not know what is sent through it. Who may touch what:
+//!
+//! 1. `conditions` says how bytes travel now; any thread changes it, and every connection follows at once.
+//! 2. The counts are written by the proxy's thread and read by any.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::{oneshot, watch};
+
+/// Forwards TCP connections from a free port of 127.0.0.1 to another address, as badly as it is told to.
+///
+/// It stops when dropped, and waits at most two seconds for that.
+///
+/// ```
+/// use std::io::{ErrorKind, Read};
+/// use std::net::{TcpListener, TcpStream};
+/// use throughline_testing::{Fault, TcpProxy};
+///
+/// let server = TcpListener::bind("127.0.0.1:0")?;
+/// let proxy = TcpProxy::start(server.local_addr()?)?;
+/// let mut connection = TcpStream::connect(proxy.addr())?;
+/// let _accepted = server.accept()?;
+///
+/// proxy.set(Fault::Reset);
+/// let error = connection.read(&mut [0]).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TcpProxy {
+    addr: SocketAddr,
+    conditions: watch::Sender<Conditions>,
+    counts: Arc<Counts>,
+    /// Dropping it stops the proxy.
+    stop: Option<oneshot::Sender<()>>,
+    /// Disconnected once the thread has let go of all its sockets.
+    stopped: mpsc::Receiver<()>,
+}
+
+/// What a [`TcpProxy`] does to the connections, old and new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Nothing: what comes in goes out.
+    #[default]
+    None,
+    /// Forwards nothing and reads nothing, so that the senders' buffers fill. Connections stay open, and what was
+    /// held back goes on when the fault ends.
+    Stall,
+    /// Reads everything and forwards nothing: what comes while it lasts is lost.
+    Drop,
+    /// Resets every connection, new ones as soon as they are accepted.
+    Reset,
+    /// Forwards requests; the first byte that the server answers resets the connection instead of reaching the client.
+    CutAnswers,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Conditions {
+    target: SocketAddr,
+    fault: Fault,
+    /// The largest piece that travels at once, and the pause after each.
+    slice: Option<(usize, Duration)>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connections: AtomicU64,
+    bytes_from_client: AtomicU64,
+    bytes_from_server: AtomicU64,
+}
+
+impl TcpProxy {
+    /// How long dropping a proxy waits for its thread.
+    const STOP_DEADLINE: Duration = Duration::from_secs(2);
+
+    /// Starts between a free port of 127.0.0.1 and `target`, which need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// If no socket, thread or runtime can be made.
+    pub fn start(target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (conditions, seen) = watch::channel(Conditions {
+            target,
+            fault: Fault::None,
+            slice: None,
+        });
+        let counts = Arc::<Counts>::default();
+        let (stop, stop_requested) = oneshot::channel();
+        let (running, stopped) = mpsc::channel();
+        let served = serve(listener, seen, Arc::clone(&counts), stop_requested);
+        thread::Builder::new()
+            .name("tcp-proxy".to_owned())
+            .spawn(move || {
+                let _suppressed = throughline_core::suppress();
+                runtime.block_on(served);
+                drop(runtime);
+                drop(running);
+            })?;
+        Ok(Self {
+            addr,
+            conditions,
+            counts,
+            stop: Some(stop),
+            stopped,
+        })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Changes what happens to the connections.
+    pub fn set(&self, fault: Fault) {
+        self.conditions.send_modify(|now| now.fault = fault);
+    }
+
+    /// Connects to another address from here on; open connections keep theirs.
+    pub fn set_target(&self, target: SocketAddr) {
+        self.conditions.send_modify(|now| now.target = target);
+    }
+
+    /// Forwards at most `bytes` at once and pauses after each piece: a slow network, or, without a pause, one that cuts
+    /// messages at awkward places.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is zero.
+    pub fn slice(&self, bytes: usize, pause: Duration) {
+        assert!(bytes > 0, "a piece has at least one byte");
+        self.conditions
+            .send_modify(|now| now.slice = Some((bytes, pause)));
+    }
+
+    /// How many connections were accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        // Relaxed: a count that nothing else is ordered by.
+        self.counts.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes it has read from clients, whatever became of them.
+    #[must_use]
+    pub fn bytes_from_client(&self) -> u64 {
+        self.counts.bytes_from_client.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes it has read from servers, whatever became of them.
+    #[must_use]
+    pub fn bytes_from_server(&self) -> u64 {
+        self.counts.bytes_from_server.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for TcpProxy {
+    fn drop(&mut self) {
+        self.stop.take();
+        // Nothing is ever sent: this returns when the thread is done, or at the deadline.
+        let _ = self.stopped.recv_timeout(Self::STOP_DEADLINE);
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    conditions: watch::Receiver<Conditions>,
+    counts: Arc<Counts>,
+    stop: oneshot::Receiver<()>,
+) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
+    let accept = async {
+        loop {
+            let Ok((client, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            };
+            counts.connections.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(forward(client, conditions.clone(), Arc::clone(&counts)));
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        _ = stop => {}
+    }
+}
+
+/// How the forwarding in one direction ended.
+enum End {
+    Closed,
+    Reset,
+}
+
+/// One connection, from its acceptance to its end.
+async fn forward(
+    mut client: TcpStream,
+    conditions: watch::Receiver<Conditions>,
+    counts: Arc<Counts>,
+) {
+    let target = conditions.borrow().target;
+    let Ok(mut server) = TcpStream::connect(target).await else {
+        // The client sees what it would without a proxy, only later.
+        return reset(&client);
+    };
+    // Small pieces are to arrive as small pieces.
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let end = {
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        let up = Pump {
+            from: from_client,
+            to: to_server,
+            conditions: conditions.clone(),
+            count: &counts.bytes_from_client,
+            carries_answers: false,
+        };
+        let down = Pump {
+            from: from_server,
+            to: to_client,
+            conditions,
+            count: &counts.bytes_from_server,
+            carries_answers: true,
+        };
+        // A reset ends both directions at once, a FIN only its own.
+        let (up, down) = (up.run(), down.run());
+        tokio::pin!(up, down);
+        tokio::select! {
+            end = &mut up => match end {
+                End::Reset => End::Reset,
+                End::Closed => down.await,
+            },
+            end = &mut down => match end {
+                End::Reset => End::Reset,
+                End::Closed => up.await,
+            },
+        }
+    };
+    if matches!(end, End::Reset) {
+        reset(&client);
+        reset(&server);
+    }
+}
+
+/// Makes the coming close an RST.
+fn reset(socket: &TcpStream) {
+    // Fails on a socket that is broken already, which is what was wanted.
+    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}
+
+struct Pump<'a> {
+    from: ReadHalf<'a>,
+    to: WriteHalf<'a>,
+    conditions: watch::Receiver<Conditions>,
+    count: &'a AtomicU64,
+    carries_answers: bool,
+}
+
+impl Pump<'_> {
+    async fn run(mut self) -> End {
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            let now = self.conditions_to_move().await;
+            if now.fault == Fault::Reset {
+                return End::Reset;
+            }
+            let most = now.slice.map_or(buffer.len(), |(bytes, _)| bytes);
+            let most = most.min(buffer.len());
+            let read = tokio::select! {
+                read = self.from.read(&mut buffer[..most]) => read,
+                Ok(()) = self.conditions.changed() => continue,
+            };
+            let read = match read {
+                Ok(0) => {
+                    // Fails when the other side has gone as well.
+                    let _ = self.to.shutdown().await;
+                    return End::Closed;
+                }
+                Ok(read) => read,
+                Err(_) => return End::Reset,
+            };
+            self.count.fetch_add(read as u64, Ordering::Relaxed);
+            // The bytes may have come after the conditions changed.
+            let now = self.conditions_to_move().await;
+            match now.fault {
+                Fault::Drop => continue,
+                Fault::Reset => return End::Reset,
+                Fault::CutAnswers if self.carries_answers => return End::Reset,
+                Fault::CutAnswers | Fault::None | Fault::Stall => {}
+            }
+            if self.to.write_all(&buffer[..read]).await.is_err() {
+                return End::Reset;
+            }
+            if let Some((_, pause)) = now.slice
+                && !pause.is_zero()
+            {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// The conditions, once they are no stall.
+    async fn conditions_to_move(&mut self) -> Conditions {
+        loop {
+            let now = *self.conditions.borrow_and_update();
+            if now.fault != Fault::Stall {
+                return now;
+            }
+            if self.conditions.changed().await.is_err() {
+                // The proxy is being dropped, and its thread with this connection.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
