@@ -1,10 +1,11 @@
 //! Whether a server holds what was sent to it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use throughline::core::{SpanId, TraceId};
-use throughline::testing::{OtlpReceiver, ReceivedSpan};
+use throughline::testing::{OtlpReceiver, ReceivedSpan, Value};
 
 /// How long spans may take through a server.
 const ARRIVAL: Duration = Duration::from_secs(30);
@@ -17,35 +18,65 @@ pub(crate) fn wait_for(receiver: &OtlpReceiver, count: usize) {
 
 /// Every span of one receiver is in the other once, with the same value in every field, and every trace is whole.
 pub(crate) fn assert_same(sent: &OtlpReceiver, held: &OtlpReceiver, count: usize) {
+    assert_same_after(sent, held, count, |_| {});
+}
+
+/// The same for Jaeger, which puts attributes and events in an order of its own, and adds its remarks to the spans that
+/// it shows.
+pub(crate) fn assert_same_in_jaeger(sent: &OtlpReceiver, held: &OtlpReceiver, count: usize) {
+    assert_same_after(sent, held, count, |span| {
+        span.attributes.retain(|(key, _)| key != JAEGERS_REMARKS);
+        sort(&mut span.attributes);
+        sort(Arc::make_mut(&mut span.resource));
+        for event in &mut span.events {
+            sort(&mut event.attributes);
+        }
+        span.events
+            .sort_by_cached_key(|event| (event.time_unix_nano, event.name.clone()));
+        for link in &mut span.links {
+            sort(&mut link.attributes);
+        }
+    });
+}
+
+const JAEGERS_REMARKS: &str = "@jaeger@warnings";
+
+fn sort(attributes: &mut Vec<(String, Value)>) {
+    attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
+}
+
+fn assert_same_after(
+    sent: &OtlpReceiver,
+    held: &OtlpReceiver,
+    count: usize,
+    prepare: impl Fn(&mut ReceivedSpan),
+) {
     wait_for(sent, count);
     wait_for(held, count);
     assert_eq!((sent.span_count(), held.span_count()), (count, count));
-    let held_by_id = by_id(held);
-    let mut differences = Vec::new();
-    for (id, span) in by_id(sent) {
-        match held_by_id.get(&id) {
-            None => differences.push(format!("missing: {span:#?}")),
-            Some(held) if *held != span => {
-                differences.push(format!("sent: {span:#?}\nheld: {held:#?}"));
-            }
-            Some(_) => {}
-        }
+    let [sent, held_by_id] = [sent, held].map(|receiver| by_id(receiver, &prepare));
+    let differs = |(id, span): &(&_, &ReceivedSpan)| held_by_id.get(*id) != Some(*span);
+    let differences: Vec<_> = sent.iter().filter(differs).collect();
+    if let Some((id, span)) = differences.first() {
+        panic!(
+            "{} of {count} spans differ; the first:\nsent: {span:#?}\nheld: {:#?}",
+            differences.len(),
+            held_by_id.get(*id),
+        );
     }
-    assert!(
-        differences.is_empty(),
-        "{} of {count} spans differ; the first:\n{}",
-        differences.len(),
-        differences[0]
-    );
     for trace in held.traces() {
         trace.assert_complete();
     }
 }
 
 /// The spans by their ids, each of which occurs once.
-fn by_id(receiver: &OtlpReceiver) -> HashMap<(TraceId, SpanId), ReceivedSpan> {
-    let spans = receiver.spans();
+fn by_id(
+    receiver: &OtlpReceiver,
+    prepare: &impl Fn(&mut ReceivedSpan),
+) -> HashMap<(TraceId, SpanId), ReceivedSpan> {
+    let mut spans = receiver.spans();
     let count = spans.len();
+    spans.iter_mut().for_each(prepare);
     let by_id: HashMap<_, _> = spans
         .into_iter()
         .map(|span| ((span.trace_id, span.span_id), span))

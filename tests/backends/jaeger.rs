@@ -5,7 +5,7 @@ use prost::Message;
 use serde_json::Value;
 use throughline::testing::OtlpReceiver;
 
-use crate::agreement::{assert_same, wait_for};
+use crate::agreement::{assert_same_in_jaeger, wait_for};
 use crate::server::{Server, free_ports};
 use crate::tee::Tee;
 use crate::{http, job};
@@ -38,7 +38,7 @@ fn jaeger_holds_every_span_unchanged() {
     jaeger.wait_until("every trace is found", |_| {
         traces_of(&found().1) == tee.sent().traces().len()
     });
-    assert_same(tee.sent(), &held(query, tee.sent()), count);
+    assert_same_in_jaeger(tee.sent(), &held(query, tee.sent()), count);
 }
 
 /// How many traces an answer of the search holds.
