@@ -20,6 +20,8 @@ use crate::env::process_variable;
 use crate::error::StartError;
 use crate::export::Export;
 use crate::exporter::SpanExporter;
+#[cfg(feature = "file")]
+use crate::otlp_file::OtlpFileExporter;
 use crate::otlp_http::OtlpHttpExporter;
 use crate::pipeline::Pipeline;
 use crate::queue::Queue;
@@ -235,6 +237,8 @@ impl PipelineBuilder {
         let exporter: Option<Box<dyn SpanExporter>> = match (self.custom, kind) {
             (Some(custom), _) => Some(custom),
             (None, ExporterKind::Otlp) => Some(Box::new(otlp(&settings)?)),
+            #[cfg(feature = "file")]
+            (None, ExporterKind::OtlpStdout) => Some(Box::new(OtlpFileExporter::stdout())),
             (None, ExporterKind::Console) => Some(Box::new(ConsoleExporter::to_stdout())),
             (None, ExporterKind::None) => None,
         };

@@ -46,7 +46,7 @@
 //! | `OTEL_SDK_DISABLED` | `false` |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | none |
-//! | `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `none`) | `otlp` |
+//! | `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `none`; with the feature `file` `otlp/stdout`) | `otlp` |
 //! | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `sentry`, `none`) | `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318` |
@@ -75,9 +75,13 @@ mod error;
 mod export;
 mod exporter;
 mod headers;
+#[cfg(feature = "json")]
+mod json;
 mod notice;
 #[cfg(feature = "opentelemetry-sdk")]
 mod otel_exporter;
+#[cfg(feature = "file")]
+mod otlp_file;
 mod otlp_http;
 mod pipeline;
 mod queue;
@@ -96,5 +100,7 @@ pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
+#[cfg(feature = "file")]
+pub use otlp_file::OtlpFileExporter;
 pub use pipeline::Pipeline;
 pub use stats::{FlushReport, PipelineStats, Tallies};

@@ -30,6 +30,8 @@ pub(crate) const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExporterKind {
     Otlp,
+    #[cfg(feature = "file")]
+    OtlpStdout,
     Console,
     None,
 }
@@ -73,6 +75,8 @@ impl Settings {
                 "OTEL_TRACES_EXPORTER",
                 &[
                     ("otlp", ExporterKind::Otlp),
+                    #[cfg(feature = "file")]
+                    ("otlp/stdout", ExporterKind::OtlpStdout),
                     ("console", ExporterKind::Console),
                     ("none", ExporterKind::None),
                 ],

@@ -7,6 +7,8 @@
 mod accounting; // Every span has one fate, whatever the load.
 mod configuration; // What the options and variables do to requests.
 mod exporters; // Exporters that misbehave.
+#[cfg(feature = "file")]
+mod files; // OTLP in lines of JSON.
 mod flush; // What flush reports is true.
 mod outage; // A collector that is not there, and comes back.
 mod process; // What takes a process of its own: standard output, file descriptors.

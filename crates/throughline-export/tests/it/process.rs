@@ -10,13 +10,13 @@ use crate::support::{LONG, open_span, record};
 /// Set for the children, which do nothing otherwise.
 const CHILD: &str = "THROUGHLINE_TEST_CHILD";
 
-fn is_child() -> bool {
+pub(crate) fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
 /// Runs one test as a child, under a shell command that may prepare the ground, and
 /// returns what it wrote to standard output.
-fn run(child: &str, shell: &str, variables: &[(&str, &str)]) -> String {
+pub(crate) fn run(child: &str, shell: &str, variables: &[(&str, &str)]) -> String {
     let executable = std::env::current_exe().unwrap();
     let output = Command::new("sh")
         .args(["-c", &format!("{shell} exec \"$0\" \"$@\"")])
