@@ -74,6 +74,9 @@ mod env;
 mod error;
 mod export;
 mod exporter;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 #[cfg(feature = "json")]
 mod json;

@@ -118,7 +118,7 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
 }
 
 /// Reads an `ExportTraceServiceResponse`. What cannot be read says nothing.
-fn receipt(body: &[u8]) -> Receipt {
+pub(crate) fn receipt(body: &[u8]) -> Receipt {
     let Some(partial) = message_field(body, 1) else {
         return Receipt::complete();
     };
@@ -135,7 +135,7 @@ fn receipt(body: &[u8]) -> Receipt {
 }
 
 /// Makes an error of a status, with the words of the `Status` message in the body.
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ExportError {
+pub(crate) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ExportError {
     let said = text_field(body, 2);
     let message = match said.is_empty() {
         true => status.to_string(),
