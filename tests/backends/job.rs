@@ -8,12 +8,17 @@ const REQUESTS: usize = 200;
 /// Eleven spans of each goal that is created, three of each tenth, which is refused.
 const SPANS: usize = REQUESTS / 10 * (9 * 11 + 3);
 
+/// Everything that a receiver here can take.
+const FEATURES: &str =
+    "throughline/file throughline/grpc throughline/gzip throughline/json throughline/zipkin";
+
 /// Runs it and returns how many spans it exported, which are all that it started.
 pub(crate) fn run(environment: &[(&str, &str)]) -> usize {
     let mut command = Command::new(env!("CARGO"));
     command
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .args(["run", "--quiet", "--offline", "-p", "throughline-examples"])
+        .args(["--features", FEATURES])
         .args(["--bin", "goals", "--", "--json", "--requests"])
         .arg(REQUESTS.to_string())
         .stdin(Stdio::null());

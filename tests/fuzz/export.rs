@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use throughline_export::fuzzing;
 use throughline_wire::read::{self, FieldValue};
@@ -20,7 +21,9 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("wire", |input| walk(input, 0)),
     ("console", console),
     ("json", json),
-    ("response", response),
+    ("zipkin", zipkin),
+    ("http_response", http_response),
+    ("grpc_response", grpc_response),
     ("retry_after", retry_after),
     ("settings", settings),
 ];
@@ -59,11 +62,33 @@ fn json(input: &[u8]) {
     }
 }
 
-fn response(input: &[u8]) {
-    let Some((status, body)) = input.split_first_chunk() else {
-        return;
-    };
-    let (receipt, refusal) = fuzzing::response(u16::from_be_bytes(*status), body);
+fn zipkin(input: &[u8]) {
+    if let Ok(text) = fuzzing::zipkin(input) {
+        serde_json::from_slice::<serde_json::Value>(&text).expect("it is JSON");
+    }
+}
+
+fn http_response(input: &[u8]) {
+    for content_type in ["application/x-protobuf", "application/json", "text/html"] {
+        let _ = fuzzing::http_response(content_type, input);
+    }
+}
+
+/// Lines are headers, and behind an empty one comes the body.
+fn grpc_response(input: &[u8]) {
+    const NAMES: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+    let (mut headers, mut rest) = (HeaderMap::new(), input);
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        let Some((pick, value)) = line.split_first() else {
+            break;
+        };
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.insert(NAMES[usize::from(*pick) % NAMES.len()], value);
+        }
+    }
+    let (receipt, refusal) = fuzzing::grpc_response(&headers, rest);
     let _ = (format!("{receipt:?}"), format!("{refusal:?} {refusal}"));
 }
 

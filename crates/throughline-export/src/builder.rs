@@ -15,14 +15,12 @@ use crate::batch::Batcher;
 use crate::console::ConsoleExporter;
 use crate::deliver::{Delivery, FOREVER, Timeouts};
 use crate::drain::Drain;
-use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
 use crate::env::process_variable;
 use crate::error::StartError;
 use crate::export::Export;
 use crate::exporter::SpanExporter;
 #[cfg(feature = "file")]
 use crate::otlp_file::OtlpFileExporter;
-use crate::otlp_http::OtlpHttpExporter;
 use crate::pipeline::Pipeline;
 use crate::queue::Queue;
 use crate::resource::Resource;
@@ -31,6 +29,8 @@ use crate::settings::{EXPORT_TIMEOUT, ExporterKind, SCHEDULE_DELAY, Settings, TI
 use crate::shared::Shared;
 use crate::sizes::Sizes;
 use crate::thread::{self, Work};
+
+mod otlp;
 
 /// The schedule delay of the console exporter: who watches it does not want to wait.
 const CONSOLE_DELAY: Duration = Duration::from_millis(200);
@@ -88,30 +88,6 @@ impl PipelineBuilder {
     /// Adds or replaces one attribute of the resource.
     pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.explicit.attributes.push((key.into(), value.into()));
-        self
-    }
-
-    /// Sends to `v1/traces` under this URL. Default: `http://localhost:4318`.
-    pub fn endpoint(self, url: &str) -> Self {
-        self.with_endpoint("endpoint", url, Endpoint::under_base(url))
-    }
-
-    /// Sends to exactly this URL.
-    pub fn traces_endpoint(self, url: &str) -> Self {
-        self.with_endpoint("traces_endpoint", url, Endpoint::exact(url))
-    }
-
-    /// Adds or replaces a header of each request. The value is never shown.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Err(error) = self.explicit.headers.set(name, value) {
-            self.refuse(format!("header {name:?} {}", error.what()));
-        }
-        self
-    }
-
-    /// How long one request may take; zero means no limit. Default: 10 s.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.explicit.timeout = Some(timeout);
         self
     }
 
@@ -236,9 +212,13 @@ impl PipelineBuilder {
         let kind = settings.exporter.unwrap_or(ExporterKind::Otlp);
         let exporter: Option<Box<dyn SpanExporter>> = match (self.custom, kind) {
             (Some(custom), _) => Some(custom),
-            (None, ExporterKind::Otlp) => Some(Box::new(otlp(&settings)?)),
+            (None, ExporterKind::Otlp) => Some(Box::new(otlp::exporter(&settings)?)),
             #[cfg(feature = "file")]
             (None, ExporterKind::OtlpStdout) => Some(Box::new(OtlpFileExporter::stdout())),
+            #[cfg(feature = "zipkin")]
+            (None, ExporterKind::Zipkin) => Some(Box::new(
+                settings.zipkin.clone().exporter(&settings.proxies)?,
+            )),
             (None, ExporterKind::Console) => Some(Box::new(ConsoleExporter::to_stdout())),
             (None, ExporterKind::None) => None,
         };
@@ -265,7 +245,7 @@ impl PipelineBuilder {
             _ => SCHEDULE_DELAY,
         });
         let timeouts = Timeouts {
-            attempt: limit(settings.timeout.unwrap_or(TIMEOUT)),
+            attempt: limit(settings.otlp.traces.timeout.unwrap_or(TIMEOUT)),
             total: limit(settings.export_timeout.unwrap_or(EXPORT_TIMEOUT)),
         };
         let batcher = Batcher::new(resource(&settings).encode(), sizes.batch);
@@ -314,27 +294,6 @@ impl PipelineBuilder {
             Some(Err(_)) => Err(StartError::installed()),
         }
     }
-
-    fn with_endpoint(
-        mut self,
-        option: &str,
-        url: &str,
-        endpoint: Result<Endpoint, EndpointError>,
-    ) -> Self {
-        match endpoint {
-            Ok(endpoint) => self.explicit.endpoint = Some(endpoint),
-            Err(error) if error.is_secret() => {
-                self.refuse(format!("{option} is {}", error.what()));
-            }
-            Err(error) => self.refuse(format!("{option} {url:?} is {}", error.what())),
-        }
-        self
-    }
-
-    fn refuse(&mut self, message: String) {
-        self.error
-            .get_or_insert_with(|| StartError::invalid(message));
-    }
 }
 
 impl fmt::Debug for PipelineBuilder {
@@ -349,23 +308,6 @@ impl fmt::Debug for PipelineBuilder {
 /// Zero means no limit.
 fn limit(timeout: Duration) -> Duration {
     if timeout.is_zero() { FOREVER } else { timeout }
-}
-
-fn otlp(settings: &Settings) -> Result<OtlpHttpExporter, StartError> {
-    let endpoint = match &settings.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => {
-            Endpoint::under_base(DEFAULT_BASE).map_err(|error| StartError::invalid(error.what()))?
-        }
-    };
-    if endpoint.is_https() {
-        return Err(StartError::unsupported(format!(
-            "endpoint {:?} asks for tls, which this version does not speak; send to an http \
-             collector on the same host, which forwards over https",
-            endpoint.to_string()
-        )));
-    }
-    Ok(OtlpHttpExporter::new(endpoint, &settings.headers))
 }
 
 fn resource(settings: &Settings) -> Resource {
@@ -387,14 +329,14 @@ mod tests {
         builder.start().map(drop).unwrap_err()
     }
 
+    #[cfg(not(feature = "tls"))]
     #[test]
     fn tls_is_refused_and_not_downgraded() {
         let error = refused(Pipeline::builder().endpoint("https://collector:4318"));
         assert!(error.is_unsupported(), "{error}");
-        assert!(
-            error
-                .to_string()
-                .contains("https://collector:4318/v1/traces")
+        assert_eq!(
+            error.to_string(),
+            "endpoint \"https://collector:4318/v1/traces\" needs tls: build with the feature `tls`"
         );
         let error = refused(Pipeline::builder().env_from(|name| {
             (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| "https://h".to_owned())

@@ -136,19 +136,22 @@ impl<'a> Env<'a> {
     pub(crate) fn bad(&mut self, name: &str, value: &str, what: &str, default: impl Display) {
         let shown: String = value.chars().take(SHOWN_CHARS).collect();
         let cut = if shown.len() < value.len() { "…" } else { "" };
-        self.warnings.push(format!(
+        self.warn(format!(
             "{name}={shown:?}{cut} is {what}; using the default {default}"
         ));
     }
 
     /// Adds the warning about a value that may be secret, so is not repeated.
-    /// Notes a warning that somebody else worded.
-    pub(crate) fn warn(&mut self, warning: String) {
-        self.warnings.push(warning);
+    pub(crate) fn bad_secret(&mut self, name: &str, what: &str, remedy: &str) {
+        self.warn(format!("{name}: {what}; {remedy}"));
     }
 
-    pub(crate) fn bad_secret(&mut self, name: &str, what: &str, remedy: &str) {
-        self.warnings.push(format!("{name}: {what}; {remedy}"));
+    /// Notes a warning. Some variables are read for several signals, but what is
+    /// wrong with them is said once.
+    pub(crate) fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 }
 

@@ -6,10 +6,12 @@
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
+use http::{HeaderMap, HeaderValue};
+
 use crate::console::ConsoleExporter;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 use crate::settings::Settings;
-use crate::{otlp_http, retry};
+use crate::{otlp, retry};
 
 /// Reads all variables from an environment and returns the warnings about it.
 pub fn settings(lookup: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
@@ -39,16 +41,34 @@ pub fn json(request: &[u8]) -> Result<Vec<u8>, ExportError> {
     crate::json::trace_request(request).map(Vec::from)
 }
 
+/// The spans of a request for Zipkin.
+///
+/// # Errors
+///
+/// The request is malformed.
+#[cfg(feature = "zipkin")]
+pub fn zipkin(request: &[u8]) -> Result<Vec<u8>, ExportError> {
+    crate::zipkin::encode::spans(request)
+}
+
 /// What a `Retry-After` header asks for.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     retry::retry_after(value, now)
 }
 
-/// Reads what stands in a response: that of a success, and that of a refusal.
-pub fn response(status: u16, body: &[u8]) -> (Receipt, ExportError) {
-    let status = http::StatusCode::from_u16(status).unwrap_or_default();
-    let refusal = otlp_http::refusal(status, &http::HeaderMap::new(), body);
-    (otlp_http::receipt(body), refusal)
+/// Reads the body of a response over HTTP.
+pub fn http_response(content_type: &'static str, body: &[u8]) -> (Receipt, String) {
+    otlp::http::read(Some(&HeaderValue::from_static(content_type)), body)
+}
+
+/// Reads a response over gRPC: that of a success, and that of a refusal.
+#[cfg(feature = "grpc")]
+pub fn grpc_response(headers: &HeaderMap, body: &[u8]) -> (Receipt, ExportError) {
+    use otlp::grpc::{details, message, refusal, words};
+    let code = headers.get("grpc-status").map(HeaderValue::as_bytes);
+    let code = tonic::Code::from_bytes(code.unwrap_or_default());
+    let receipt = otlp::http::read(None, message(body)).0;
+    (receipt, refusal(code, words(headers), &details(headers)))
 }
 
 /// The outcome of a future that has nothing to wait for.

@@ -8,6 +8,8 @@
 //! The bytes may be of any origin: what is no such message is an error, text that
 //! is not UTF-8 gets replacement characters, and nothing panics.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod schema;
 
 use std::borrow::Cow;
@@ -241,7 +243,7 @@ fn double<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Error> 
 }
 
 /// Shows bytes in lower-case hexadecimal.
-struct Hex<'a>(&'a [u8]);
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,7 +46,7 @@
 //! | `OTEL_SDK_DISABLED` | `false` |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | none |
-//! | `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `none`; with the feature `file` `otlp/stdout`) | `otlp` |
+//! | `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `none`; with the features `zipkin` and `file` also `zipkin`, `otlp/stdout`) | `otlp` |
 //! | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `sentry`, `none`) | `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318` |
@@ -54,6 +54,8 @@
 //! | `OTEL_EXPORTER_OTLP_[TRACES_]HEADERS` | none |
 //! | `OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT` (one request, ms) | `10000` |
 //! | `OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL` | `http/protobuf`, the only one so far |
+//! | `OTEL_EXPORTER_ZIPKIN_ENDPOINT` | `http://localhost:9411/api/v2/spans` |
+//! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` (one request, ms) | `10000` |
 //! | `OTEL_BSP_SCHEDULE_DELAY` (ms) | `5000`; console `200` |
 //! | `OTEL_BSP_EXPORT_TIMEOUT` (a batch with its retries, ms) | `30000` |
 //! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | no limit by count |
@@ -66,7 +68,9 @@
 
 mod batch;
 mod builder;
+mod connect;
 mod console;
+mod decode;
 mod deliver;
 mod drain;
 mod endpoint;
@@ -77,15 +81,16 @@ mod exporter;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod given;
 mod headers;
 #[cfg(feature = "json")]
 mod json;
 mod notice;
 #[cfg(feature = "opentelemetry-sdk")]
 mod otel_exporter;
+mod otlp;
 #[cfg(feature = "file")]
 mod otlp_file;
-mod otlp_http;
 mod pipeline;
 mod queue;
 mod resource;
@@ -97,13 +102,18 @@ mod sizes;
 mod stats;
 mod text;
 mod thread;
+#[cfg(feature = "zipkin")]
+mod zipkin;
 
 pub use builder::PipelineBuilder;
 pub use error::StartError;
 pub use exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 #[cfg(feature = "opentelemetry-sdk")]
 pub use otel_exporter::SdkExporter;
+pub use otlp::{Compression, OtlpExporter, OtlpExporterBuilder, Protocol};
 #[cfg(feature = "file")]
 pub use otlp_file::OtlpFileExporter;
 pub use pipeline::Pipeline;
 pub use stats::{FlushReport, PipelineStats, Tallies};
+#[cfg(feature = "zipkin")]
+pub use zipkin::{ZipkinExporter, ZipkinExporterBuilder};

@@ -10,10 +10,12 @@ use std::time::Duration;
 use throughline_core::propagate::Propagator;
 use throughline_core::{Sampler, SpanLimits};
 
-use crate::endpoint::{DEFAULT_BASE, Endpoint, EndpointError};
+use crate::connect::proxy::ProxySettings;
 use crate::env::Env;
-use crate::headers::Headers;
+use crate::otlp::options::{OtlpOptions, PerSignal};
 use crate::resource;
+#[cfg(feature = "zipkin")]
+use crate::zipkin::ZipkinOptions;
 
 /// How long the oldest span of an unfinished batch waits.
 pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
@@ -32,6 +34,8 @@ pub(crate) enum ExporterKind {
     Otlp,
     #[cfg(feature = "file")]
     OtlpStdout,
+    #[cfg(feature = "zipkin")]
+    Zipkin,
     Console,
     None,
 }
@@ -43,9 +47,10 @@ pub(crate) struct Settings {
     pub(crate) exporter: Option<ExporterKind>,
     pub(crate) service_name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
-    pub(crate) endpoint: Option<Endpoint>,
-    pub(crate) headers: Headers,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) otlp: PerSignal<OtlpOptions>,
+    pub(crate) proxies: ProxySettings,
+    #[cfg(feature = "zipkin")]
+    pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) limits: Option<SpanLimits>,
@@ -77,6 +82,8 @@ impl Settings {
                     ("otlp", ExporterKind::Otlp),
                     #[cfg(feature = "file")]
                     ("otlp/stdout", ExporterKind::OtlpStdout),
+                    #[cfg(feature = "zipkin")]
+                    ("zipkin", ExporterKind::Zipkin),
                     ("console", ExporterKind::Console),
                     ("none", ExporterKind::None),
                 ],
@@ -84,13 +91,10 @@ impl Settings {
             ),
             attributes: resource::attributes_from_env(env),
             service_name: env.text("OTEL_SERVICE_NAME"),
-            endpoint: endpoint(env),
-            headers: Headers::from_env(env, "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-                .or_else(|| Headers::from_env(env, "OTEL_EXPORTER_OTLP_HEADERS"))
-                .unwrap_or_default(),
-            timeout: env
-                .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
-                .or_else(|| env.millis("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT)),
+            otlp: PerSignal::of(|signal| OtlpOptions::from_env(env, signal)),
+            proxies: ProxySettings::from_env(env),
+            #[cfg(feature = "zipkin")]
+            zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
             sampler: sampler(env),
             limits: limits(env),
@@ -107,16 +111,15 @@ impl Settings {
     pub(crate) fn over(self, weaker: Self) -> Self {
         let mut attributes = weaker.attributes;
         attributes.extend(self.attributes);
-        let mut headers = weaker.headers;
-        headers.extend(self.headers);
         Self {
             disabled: self.disabled.or(weaker.disabled),
             exporter: self.exporter.or(weaker.exporter),
             service_name: self.service_name.or(weaker.service_name),
             attributes,
-            endpoint: self.endpoint.or(weaker.endpoint),
-            headers,
-            timeout: self.timeout.or(weaker.timeout),
+            otlp: self.otlp.over(weaker.otlp),
+            proxies: self.proxies.over(weaker.proxies),
+            #[cfg(feature = "zipkin")]
+            zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
             sampler: self.sampler.or(weaker.sampler),
             limits: self.limits.or(weaker.limits),
@@ -141,27 +144,6 @@ fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
         env.warn(warning);
     }
     Some(propagator)
-}
-
-fn endpoint(env: &mut Env<'_>) -> Option<Endpoint> {
-    type Parse = fn(&str) -> Result<Endpoint, EndpointError>;
-    let variables: [(&str, Parse); 2] = [
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint::exact),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint::under_base),
-    ];
-    for (name, parse) in variables {
-        let Some(url) = env.text(name) else { continue };
-        match parse(&url) {
-            Ok(endpoint) => return Some(endpoint),
-            Err(error) if error.is_secret() => env.bad_secret(
-                name,
-                &format!("the value is {}", error.what()),
-                &format!("using the default {DEFAULT_BASE}"),
-            ),
-            Err(error) => env.bad(name, &url, error.what(), DEFAULT_BASE),
-        }
-    }
-    None
 }
 
 #[derive(Clone, Copy)]
@@ -269,25 +251,6 @@ fn batch_spans(env: &mut Env<'_>, queue_spans: Option<u64>) -> Option<u64> {
 
 /// Speaks up about values that ask for what this version does not do.
 fn warn_about_unsupported(env: &mut Env<'_>) {
-    for name in [
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-    ] {
-        if env
-            .choice(name, &[("http/protobuf", ())], "http/protobuf")
-            .is_some()
-        {
-            break;
-        }
-    }
-    for name in [
-        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-        "OTEL_EXPORTER_OTLP_COMPRESSION",
-    ] {
-        if env.choice(name, &[("none", ())], "none").is_some() {
-            break;
-        }
-    }
     if let Some(path) = env.text("OTEL_CONFIG_FILE") {
         env.bad(
             "OTEL_CONFIG_FILE",

@@ -43,18 +43,25 @@ fn is_hostile(character: char) -> bool {
 
 /// The innermost cause that means something to a reader, such as `connection refused`.
 pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
-    let mut innermost = error;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        innermost = error;
-        next = match error.downcast_ref::<io::Error>() {
-            Some(io) if io.raw_os_error().is_some() => return operating_system_error(io),
+    let innermost = chain(error).last().unwrap_or(error);
+    match innermost.downcast_ref::<io::Error>() {
+        Some(io) if io.raw_os_error().is_some() => operating_system_error(io),
+        _ => innermost.to_string(),
+    }
+}
+
+/// An error and what caused it, down to what the operating system said.
+pub(crate) fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>() {
+            Some(io) if io.raw_os_error().is_some() => None,
             // The error that this one was made of is not its source.
             Some(io) => io.get_ref().map(|inner| inner as _),
             None => error.source(),
-        };
-    }
-    innermost.to_string()
+        }
+    })
 }
 
 /// The kind reads better than the whole message, which repeats the number, but

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use throughline_wire::read::{self, FieldValue, Malformed};
 
+use crate::decode::{self, Any, array, messages};
+
 /// `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK` of OTLP: the parent is another process's.
 const PARENT_IS_REMOTE: u32 = 0x200;
 
@@ -110,70 +112,41 @@ fn status(message: &[u8], span: &mut ConsoleSpan) -> Result<(), Malformed> {
 }
 
 fn key_value(message: &[u8], depth: u32) -> Result<(String, String), Malformed> {
-    let (mut key, mut shown) = (String::new(), String::new());
-    for field in read::fields(message) {
-        let field = field?;
-        match (field.number, field.value) {
-            (1, FieldValue::Len(bytes)) => key = text(bytes),
-            (2, FieldValue::Len(bytes)) => shown = value(bytes, depth)?,
-            _ => {}
-        }
-    }
-    Ok((key, shown))
+    let (key, any) = decode::key_value(message)?;
+    Ok((key.into_owned(), shown(&any, depth)?))
 }
 
-/// Shows an `AnyValue`.
-fn value(message: &[u8], depth: u32) -> Result<String, Malformed> {
-    use FieldValue::{Fixed64, Len, Varint};
-    let mut shown = String::new();
+/// Shows a value.
+fn shown(any: &Any<'_>, depth: u32) -> Result<String, Malformed> {
     if depth > MAX_DEPTH {
         return Ok("…".to_owned());
     }
-    for field in read::fields(message) {
-        let field = field?;
-        shown = match (field.number, field.value) {
-            (1, Len(bytes)) => text(bytes),
-            (2, Varint(flag)) => (flag != 0).to_string(),
-            (3, Varint(number)) => number.cast_signed().to_string(),
-            (4, Fixed64(bits)) => f64::from_bits(bits).to_string(),
-            (5, Len(array)) => {
-                let values: Result<Vec<_>, _> = messages(array, 1)
-                    .map(|element| value(element?, depth + 1))
-                    .collect();
-                format!("[{}]", values?.join(", "))
-            }
-            (6, Len(map)) => {
-                let entries: Result<Vec<_>, _> = messages(map, 1)
-                    .map(|entry| key_value(entry?, depth + 1).map(|(k, v)| format!("{k}={v}")))
-                    .collect();
-                format!("{{{}}}", entries?.join(", "))
-            }
-            (7, Len(bytes)) => bytes.iter().fold(String::from("0x"), |mut hex, byte| {
-                // Writing to a string cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            }),
-            _ => shown,
-        };
-    }
-    Ok(shown)
-}
-
-/// The messages in one repeated field.
-fn messages(message: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], Malformed>> {
-    read::fields(message).filter_map(move |field| match field {
-        Ok(field) => match field.value {
-            FieldValue::Len(bytes) if field.number == number => Some(Ok(bytes)),
-            _ => None,
-        },
-        Err(malformed) => Some(Err(malformed)),
+    Ok(match any {
+        Any::Empty => String::new(),
+        Any::Text(text) => text.clone().into_owned(),
+        Any::Bool(flag) => flag.to_string(),
+        Any::Int(number) => number.to_string(),
+        Any::Double(number) => number.to_string(),
+        Any::Array(array) => {
+            let values: Result<Vec<_>, _> = messages(array, 1)
+                .map(|element| shown(&Any::read(element?)?, depth + 1))
+                .collect();
+            format!("[{}]", values?.join(", "))
+        }
+        Any::Map(map) => {
+            let entries: Result<Vec<_>, _> = messages(map, 1)
+                .map(|entry| key_value(entry?, depth + 1).map(|(k, v)| format!("{k}={v}")))
+                .collect();
+            format!("{{{}}}", entries?.join(", "))
+        }
+        Any::Bytes(bytes) => bytes.iter().fold(String::from("0x"), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }),
     })
 }
 
-fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    bytes.try_into().unwrap_or([0; N])
-}
-
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    decode::text(bytes).into_owned()
 }

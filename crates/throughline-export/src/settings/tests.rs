@@ -75,73 +75,6 @@ const TABLE: &[Row] = &[
     }),
     bad("OTEL_RESOURCE_ATTRIBUTES", "a=b,c", "of no such attributes"),
     unset("OTEL_RESOURCE_ATTRIBUTES"),
-    good("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1/x", |s| {
-        s.endpoint = Endpoint::exact("http://h:1/x/v1/traces").ok();
-    }),
-    bad(
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "h:1",
-        "http://localhost:4318",
-    ),
-    bad(
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "unix:///s",
-        "http://localhost:4318",
-    ),
-    unset("OTEL_EXPORTER_OTLP_ENDPOINT"),
-    good("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://h:1", |s| {
-        s.endpoint = Endpoint::exact("http://h:1/").ok();
-    }),
-    bad(
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "?",
-        "http://localhost:4318",
-    ),
-    unset("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
-    good("OTEL_EXPORTER_OTLP_HEADERS", "a=b", |s| {
-        s.headers.set("a", "b").unwrap();
-    }),
-    (
-        "OTEL_EXPORTER_OTLP_HEADERS",
-        "a",
-        None,
-        Some("leaving that header out"),
-    ),
-    unset("OTEL_EXPORTER_OTLP_HEADERS"),
-    good("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b", |s| {
-        s.headers.set("a", "b").unwrap();
-    }),
-    (
-        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-        "a b=c",
-        None,
-        Some("leaving that header out"),
-    ),
-    unset("OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
-    good("OTEL_EXPORTER_OTLP_TIMEOUT", "250", |s| {
-        s.timeout = millis(250);
-    }),
-    good("OTEL_EXPORTER_OTLP_TIMEOUT", "0", |s| s.timeout = millis(0)),
-    bad("OTEL_EXPORTER_OTLP_TIMEOUT", "-1", "10000"),
-    bad("OTEL_EXPORTER_OTLP_TIMEOUT", "99999999999", "10000"),
-    unset("OTEL_EXPORTER_OTLP_TIMEOUT"),
-    good("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "250", |s| {
-        s.timeout = millis(250);
-    }),
-    bad("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1s", "10000"),
-    unset("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
-    good("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", |_| {}),
-    bad("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
-    bad("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "http/protobuf"),
-    unset("OTEL_EXPORTER_OTLP_PROTOCOL"),
-    bad(
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "grpc",
-        "http/protobuf",
-    ),
-    good("OTEL_EXPORTER_OTLP_COMPRESSION", "none", |_| {}),
-    bad("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "none"),
-    bad("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip", "none"),
     good("OTEL_TRACES_SAMPLER", "ALWAYS_OFF", |s| {
         s.sampler = Some(Sampler::always_off());
     }),
@@ -254,43 +187,6 @@ fn every_variable_valid_empty_invalid_and_out_of_range() {
 }
 
 #[test]
-fn the_variable_of_the_signal_wins_over_the_general_one() {
-    let (settings, warnings) = read(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:4318"),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1/in"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "general=1"),
-        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "traces=1"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
-        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
-        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "1"),
-        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2"),
-    ]);
-    assert_eq!(warnings, Vec::<String>::new());
-    assert_eq!(settings.endpoint.unwrap().to_string(), "http://traces:1/in");
-    assert_eq!(format!("{:?}", settings.headers), r#"{"traces"}"#);
-    assert_eq!(settings.timeout, millis(2));
-    assert_eq!(settings.limits.unwrap().attribute_count, 2);
-}
-
-#[test]
-fn a_bad_variable_of_the_signal_falls_back_to_the_general_one() {
-    let (settings, warnings) = read(&[
-        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "never"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nowhere"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:1"),
-    ]);
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert_eq!(settings.timeout, millis(1));
-    assert_eq!(
-        settings.endpoint.unwrap().to_string(),
-        "http://h:1/v1/traces"
-    );
-}
-
-#[test]
 fn the_ratio_of_a_sampler() {
     for (name, arg, expected, warnings) in [
         ("traceidratio", "0.25", Sampler::trace_id_ratio(0.25), 0),
@@ -332,19 +228,6 @@ fn a_batch_is_no_larger_than_the_queue() {
 }
 
 #[test]
-fn a_password_in_an_endpoint_is_not_repeated() {
-    let (settings, warnings) = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:c4nary@h:1")]);
-    assert_eq!(settings.endpoint, None);
-    assert_eq!(
-        warnings,
-        [
-            "OTEL_EXPORTER_OTLP_ENDPOINT: the value is a url with user information (set an \
-             authorization header instead); using the default http://localhost:4318"
-        ]
-    );
-}
-
-#[test]
 fn the_builder_wins_over_the_environment() {
     let (weaker, _) = read(&[
         ("OTEL_SERVICE_NAME", "env"),
@@ -357,11 +240,13 @@ fn the_builder_wins_over_the_environment() {
         attributes: vec![("a".into(), "code".into())],
         ..Settings::default()
     };
-    stronger.headers.set("h", "code").unwrap();
+    for options in stronger.otlp.each() {
+        options.set_header("h", "code").unwrap();
+    }
     let both = stronger.over(weaker);
     assert_eq!(both.service_name.as_deref(), Some("code"));
     assert_eq!(both.attributes.last().unwrap().1, "code");
-    assert_eq!(both.headers.as_map()["h"], "code");
-    assert_eq!(both.headers.as_map()["i"], "env");
+    assert_eq!(both.otlp.traces.headers.as_map()["h"], "code");
+    assert_eq!(both.otlp.logs.headers.as_map()["i"], "env");
     assert_eq!(both.schedule_delay, millis(1));
 }

@@ -22,7 +22,7 @@ fn everything_from_the_environment() {
         ),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=c4nary%21".to_owned()),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned()),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "smoke".to_owned()),
         ("OTEL_BSP_SCHEDULE_DELAY", "60000".to_owned()),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2".to_owned()),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1".to_owned()),
@@ -33,7 +33,7 @@ fn everything_from_the_environment() {
         .start()
         .unwrap();
     wait_for_line("unique-bad-value", "OTEL_BSP_EXPORT_TIMEOUT");
-    wait_for_line("\"grpc\"", "OTEL_EXPORTER_OTLP_PROTOCOL");
+    wait_for_line("\"smoke\"", "OTEL_EXPORTER_OTLP_PROTOCOL");
     {
         let _here = pipeline.context().attach();
         record(0..3);

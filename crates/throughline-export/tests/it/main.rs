@@ -15,3 +15,5 @@ mod process; // What takes a process of its own: standard output, file descripto
 mod responses; // What a response makes of a batch.
 mod shutdown; // It ends in time, wherever it is called.
 mod support;
+#[cfg(feature = "zipkin")]
+mod zipkin; // Spans to Zipkin.

@@ -3,6 +3,9 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::exporter::{Batch, SpanExporter};
+use crate::otlp::{OtlpExporter, OtlpExporterBuilder};
+
 use super::*;
 
 /// What the server does once it has read a request.
@@ -68,11 +71,17 @@ fn answer(head: &str, body: &[u8]) -> Answer {
     Answer::Bytes([head.as_bytes(), body].concat())
 }
 
-fn exporter(url: &str) -> OtlpHttpExporter {
-    let mut headers = Headers::default();
-    headers.set("authorization", "Bearer c4nary").unwrap();
-    headers.set("content-type", "text/plain").unwrap();
-    OtlpHttpExporter::new(Endpoint::under_base(url).unwrap(), &headers)
+fn exporter(url: &str) -> OtlpExporter {
+    configured(url).build().unwrap()
+}
+
+fn configured(url: &str) -> OtlpExporterBuilder {
+    OtlpExporter::builder()
+        .endpoint(url)
+        .header("authorization", "Bearer c4nary")
+        .header("content-type", "text/plain")
+        .header("accept-encoding", "br")
+        .header("content-encoding", "br")
 }
 
 fn batch() -> Batch {
@@ -124,6 +133,10 @@ async fn a_request_is_what_a_collector_expects() {
     for head in server.await.unwrap() {
         let mut lines: Vec<&str> = head.lines().collect();
         lines.sort_unstable();
+        // Only what was compiled in is asked for.
+        if cfg!(feature = "gzip") {
+            assert_eq!(lines.remove(1), "accept-encoding: gzip");
+        }
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             lines,
@@ -141,7 +154,7 @@ async fn a_request_is_what_a_collector_expects() {
 
 #[tokio::test]
 async fn every_status_is_classified() {
-    for code in (200..600).step_by(1) {
+    for code in 200..600 {
         let error = match export(answer(&format!("{code} X"), b"")).await {
             Ok(receipt) => {
                 assert!((200..300).contains(&code), "{code}");
@@ -153,6 +166,7 @@ async fn every_status_is_classified() {
         assert!(!(200..300).contains(&code), "{code}");
         assert_eq!(error.error_type(), code.to_string());
         assert_eq!(error.is_transient(), [429, 502, 503, 504].contains(&code));
+        assert_eq!(error.is_too_large(), code == 413);
         assert!(!error.is_unreachable());
     }
 }
@@ -209,7 +223,7 @@ async fn no_response_may_come_later() {
     assert_eq!(error.to_string(), "connection refused");
     assert_eq!(error.error_type(), "connect");
     assert!(error.is_transient() && error.is_unreachable());
-    assert!(error.source().is_some());
+    assert!(std::error::Error::source(&error).is_some());
 }
 
 #[tokio::test]

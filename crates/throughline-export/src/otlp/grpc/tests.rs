@@ -1,0 +1,371 @@
+//! Calls against a scripted HTTP/2 server.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::{Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Frame;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::exporter::{Batch, SpanExporter};
+use crate::otlp::{OtlpExporter, OtlpExporterBuilder, Protocol};
+
+use super::*;
+
+/// What the server answers.
+#[derive(Clone, Default)]
+struct Answer {
+    status: Option<u16>,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+    trailers: Vec<(&'static str, String)>,
+    /// Never answers.
+    silent: bool,
+}
+
+/// Says a code at the end, like a server that began to answer.
+fn trailers(code: u32, more: &[(&'static str, String)]) -> Answer {
+    let mut trailers = vec![("grpc-status", code.to_string())];
+    trailers.extend_from_slice(more);
+    Answer {
+        trailers,
+        ..Answer::default()
+    }
+}
+
+/// Says a code at once, as servers do that have nothing else to say.
+fn trailers_only(code: u32, more: &[(&'static str, String)]) -> Answer {
+    let mut headers = vec![("grpc-status", code.to_string())];
+    headers.extend_from_slice(more);
+    Answer {
+        headers,
+        ..Answer::default()
+    }
+}
+
+fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0], &length[..], message].concat().into()
+}
+
+/// What the server has seen.
+#[derive(Default)]
+struct Seen {
+    connections: usize,
+    requests: Vec<(http::request::Parts, Bytes)>,
+}
+
+struct Server {
+    url: String,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// A server that gives these answers, and the last of them for ever.
+async fn server(answers: Vec<Answer>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let server = Server {
+        url,
+        seen: Arc::clone(&seen),
+    };
+    let answers = Arc::new(Mutex::new(answers));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            seen.lock().unwrap().connections += 1;
+            let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = body.collect().await.unwrap().to_bytes();
+                    seen.lock().unwrap().requests.push((head, body));
+                    let answer = {
+                        let mut answers = answers.lock().unwrap();
+                        match answers.len() {
+                            1 => answers[0].clone(),
+                            _ => answers.remove(0),
+                        }
+                    };
+                    Ok::<_, Infallible>(answer.response().await)
+                }
+            });
+            tokio::spawn(
+                hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service),
+            );
+        }
+    });
+    server
+}
+
+impl Answer {
+    async fn response(self) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
+        let mut trailers = HeaderMap::new();
+        for (name, value) in self.trailers {
+            trailers.insert(name, value.parse().unwrap());
+        }
+        let body = if trailers.is_empty() {
+            Full::new(self.body).boxed_unsync()
+        } else {
+            let frames = [Frame::data(self.body), Frame::trailers(trailers)];
+            StreamBody::new(tokio_stream::iter(frames.map(Ok))).boxed_unsync()
+        };
+        let mut response = Response::new(body);
+        if let Some(status) = self.status {
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        }
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+        response
+    }
+}
+
+fn configured(url: &str) -> OtlpExporterBuilder {
+    OtlpExporter::builder()
+        .protocol(Protocol::Grpc)
+        .endpoint(url)
+        .header("authorization", "Bearer c4nary")
+        .header("grpc-encoding", "br")
+        .header("te", "gzip")
+}
+
+fn batch() -> Batch {
+    Batch::new(Bytes::from_static(b"request"), 3)
+}
+
+/// What the exporter makes of one answer.
+async fn export(answer: Answer) -> Result<Receipt, ExportError> {
+    let server = server(vec![answer]).await;
+    let mut exporter = configured(&server.url).build().unwrap();
+    exporter.export(batch()).await
+}
+
+/// `google.rpc.Status` with a `RetryInfo`, as it stands in a trailer.
+fn retry_details(seconds: u8, nanos: u8) -> (&'static str, String) {
+    let delay = [0x08, seconds, 0x10, nanos];
+    let info = [&[0x0a, 4], &delay[..]].concat();
+    let url = b"type.googleapis.com/google.rpc.RetryInfo";
+    let any = [&[0x0a, url.len() as u8], &url[..], &[0x12, 6], &info].concat();
+    let status = [&[0x08, 8, 0x1a, any.len() as u8], &any[..]].concat();
+    let value = tonic::metadata::BinaryMetadataValue::from_bytes(&status);
+    let text = std::str::from_utf8(value.as_encoded_bytes()).unwrap();
+    (GRPC_STATUS_DETAILS, text.to_owned())
+}
+
+#[tokio::test]
+async fn a_call_is_what_a_collector_expects() {
+    let server = server(vec![trailers(0, &[])]).await;
+    let mut exporter = configured(&server.url).build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(exporter.export(batch()).await.unwrap(), Receipt::complete());
+    }
+    let seen = server.seen.lock().unwrap();
+    assert_eq!((seen.connections, seen.requests.len()), (1, 2));
+    for (head, body) in &seen.requests {
+        assert_eq!(head.method, Method::POST);
+        assert_eq!(
+            head.uri.path(),
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+        );
+        let mut headers: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        headers.sort_unstable();
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            headers,
+            [
+                "authorization: Bearer c4nary",
+                "content-type: application/grpc",
+                "te: trailers",
+                &format!("user-agent: throughline/{version} OTel-OTLP-Exporter-Rust/{version}"),
+            ]
+        );
+        assert_eq!(*body, framed(b"request"));
+    }
+}
+
+#[tokio::test]
+async fn every_code_is_classified_with_and_without_retry_info() {
+    let transient = [1, 4, 10, 11, 14, 15];
+    for code in 1..40 {
+        for (details, wait) in [
+            (vec![], None),
+            (vec![retry_details(7, 9)], Some(Duration::new(7, 9))),
+            (vec![retry_details(0, 0)], Some(Duration::ZERO)),
+        ] {
+            for answer in [trailers(code, &details), trailers_only(code, &details)] {
+                let error = export(answer).await.unwrap_err();
+                let exhausted = code == 8;
+                let retries = transient.contains(&code) || exhausted && wait.is_some();
+                assert_eq!(error.is_transient(), retries, "{code} {wait:?}");
+                assert_eq!(error.is_too_large(), exhausted && wait.is_none());
+                assert_eq!(error.retry_after(), wait.filter(|_| retries));
+                assert_eq!(error.error_type(), name(Code::from(code as i32)), "{code}");
+                assert!(!error.is_unreachable());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn partial_success_is_success_with_a_count() {
+    let partial = b"\x0a\x0b\x08\x02\x12\x07too old";
+    for (body, expected) in [
+        (framed(partial), Receipt::partial(2, "too old")),
+        (framed(b""), Receipt::complete()),
+        // What cannot be read says nothing.
+        (Bytes::new(), Receipt::complete()),
+        (Bytes::from_static(b"\0\0\0\0\xffabc"), Receipt::complete()),
+        (Bytes::from_static(b"\x01\0\0\0\x01a"), Receipt::complete()),
+        (framed(b"\x0a\x7f"), Receipt::complete()),
+    ] {
+        let answer = Answer {
+            body,
+            ..trailers(0, &[])
+        };
+        assert_eq!(export(answer).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_servers_words_are_read_whatever_they_are() {
+    let said = ("grpc-message", "too%20many%0a%ff %C3%A9".to_owned());
+    let error = export(trailers(3, &[said])).await.unwrap_err();
+    assert_eq!(error.to_string(), "INVALID_ARGUMENT: too many\n\u{fffd} é");
+    for details in ["!!!", "", "AAAA", "CAMa", "GgA="] {
+        let details = (GRPC_STATUS_DETAILS, details.to_owned());
+        let error = export(trailers(14, &[details])).await.unwrap_err();
+        assert_eq!(error.to_string(), "UNAVAILABLE");
+        assert!(error.is_transient() && error.retry_after().is_none());
+    }
+    for code in ["x", "", "-1", "1000000000000"] {
+        let mut answer = trailers(0, &[]);
+        answer.trailers[0].1 = code.to_owned();
+        let error = export(answer).await.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_speak_grpc_is_judged_by_the_http_status() {
+    for status in 200..600 {
+        let answer = Answer {
+            status: Some(status),
+            body: Bytes::from_static(b"<html>"),
+            ..Answer::default()
+        };
+        let error = export(answer).await.unwrap_err();
+        assert_eq!(error.is_transient(), [429, 502, 503, 504].contains(&status));
+        assert!(!error.is_too_large());
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_bomb_is_refused() {
+    let answer = Answer {
+        body: framed(&vec![0; MAX_RESPONSE_BYTES + 1]),
+        ..trailers(0, &[])
+    };
+    let error = export(answer).await.unwrap_err();
+    assert_eq!(error.error_type(), "response_too_large");
+    assert!(!error.is_transient() && !error.is_too_large());
+    let answer = Answer {
+        body: framed(&vec![0; MAX_RESPONSE_BYTES]),
+        ..trailers(0, &[])
+    };
+    assert!(export(answer).await.is_ok());
+}
+
+#[tokio::test]
+async fn no_response_may_come_later() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut exporter = configured(&url).build().unwrap();
+    let (error, ()) = tokio::join!(exporter.export(batch()), async {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut preface = [0; 24];
+        stream.read_exact(&mut preface).await.unwrap();
+        drop(listener);
+    });
+    let error = error.unwrap_err();
+    assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
+
+    let error = exporter.export(batch()).await.unwrap_err();
+    assert_eq!(error.to_string(), "connection refused");
+    assert_eq!(error.error_type(), "connect");
+    assert!(error.is_transient() && error.is_unreachable());
+}
+
+#[tokio::test]
+async fn another_protocol_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut exporter = configured(&url).build().unwrap();
+    let (error, _) = tokio::join!(exporter.export(batch()), async {
+        let mut stream = listener.accept().await.unwrap().0;
+        let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await
+    });
+    let error = error.unwrap_err();
+    assert_eq!(error.error_type(), "not_http", "{error:?}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_call_that_got_no_answer_takes_its_connection_along() {
+    let silent = Answer {
+        silent: true,
+        ..Answer::default()
+    };
+    let server = server(vec![silent, trailers(0, &[])]).await;
+    let mut exporter = configured(&server.url).build().unwrap();
+    let asked = || server.seen.lock().unwrap().requests.len();
+    tokio::select! {
+        _ = exporter.export(batch()) => panic!("nobody answers"),
+        () = async { while asked() == 0 { tokio::task::yield_now().await; } } => {}
+    }
+    assert!(exporter.export(batch()).await.is_ok());
+    assert_eq!(server.seen.lock().unwrap().connections, 2);
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn a_compressed_request_is_the_same_when_it_is_sent_again() {
+    use std::io::Read as _;
+    let server = server(vec![trailers(14, &[]), trailers(0, &[])]).await;
+    let mut exporter = configured(&server.url)
+        .compression(Compression::Gzip)
+        .build()
+        .unwrap();
+    let request = Bytes::from(b"a span, ".repeat(10_000));
+    let batch = Batch::new(request.clone(), 3);
+    assert!(exporter.export(batch.clone()).await.is_err());
+    assert!(exporter.export(batch).await.is_ok());
+    let seen = server.seen.lock().unwrap();
+    let [(head, first), (_, second)] = &seen.requests[..] else {
+        panic!("two requests")
+    };
+    assert_eq!(head.headers["grpc-encoding"], "gzip");
+    assert_eq!(first, second);
+    assert!(first.len() < request.len() / 10);
+    assert_eq!(first[0], 1, "the frame says that it is compressed");
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&first[FRAME_HEADER_BYTES..])
+        .read_to_end(&mut plain)
+        .unwrap();
+    assert_eq!(plain, request);
+}
