@@ -17,10 +17,13 @@ fn otelcol_hands_on_every_span_unchanged() {
         [("OTLP_GRPC_PORT", grpc), ("OTLP_HTTP_PORT", http)],
         &[("FORWARD_TO", behind.endpoint())],
     );
-    let tee = Tee::before(http);
-    let count = job::run(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &tee.endpoint()),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-    ]);
-    assert_same(tee.sent(), &behind, count);
+    for (protocol, port) in [("http/protobuf", http), ("grpc", grpc)] {
+        behind.clear();
+        let tee = Tee::before(port);
+        let count = job::run(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &tee.endpoint()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ]);
+        assert_same(tee.sent(), &behind, count);
+    }
 }
