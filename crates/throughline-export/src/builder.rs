@@ -12,8 +12,10 @@ use throughline_core::propagate::{self, Propagator};
 use throughline_core::{Recorder, RecorderConfig, Sampler, SpanLimits};
 
 use crate::batch::Batcher;
+use crate::bell::Bell;
 use crate::console::ConsoleExporter;
-use crate::deliver::{Delivery, FOREVER, Timeouts};
+use crate::deliver::{Delivery, FOREVER, Timeouts, name_of};
+use crate::destination::Destination;
 use crate::drain::Drain;
 use crate::env::process_variable;
 use crate::error::StartError;
@@ -22,13 +24,13 @@ use crate::exporter::SpanExporter;
 #[cfg(feature = "file")]
 use crate::otlp_file::OtlpFileExporter;
 use crate::pipeline::Pipeline;
-use crate::queue::Queue;
+use crate::queue::Capacity;
 use crate::resource::Resource;
 use crate::say;
 use crate::settings::{EXPORT_TIMEOUT, ExporterKind, SCHEDULE_DELAY, Settings, TIMEOUT};
 use crate::shared::Shared;
 use crate::sizes::Sizes;
-use crate::thread::{self, Work};
+use crate::thread;
 
 mod otlp;
 
@@ -57,7 +59,7 @@ pub struct PipelineBuilder {
     explicit: Settings,
     environment: Settings,
     warnings: Vec<String>,
-    custom: Option<Box<dyn SpanExporter>>,
+    custom: Vec<Box<dyn SpanExporter>>,
     poll_statistics: Option<bool>,
     /// The first option that was refused.
     error: Option<StartError>,
@@ -133,7 +135,7 @@ impl PipelineBuilder {
     }
 
     /// What ended spans may occupy, half of it in the buffers of the recording
-    /// threads and half in batches that wait for the exporter. Default: 64 MiB;
+    /// threads and half in batches that wait for the exporters. Default: 64 MiB;
     /// at least 64 KiB. Beyond it spans are dropped and counted.
     pub fn max_memory_bytes(mut self, bytes: usize) -> Self {
         self.explicit.max_memory_bytes = Some(bytes);
@@ -154,7 +156,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// How many spans may wait in batches. Default: no limit, since the memory
+    /// How many spans may wait in batches for each destination. Default: no limit, since the memory
     /// decides. More spans stay in the buffers of the recording threads, as far as
     /// those go.
     pub fn max_queue_spans(mut self, spans: u64) -> Self {
@@ -162,22 +164,55 @@ impl PipelineBuilder {
         self
     }
 
-    /// Exports with this instead of OTLP over HTTP.
+    /// Exports with this instead of OTLP over HTTP. Each call adds a destination.
+    ///
+    /// Several destinations get the same batches, and share their bytes. Each has its
+    /// own thread, queue, retries and counts, so that a slow or dead one holds up no
+    /// other: the batches of the memory that this pipeline may use are divided among
+    /// them, and a destination whose share is full drops spans (`queue_full`) as long as
+    /// another one has room. With one destination, or when none has room, spans wait in
+    /// the buffers of the recording threads first.
+    ///
+    /// ```
+    /// use throughline_export::{Batch, ExportFuture, Pipeline, Receipt, SpanExporter};
+    ///
+    /// struct Archive;
+    ///
+    /// impl SpanExporter for Archive {
+    ///     fn export(&mut self, batch: Batch) -> ExportFuture<'_> {
+    ///         Box::pin(async move { Ok(Receipt::complete()) })
+    ///     }
+    ///
+    ///     fn destination(&self) -> String {
+    ///         "the archive".to_owned()
+    ///     }
+    /// }
+    ///
+    /// let pipeline = Pipeline::builder().exporter(Archive).console().start()?;
+    /// let stats = pipeline.stats();
+    /// let names: Vec<&str> = stats.destinations.iter().map(|one| &*one.destination).collect();
+    /// assert_eq!(names, ["the archive", "standard output"]);
+    /// # Ok::<(), throughline_export::StartError>(())
+    /// ```
     pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.custom = Some(Box::new(exporter));
+        self.custom.push(Box::new(exporter));
         self
     }
 
-    /// Draws each trace on standard output instead of exporting it.
+    /// Draws each trace on standard output instead of exporting it, or beside what
+    /// [`exporter`](Self::exporter) adds.
     pub fn console(mut self) -> Self {
-        self.explicit.exporter = Some(ExporterKind::Console);
+        let kinds = self.explicit.exporters.get_or_insert_default();
+        if !kinds.contains(&ExporterKind::Console) {
+            kinds.push(ExporterKind::Console);
+        }
         self
     }
 
     /// Exports nothing: spans are made and their context travels, for log
     /// correlation for instance, and then they are counted as dropped.
     pub fn no_exporter(mut self) -> Self {
-        self.explicit.exporter = Some(ExporterKind::None);
+        self.explicit.exporters = Some(Vec::new());
         self
     }
 
@@ -204,65 +239,63 @@ impl PipelineBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let settings = self.explicit.over(self.environment);
+        let mut settings = self.explicit;
+        if !self.custom.is_empty() {
+            // Who names exporters in the program does not mean those of the environment.
+            settings.exporters.get_or_insert_default();
+        }
+        let settings = settings.over(self.environment);
         if settings.disabled == Some(true) {
             return Ok(Pipeline::disabled());
         }
-        let sizes = Sizes::of(&settings)?;
-        let kind = settings.exporter.unwrap_or(ExporterKind::Otlp);
-        let exporter: Option<Box<dyn SpanExporter>> = match (self.custom, kind) {
-            (Some(custom), _) => Some(custom),
-            (None, ExporterKind::Otlp) => Some(Box::new(otlp::exporter(&settings)?)),
-            #[cfg(feature = "file")]
-            (None, ExporterKind::OtlpStdout) => Some(Box::new(OtlpFileExporter::stdout())),
-            #[cfg(feature = "zipkin")]
-            (None, ExporterKind::Zipkin) => Some(Box::new(
-                settings.zipkin.clone().exporter(&settings.proxies)?,
-            )),
-            (None, ExporterKind::Console) => Some(Box::new(ConsoleExporter::to_stdout())),
-            (None, ExporterKind::None) => None,
-        };
+        let mut exporters = self.custom;
+        let kinds = settings.exporters.as_deref();
+        let kinds = kinds.unwrap_or(&[ExporterKind::Otlp]);
+        for kind in kinds {
+            exporters.push(match kind {
+                ExporterKind::Otlp => Box::new(otlp::exporter(&settings)?),
+                #[cfg(feature = "file")]
+                ExporterKind::OtlpStdout => Box::new(OtlpFileExporter::stdout()),
+                #[cfg(feature = "zipkin")]
+                ExporterKind::Zipkin => {
+                    Box::new(settings.zipkin.clone().exporter(&settings.proxies)?)
+                }
+                ExporterKind::Console => Box::new(ConsoleExporter::to_stdout()),
+            });
+        }
+        let sizes = Sizes::of(&settings, exporters.len())?;
 
         let mut config = RecorderConfig::default();
         config.sampler = settings.sampler.unwrap_or_default();
         config.limits = settings.limits.unwrap_or_default();
         config.poll_statistics = self.poll_statistics.unwrap_or(config.poll_statistics);
         config.chunk_bytes = sizes.chunk_bytes;
-        // Without an exporter there is no reader, hence nothing to keep.
-        config.max_bytes = exporter.as_ref().map_or(0, |_| sizes.buffer_bytes);
-        let recorder = Recorder::start(config);
-        let Some(exporter) = exporter else {
-            return Ok(Pipeline::without_exporter(recorder));
-        };
-
-        let wake_recorder = recorder.clone();
-        let shared = Arc::new(Shared::new(recorder));
-        let wake = Arc::clone(&shared.wake);
-        wake_recorder.set_waker(move || wake.notify_one());
-
-        let delay = settings.schedule_delay.unwrap_or(match kind {
-            ExporterKind::Console => CONSOLE_DELAY,
-            _ => SCHEDULE_DELAY,
-        });
+        if exporters.is_empty() {
+            // Without an exporter there is no reader, hence nothing to keep.
+            config.max_bytes = 0;
+            return Ok(Pipeline::without_exporter(Recorder::start(config)));
+        }
+        config.max_bytes = sizes.buffer_bytes;
+        let delay =
+            settings
+                .schedule_delay
+                .unwrap_or(match kinds.contains(&ExporterKind::Console) {
+                    true => CONSOLE_DELAY,
+                    false => SCHEDULE_DELAY,
+                });
         let timeouts = Timeouts {
             attempt: limit(settings.otlp.traces.timeout.unwrap_or(TIMEOUT)),
             total: limit(settings.export_timeout.unwrap_or(EXPORT_TIMEOUT)),
         };
         let batcher = Batcher::new(resource(&settings).encode(), sizes.batch);
-        let work = Work {
-            queue: Queue::new(sizes.queue),
-            drain: Drain::new(batcher, delay, sizes.buffer_bytes),
-            export: Export::new(Delivery::new(exporter, timeouts, shared.urgency())),
-            shared: Arc::clone(&shared),
-        };
-        match thread::spawn(work) {
-            Ok(thread) => Ok(Pipeline::served_by(shared, thread)),
-            Err(source) => {
-                shared.recorder.close();
-                let message = format!("the export thread could not be started: {source}");
-                Err(StartError::resources(message, source))
-            }
-        }
+        let drain = Drain::new(batcher, delay, sizes.buffer_bytes);
+        run(
+            Recorder::start(config),
+            exporters,
+            sizes.queue,
+            timeouts,
+            drain,
+        )
     }
 
     /// Starts the pipeline of the whole process: it records every trace that does
@@ -302,6 +335,51 @@ impl fmt::Debug for PipelineBuilder {
             .field("explicit", &self.explicit)
             .field("environment", &self.environment)
             .finish_non_exhaustive()
+    }
+}
+
+/// Puts the parts together and starts the threads.
+fn run(
+    recorder: Recorder,
+    exporters: Vec<Box<dyn SpanExporter>>,
+    capacity: Capacity,
+    timeouts: Timeouts,
+    drain: Drain,
+) -> Result<Pipeline, StartError> {
+    let bell = Arc::new(Bell::default());
+    // Exporters are foreign code from the first call on.
+    let invisible = thread::invisible();
+    let destinations: Vec<_> = exporters
+        .iter()
+        .map(|exporter| {
+            let name = name_of(exporter.as_ref());
+            Arc::new(Destination::new(name, capacity, Arc::clone(&bell)))
+        })
+        .collect();
+    drop(invisible);
+    let waker = Arc::clone(&bell);
+    recorder.set_waker(move || waker.ring());
+    let shared = Arc::new(Shared::new(recorder, bell, destinations));
+    let exports = exporters.into_iter().zip(&shared.destinations).enumerate();
+    let exports = exports
+        .map(|(index, (exporter, destination))| Export {
+            index,
+            destination: Arc::clone(destination),
+            delivery: Delivery::new(
+                exporter,
+                Arc::clone(destination),
+                timeouts,
+                shared.urgency(),
+            ),
+        })
+        .collect();
+    match thread::spawn(&shared, exports, drain) {
+        Ok(threads) => Ok(Pipeline::served_by(shared, threads)),
+        Err(source) => {
+            shared.recorder.close();
+            let message = format!("the export thread could not be started: {source}");
+            Err(StartError::resources(message, source))
+        }
     }
 }
 

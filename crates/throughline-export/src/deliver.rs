@@ -1,7 +1,8 @@
 //! Delivers one batch after another: attempts, waits and their interruption.
 //!
 //! Owns the exporter and the clock side of retrying. It must not know where
-//! batches come from, nor count them. What can interrupt it is one watched
+//! batches come from, nor count them; each call of the exporter is announced to the
+//! destination, which gives up one that does not return. What can interrupt it is one watched
 //! [`Urgency`]:
 //!
 //! 1. a nudge (somebody flushes) ends a backoff, but not a wait that the other
@@ -12,12 +13,14 @@ use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::destination::{Destination, blocked};
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 use crate::retry::{Backoff, Circumstances, Decision, asked_wait, decide, throttle};
 
@@ -44,6 +47,7 @@ pub(crate) struct Timeouts {
 
 pub(crate) struct Delivery {
     exporter: Box<dyn SpanExporter>,
+    destination: Arc<Destination>,
     timeouts: Timeouts,
     urgency: watch::Receiver<Urgency>,
     /// Set by a throttling answer; holds for later batches too.
@@ -54,11 +58,13 @@ pub(crate) struct Delivery {
 impl Delivery {
     pub(crate) fn new(
         exporter: Box<dyn SpanExporter>,
+        destination: Arc<Destination>,
         timeouts: Timeouts,
         urgency: watch::Receiver<Urgency>,
     ) -> Self {
         Self {
             exporter,
+            destination,
             timeouts,
             urgency,
             not_before: None,
@@ -66,23 +72,31 @@ impl Delivery {
         }
     }
 
-    /// Where the batches go, for messages.
-    pub(crate) fn destination(&self) -> String {
-        catch_unwind(AssertUnwindSafe(|| self.exporter.destination()))
-            .unwrap_or_else(|_| "the exporter".to_owned())
-    }
-
-    /// Sends a batch until it is accepted, refused, or out of time. `failed` hears
-    /// of each failed attempt and whether another one follows.
-    pub(crate) async fn send(
-        &mut self,
-        batch: &Batch,
-        mut failed: impl FnMut(&ExportError, bool),
-    ) -> Result<Receipt, ExportError> {
+    /// Waits until the other side wants to hear of us, and returns when the batch that
+    /// is sent now must be done with.
+    pub(crate) async fn begin(&mut self) -> Result<Instant, ExportError> {
         if !self.wait_out_throttle().await {
             return Err(still_throttled());
         }
-        let deadline = after(self.timeouts.total);
+        Ok(after(self.timeouts.total))
+    }
+
+    /// Sends a batch, or a part of one, until it is accepted, refused, or out of time.
+    /// `failed` hears of each failed attempt and whether another one follows.
+    pub(crate) async fn send(
+        &mut self,
+        batch: &Batch,
+        deadline: Instant,
+        mut failed: impl FnMut(&ExportError, bool),
+    ) -> Result<Receipt, ExportError> {
+        // The part before this one may have used up the time, or been told to wait.
+        let from = self.not_before.unwrap_or_else(Instant::now);
+        if from.max(Instant::now()) >= deadline {
+            return Err(no_time_left());
+        }
+        if !self.wait_out_throttle().await {
+            return Err(still_throttled());
+        }
         let mut backoff = Backoff::default();
         loop {
             let error = match self.attempt(batch, deadline).await {
@@ -115,19 +129,33 @@ impl Delivery {
     /// Lets the exporter pass on what it holds back itself.
     pub(crate) async fn flush(&mut self) -> Result<Receipt, ExportError> {
         let deadline = after(self.timeouts.total);
-        let Self {
-            exporter, urgency, ..
-        } = self;
-        bounded(|| exporter.flush(), deadline, urgency).await
+        self.call(deadline, |exporter| exporter.flush()).await
     }
 
     async fn attempt(&mut self, batch: &Batch, deadline: Instant) -> Result<Receipt, ExportError> {
         let deadline = deadline.min(after(self.timeouts.attempt));
         let batch = batch.clone();
+        self.call(deadline, |exporter| exporter.export(batch)).await
+    }
+
+    async fn call(
+        &mut self,
+        deadline: Instant,
+        call: impl FnOnce(&mut dyn SpanExporter) -> ExportFuture<'_>,
+    ) -> Result<Receipt, ExportError> {
         let Self {
-            exporter, urgency, ..
+            exporter,
+            destination,
+            urgency,
+            ..
         } = self;
-        bounded(|| exporter.export(batch), deadline, urgency).await
+        destination.calling(deadline.into_std());
+        let result = bounded(|| call(exporter.as_mut()), deadline, urgency).await;
+        if destination.returned() {
+            result
+        } else {
+            Err(blocked())
+        }
     }
 
     /// A wait of our own choice, which any urgency ends.
@@ -186,6 +214,12 @@ impl SpanExporter for Gone {
     }
 }
 
+/// Where an exporter's spans go, for people.
+pub(crate) fn name_of(exporter: &dyn SpanExporter) -> String {
+    catch_unwind(AssertUnwindSafe(|| exporter.destination()))
+        .unwrap_or_else(|_| "the exporter".to_owned())
+}
+
 /// Runs a call of the exporter until it ends, panics, or is out of time.
 async fn bounded<'a>(
     call: impl FnOnce() -> ExportFuture<'a>,
@@ -240,6 +274,10 @@ fn still_throttled() -> ExportError {
         "shutdown",
         "the other side asked for a longer wait than the shutdown has left",
     )
+}
+
+fn no_time_left() -> ExportError {
+    ExportError::permanent("timeout", "the time of the batch is over")
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> ExportError {

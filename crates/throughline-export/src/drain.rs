@@ -3,25 +3,26 @@
 //! Owns the pace: how often it looks, how much it takes at a time, when a batch
 //! that is not full is sent. It must not know how batches are delivered.
 //!
-//! When the queue has no room, records stay where they are: the recording threads
-//! find their buffers full and count what they cannot keep. Nothing is dropped
-//! here but records too large for any request, and what is left at the deadline
-//! of a shutdown.
+//! Every destination is offered every batch. When none has room, records stay
+//! where they are: the recording threads find their buffers full and count what
+//! they cannot keep. As long as one has room, the others drop what they have no room
+//! for. Besides, nothing is dropped here but records too large for any request, and
+//! what is left at the deadline of a shutdown.
+//!
+//! The drain runs no foreign code, so it also watches over the threads that do.
 
 use std::mem;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tokio::task::yield_now;
-use tokio::time::sleep;
-
 use crate::batch::{Batcher, Pushed};
+use crate::exporter::Batch;
 use crate::notice::DropNotices;
-use crate::queue::{Item, Queue};
+use crate::queue::{Capacity, Item};
 use crate::say;
 use crate::shared::Shared;
 
-/// How much one pass takes before the exporter gets a turn.
+/// How much one pass takes before the drain looks up.
 const PASS_BYTES: usize = 1 << 20;
 
 /// How often the number of dropped spans is looked at.
@@ -29,6 +30,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest time between two looks when there is nothing to do.
 const IDLE_WAIT: Duration = Duration::from_millis(250);
+
+/// How long the export threads are waited for after the deadline of a shutdown,
+/// which they keep by themselves unless their exporters hold them.
+const LEAVE_TIME: Duration = Duration::from_millis(25);
 
 /// Even who wants no delay at all does not want a busy thread.
 const MIN_IDLE_WAIT: Duration = Duration::from_millis(5);
@@ -64,8 +69,9 @@ impl Drain {
         }
     }
 
-    /// Fills the queue until the pipeline is shut down and everything is taken.
-    pub(crate) async fn run(&mut self, shared: &Shared, queue: &Queue) {
+    /// Fills the queues until the pipeline is shut down and everything is taken, and
+    /// the export threads have ended or are given up.
+    pub(crate) fn run(&mut self, shared: &Shared) {
         loop {
             // Asked before the pass, so that the pass sees what the flush means.
             let wishes = shared.wishes();
@@ -73,52 +79,54 @@ impl Drain {
             let pass = if shared.is_too_late() {
                 discard(shared)
             } else {
-                self.pass(shared, queue, flushing || wishes.closing)
+                self.pass(shared, flushing || wishes.closing)
             };
-            let cut_short = !pass.complete && self.has_room(queue);
+            let cut_short = !pass.complete && self.has_room(shared);
 
             if pass.complete && (flushing || wishes.closing) {
-                self.seal(queue);
+                self.seal(shared);
                 self.flush = wishes.flush;
                 if flushing {
-                    queue.push(Item::Flush(wishes.flush));
+                    ask_for_flush(shared, wishes.flush);
                 }
                 if wishes.closing {
-                    queue.push(Item::Close);
-                    return;
+                    return close(shared);
                 }
-            } else if self.is_due(queue) {
-                self.seal(queue);
+            } else if self.is_due(shared) {
+                self.seal(shared);
             }
             self.look_at_drops(shared);
+            supervise(shared, wishes.flush);
 
             if cut_short {
-                yield_now().await;
-            } else if pass.complete {
-                self.rest(shared, pass.bytes).await;
+                continue;
+            }
+            if pass.complete {
+                self.rest(shared, pass.bytes);
             } else {
-                tokio::select! {
-                    () = queue.settled() => {}
-                    () = shared.wake.notified() => {}
-                    // What is dropped meanwhile is to be told all the same.
-                    () = sleep(LOOK_INTERVAL) => {}
-                }
+                // Until a batch is settled, and not longer than until something else
+                // has to be looked at.
+                let wait = shared
+                    .time_left()
+                    .map_or(IDLE_WAIT, |left| left.min(IDLE_WAIT));
+                shared.bell.wait(wait);
             }
         }
     }
 
-    /// Takes what is there. An urgent pass goes on until it has everything or the
-    /// queue is full.
-    fn pass(&mut self, shared: &Shared, queue: &Queue, urgent: bool) -> Pass {
+    /// Takes what is there. An urgent pass goes on until it has everything or no
+    /// destination has room.
+    fn pass(&mut self, shared: &Shared, urgent: bool) -> Pass {
+        let mut room = most_room(shared);
         let mut pass = Pass {
             bytes: 0,
-            complete: self.has_room(queue),
+            complete: self.fits(room),
         };
         if !pass.complete {
             return pass;
         }
         self.batcher.renew_anchor();
-        self.batcher.reuse(queue.spare());
+        self.batcher.reuse(shared.spare());
         let batcher = &mut self.batcher;
         let now = Instant::now();
         let mut oversize = 0;
@@ -127,13 +135,14 @@ impl Drain {
             match batcher.push(record, now) {
                 Pushed::Kept => {}
                 Pushed::Sealed(batch) => {
-                    queue.push(Item::Batch(batch));
-                    batcher.reuse(queue.spare());
+                    offer(shared, batch);
+                    batcher.reuse(shared.spare());
+                    room = most_room(shared);
                 }
                 Pushed::Oversize => oversize += 1,
             }
-            let room = queue.has_room(batcher.spans(), batcher.bytes());
-            if room && (urgent || pass.bytes < PASS_BYTES) {
+            let fits = room.exceeds(batcher.spans(), batcher.bytes());
+            if fits && (urgent || pass.bytes < PASS_BYTES) {
                 ControlFlow::Continue(())
             } else {
                 pass.complete = false;
@@ -144,45 +153,46 @@ impl Drain {
         pass
     }
 
-    fn has_room(&self, queue: &Queue) -> bool {
-        queue.has_room(self.batcher.spans(), self.batcher.bytes())
+    fn has_room(&self, shared: &Shared) -> bool {
+        self.fits(most_room(shared))
+    }
+
+    /// Whether there is room beside the batch under construction.
+    fn fits(&self, room: Capacity) -> bool {
+        room.exceeds(self.batcher.spans(), self.batcher.bytes())
     }
 
     /// Whether to send the batch under construction although more would fit. As long
-    /// as another one is on its way, waiting costs nothing and saves a request.
-    fn is_due(&self, queue: &Queue) -> bool {
+    /// as every destination has another one on its way, waiting costs nothing and
+    /// saves a request.
+    fn is_due(&self, shared: &Shared) -> bool {
         let Some(since) = self.batcher.since() else {
             return false;
         };
         self.batcher.is_full()
-            || queue.is_idle() && (since.elapsed() >= self.schedule_delay || !self.has_room(queue))
+            || shared.destinations.iter().any(|one| one.is_idle())
+                && (since.elapsed() >= self.schedule_delay || !self.has_room(shared))
     }
 
-    fn seal(&mut self, queue: &Queue) {
+    fn seal(&mut self, shared: &Shared) {
         if let Some(batch) = self.batcher.seal() {
-            queue.push(Item::Batch(batch));
-            self.batcher.reuse(queue.spare());
+            offer(shared, batch);
+            self.batcher.reuse(shared.spare());
         }
     }
 
     /// Waits until another pass is worth it.
-    async fn rest(&mut self, shared: &Shared, bytes: usize) {
+    fn rest(&mut self, shared: &Shared, bytes: usize) {
         let wait = self.pace.after_pass(Instant::now(), bytes);
-        if wait < self.pace.armed_from || shared.recorder.sleep() {
-            tokio::select! {
-                () = sleep(wait) => return,
-                () = shared.wake.notified() => {}
-            }
+        let is_awaited = wait < self.pace.armed_from || shared.recorder.sleep();
+        if is_awaited && !shared.bell.wait(wait) {
+            return;
         }
         // A thread filled a piece of its buffer, so that there is little yet but more
         // to come, unless somebody waits for a flush.
         let wishes = shared.wishes();
-        if wishes.closing || wishes.flush > self.flush || self.pace.gathering.is_zero() {
-            return yield_now().await;
-        }
-        tokio::select! {
-            () = sleep(self.pace.gathering) => {}
-            () = shared.wake.notified() => {}
+        if !(wishes.closing || wishes.flush > self.flush || self.pace.gathering.is_zero()) {
+            shared.bell.wait(self.pace.gathering);
         }
     }
 
@@ -192,12 +202,87 @@ impl Drain {
             return;
         }
         self.last_look = now;
+        for destination in &shared.destinations {
+            destination.look_at_drops(now);
+        }
         let stats = shared.recorder.stats();
         let line = self
             .drops
             .look(now, stats.dropped_full, stats.buffer_limit_bytes);
         if let Some(line) = line {
             say::warn(line);
+        }
+    }
+}
+
+/// The room of the destination that has most of it.
+fn most_room(shared: &Shared) -> Capacity {
+    let rooms = shared.destinations.iter().map(|one| one.room());
+    let most = rooms.max_by_key(|room| if room.spans == 0 { 0 } else { room.bytes });
+    most.unwrap_or_default()
+}
+
+/// Offers a batch to every destination; they share its bytes.
+fn offer(shared: &Shared, batch: Batch) {
+    let Some((last, others)) = shared.destinations.split_last() else {
+        return;
+    };
+    for destination in others {
+        destination.offer(batch.clone());
+    }
+    // Given away, so that whoever is done with it last can keep its buffer.
+    last.offer(batch);
+}
+
+fn ask_for_flush(shared: &Shared, number: u64) {
+    for destination in &shared.destinations {
+        destination.push(Item::Flush(number));
+    }
+}
+
+/// Gives calls up that are overdue, and answers the flushes that were asked for in the
+/// place of exporters that do not return.
+fn supervise(shared: &Shared, flush: u64) {
+    let now = Instant::now();
+    for (index, destination) in shared.destinations.iter().enumerate() {
+        destination.supervise(now);
+        if destination.is_blocked() && shared.flush_done(index) < flush {
+            shared.flushed(index, flush, false);
+        }
+    }
+}
+
+/// Lets the export threads end, and gives up those that do not in time.
+fn close(shared: &Shared) {
+    for destination in &shared.destinations {
+        destination.push(Item::Close);
+    }
+    loop {
+        let now = Instant::now();
+        let mut all_ended = true;
+        for (index, destination) in shared.destinations.iter().enumerate() {
+            destination.supervise(now);
+            all_ended &= shared.has_ended(index);
+        }
+        if all_ended {
+            return;
+        }
+        let left = shared.time_left().unwrap_or_default();
+        if left.is_zero() {
+            break;
+        }
+        shared.bell.wait(left.min(IDLE_WAIT));
+    }
+    let leave = Instant::now() + LEAVE_TIME;
+    for (index, destination) in shared.destinations.iter().enumerate() {
+        while !shared.has_ended(index) {
+            let left = leave.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                destination.abandon();
+                shared.ended(index, false);
+            } else {
+                shared.bell.wait(left);
+            }
         }
     }
 }

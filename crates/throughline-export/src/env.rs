@@ -131,6 +131,37 @@ impl<'a> Env<'a> {
         found.map(|&(_, choice)| choice)
     }
 
+    /// A list of names out of a set, in any case, each of which counts once; an unknown
+    /// one is warned about and ignored. None if no name is known.
+    pub(crate) fn choices<T: Copy + PartialEq>(
+        &mut self,
+        name: &str,
+        choices: &[(&str, T)],
+        default: &str,
+    ) -> Option<Vec<T>> {
+        let value = self.text(name)?;
+        let mut chosen = Vec::new();
+        for word in value
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
+            let found = choices
+                .iter()
+                .find(|(choice, _)| choice.eq_ignore_ascii_case(word));
+            match found {
+                Some((_, choice)) if chosen.contains(choice) => {}
+                Some((_, choice)) => chosen.push(*choice),
+                None => {
+                    let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+                    let what = format!("not one of {}", names.join(", "));
+                    self.bad(name, word, &what, default);
+                }
+            }
+        }
+        (!chosen.is_empty()).then_some(chosen)
+    }
+
     /// Adds the warning about a bad value: the variable, the value, what is wrong
     /// with it and what is used instead.
     pub(crate) fn bad(&mut self, name: &str, value: &str, what: &str, default: impl Display) {

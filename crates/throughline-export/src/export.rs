@@ -1,88 +1,89 @@
-//! Empties the queue into the exporter, and counts and tells what came of it.
+//! Empties the queue of one destination into its exporter.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use crate::deliver::Delivery;
-use crate::exporter::Batch;
-use crate::notice::{Memory, Notices};
-use crate::queue::{Item, Queue};
-use crate::say;
+use crate::destination::Destination;
+use crate::exporter::{Batch, ExportError};
+use crate::notice::Memory;
+use crate::queue::Item;
 use crate::shared::Shared;
+use crate::split::Parts;
 
 pub(crate) struct Export {
-    delivery: Delivery,
-    notices: Notices,
+    /// The place of the destination among those of the pipeline.
+    pub(crate) index: usize,
+    pub(crate) destination: Arc<Destination>,
+    pub(crate) delivery: Delivery,
 }
 
 impl Export {
-    pub(crate) fn new(delivery: Delivery) -> Self {
-        Self {
-            notices: Notices::new(delivery.destination()),
-            delivery,
-        }
-    }
-
     /// Works until the queue says that nothing comes any more.
-    pub(crate) async fn run(&mut self, shared: &Shared, queue: &Queue) {
+    pub(crate) async fn run(&mut self, shared: &Shared) {
         loop {
-            match queue.pop().await {
+            match self.destination.pop().await {
                 Item::Batch(batch) => {
                     if shared.is_too_late() {
-                        shared.dropped("shutdown", batch.spans());
+                        self.destination.drop_in_flight("shutdown");
                     } else {
-                        self.export(&batch, shared, queue).await;
+                        self.export(&batch, shared).await;
                     }
-                    queue.settle();
-                    queue.recycle(batch);
+                    // In this order, so that the drain finds the buffer when it is woken.
+                    shared.recycle(batch);
+                    self.destination.settle();
                 }
-                Item::Flush(number) => {
-                    let result = self.delivery.flush().await;
-                    shared.flushed(number, &result);
-                }
-                Item::Close => {
-                    let result = self.delivery.flush().await;
-                    return shared.flushed(0, &result);
-                }
+                Item::Flush(number) => self.flush(number, shared).await,
+                Item::Close => return self.flush(0, shared).await,
             }
         }
     }
 
-    async fn export(&mut self, batch: &Batch, shared: &Shared, queue: &Queue) {
-        let Self { delivery, notices } = self;
-        shared.exporting(batch.spans());
-        let result = delivery
-            .send(batch, |error, again| {
-                if again {
-                    let memory = memory(shared, queue);
-                    tell(notices.retrying(Instant::now(), error, memory));
-                }
-            })
-            .await;
-        shared.exported(&result);
-        let now = Instant::now();
-        match &result {
-            Ok(receipt) => {
-                if let Some(line) = notices.delivered(now) {
-                    say::inform(line);
-                }
-                tell(notices.partly_accepted(now, receipt));
+    async fn flush(&mut self, number: u64, shared: &Shared) {
+        let well = self.delivery.flush().await.is_ok();
+        shared.flushed(self.index, number, well);
+    }
+
+    /// Sends a batch, in parts if the other side finds it too large, and counts each
+    /// part by itself.
+    async fn export(&mut self, batch: &Batch, shared: &Shared) {
+        let Self {
+            destination,
+            delivery,
+            ..
+        } = self;
+        let deadline = match delivery.begin().await {
+            Ok(deadline) => deadline,
+            Err(error) => {
+                destination.exported(batch.spans(), &Err(error));
+                return;
             }
-            Err(error) => tell(notices.gave_up(now, error, batch.spans())),
+        };
+        let mut parts = Parts::of(batch);
+        while let Some(part) = parts.next() {
+            let result = delivery
+                .send(&part.batch, deadline, |error, again| {
+                    if again {
+                        destination.retrying(error, buffers(shared));
+                    }
+                })
+                .await;
+            let too_large = result.as_ref().is_err_and(ExportError::is_too_large);
+            if too_large && parts.halve(&part) {
+                continue;
+            }
+            if destination.exported(part.batch.spans(), &result) == 0 {
+                // Also when the batch was given up meanwhile.
+                return;
+            }
         }
     }
 }
 
-fn tell(line: Option<String>) {
-    if let Some(line) = line {
-        say::warn(line);
-    }
-}
-
-/// What spans occupy at this moment, in the threads' buffers and in the queue.
-fn memory(shared: &Shared, queue: &Queue) -> Memory {
+/// What spans occupy at this moment in the threads' buffers.
+fn buffers(shared: &Shared) -> Memory {
     let buffers = shared.recorder.stats();
     Memory {
-        used_bytes: buffers.buffer_bytes + queue.bytes(),
-        max_bytes: buffers.buffer_limit_bytes + queue.max_bytes(),
+        used_bytes: buffers.buffer_bytes,
+        max_bytes: buffers.buffer_limit_bytes,
     }
 }

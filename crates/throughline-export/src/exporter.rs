@@ -13,17 +13,18 @@ use bytes::Bytes;
 
 /// The future of one export.
 ///
-/// It is polled on the export thread only, inside that thread's own tokio runtime
+/// It is polled on one export thread only, inside that thread's own tokio runtime
 /// with time and I/O enabled, so it need not be `Send`.
 pub type ExportFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, ExportError>> + 'a>>;
 
 /// Sends batches somewhere.
 ///
-/// The pipeline calls an exporter from one thread and never concurrently. It
-/// repeats a batch after a [transient](ExportError::transient) error, ends an
+/// The pipeline calls an exporter from one thread, which is for it alone, and never
+/// concurrently. It repeats a batch after a [transient](ExportError::transient)
+/// error, sends one that is [too large](ExportError::too_large) in halves, ends an
 /// attempt that takes longer than the timeout by dropping its future, and counts
-/// a panic as a failed batch. An exporter that blocks its thread blocks the
-/// draining of the thread buffers too.
+/// a panic as a failed batch. An exporter that holds its thread beyond the timeout
+/// loses the batch, and what waits for it waits on.
 ///
 /// ```
 /// use std::future::ready;

@@ -1,9 +1,10 @@
 //! The Throughline pipeline: takes ended spans out of the threads' buffers, makes
-//! batches of them and delivers them, on one thread of its own.
+//! batches of them and delivers them, on threads of its own.
 //!
 //! ```text
-//! recording threads ──► buffers ──► drain ──► queue ──► retry ──► exporter
-//!                       (recorder)  └──────── export thread ───────────┘
+//! recording threads ──► buffers ──► drain ─┬─► queue ──► retry ──► exporter
+//!                       (recorder)         └─► queue ──► retry ──► exporter
+//!                                 drain thread   └──── export threads ────┘
 //! ```
 //!
 //! Applications use it through the `throughline` crate:
@@ -26,15 +27,44 @@
 //! 1. No thread of the application ever waits for the export, except in
 //!    [`Pipeline::flush`], [`Pipeline::shutdown`] and when the pipeline is dropped,
 //!    and there never beyond the timeout.
-//! 2. The export thread has its own I/O driver and timer. It works without a
+//! 2. Each export thread has its own I/O driver and timer. It works without a
 //!    runtime, inside any runtime, and after one is gone.
 //! 3. Memory is bounded in bytes. What does not fit is dropped and counted:
 //!    [`PipelineStats`] accounts for every span that started.
 //! 4. A failing exporter, one that panics included, costs its batches and nothing
-//!    else. Each batch has a deadline that includes its retries.
-//! 5. Nothing that happens on the export thread is recorded.
+//!    else. Each batch has a deadline that includes its retries. One that holds its
+//!    thread is given up half a second after its time limit: the batch counts as
+//!    failed (`blocked`), a flush is answered at once as failed, a shutdown ends
+//!    without it. What waits for it goes on waiting, within the bounds, and is
+//!    exported should it ever return; no second thread is started for it, since
+//!    nobody could take the exporter away from the first.
+//! 5. Nothing that happens on the pipeline's threads is recorded.
 //! 6. Header values and other secrets are never shown.
 //! 7. After a fork the child exports nothing and says so; the parent goes on.
+//! 8. A batch that the other side finds too large is sent in halves, and those in
+//!    halves, so that only spans that are too large by themselves are lost.
+//! 9. Of several destinations none waits for another: each has its own thread, queue,
+//!    retries, counts and notices.
+//!
+//! # How a process may end
+//!
+//! What a healthy collector gets of 100 spans that have ended and wait for their batch:
+//!
+//! | the process ends | it gets |
+//! |---|---|
+//! | when `main` returns, which holds the pipeline | 100 |
+//! | by a panic that unwinds to there | 100 |
+//! | after a panic hook that calls [`Pipeline::shutdown`] | 100 |
+//! | by `SIGTERM`, after `Pipeline::shutdown_on_signals` (feature `signals`) | 100 |
+//! | by `SIGINT`, after `Pipeline::shutdown_on_signals` (feature `signals`) | 100 |
+//! | when `main` returns, and the pipeline is in a static | 0 |
+//! | by `std::process::exit` | 0 |
+//! | by `std::process::abort`, or a panic where panics abort | 0 |
+//! | by `SIGTERM` or `SIGINT` without a handler | 0 |
+//! | by `SIGKILL` | 0 |
+//!
+//! Where it says 0, the batch that was being sent may arrive or not, and all that was
+//! delivered before has arrived.
 //!
 //! # Environment
 //!
@@ -46,7 +76,7 @@
 //! | `OTEL_SDK_DISABLED` | `false` |
 //! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | none |
-//! | `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `none`; with the features `zipkin` and `file` also `zipkin`, `otlp/stdout`) | `otlp` |
+//! | `OTEL_TRACES_EXPORTER` (a list of `otlp`, `console` and, with the features of these names, `zipkin` and `otlp/stdout` (`file`); or `none`) | `otlp` |
 //! | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `sentry`, `none`) | `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318` |
@@ -67,11 +97,13 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod bell;
 mod builder;
 mod connect;
 mod console;
 mod decode;
 mod deliver;
+mod destination;
 mod drain;
 mod endpoint;
 mod env;
@@ -98,7 +130,10 @@ mod retry;
 mod say;
 mod settings;
 mod shared;
+#[cfg(all(unix, feature = "signals"))]
+mod signals;
 mod sizes;
+mod split;
 mod stats;
 mod text;
 mod thread;
@@ -114,6 +149,6 @@ pub use otlp::{Compression, OtlpExporter, OtlpExporterBuilder, Protocol};
 #[cfg(feature = "file")]
 pub use otlp_file::OtlpFileExporter;
 pub use pipeline::Pipeline;
-pub use stats::{FlushReport, PipelineStats, Tallies};
+pub use stats::{DestinationReport, DestinationStats, FlushReport, PipelineStats, Tallies};
 #[cfg(feature = "zipkin")]
 pub use zipkin::{ZipkinExporter, ZipkinExporterBuilder};

@@ -143,12 +143,22 @@ impl Notices {
 /// Tells of spans that were dropped for want of room.
 #[derive(Debug, Default)]
 pub(crate) struct DropNotices {
+    /// The destination that has no room; none if the threads' buffers have none.
+    destination: Option<String>,
     throttle: Throttle,
     seen: u64,
     announced: u64,
 }
 
 impl DropNotices {
+    /// For the queue of a destination.
+    pub(crate) fn at(destination: String) -> Self {
+        Self {
+            destination: Some(destination),
+            ..Self::default()
+        }
+    }
+
     /// Looks at the number of spans dropped so far: speaks up when it starts to
     /// grow, and again when it has stopped.
     pub(crate) fn look(&mut self, now: Instant, total: u64, max_bytes: usize) -> Option<String> {
@@ -157,7 +167,10 @@ impl DropNotices {
         if self.seen == self.announced || !self.throttle.allows(now) {
             return None;
         }
-        let new = spans_were(self.seen - self.announced);
+        let mut new = spans_were(self.seen - self.announced);
+        if let Some(destination) = &self.destination {
+            new = format!("for {destination}, {new}");
+        }
         self.announced = self.seen;
         Some(if growing {
             format!(
@@ -314,5 +327,12 @@ mod tests {
             "4 spans were dropped since the last notice, none of late"
         );
         assert_eq!(look(200, 9), None);
+        let mut queue = DropNotices::at("http://collector".to_owned());
+        assert!(
+            queue
+                .look(start, 1, 32 << 20)
+                .unwrap()
+                .starts_with("for http://collector, 1 span was dropped because 32 MiB")
+        );
     }
 }

@@ -12,13 +12,15 @@ use throughline_core::{Context, Recorder};
 use throughline_ring::fork_generation;
 
 use crate::builder::PipelineBuilder;
+#[cfg(all(unix, feature = "signals"))]
+use crate::error::StartError;
 use crate::shared::Shared;
 use crate::stats::{FlushReport, PipelineStats};
 
 /// How long dropping a pipeline may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Takes the ended spans of its recorder to an exporter, on a thread of its own.
+/// Takes the ended spans of its recorder to its exporters, on threads of its own.
 ///
 /// Dropping it shuts it down and waits up to five seconds for the last spans to
 /// be delivered, so keep it until the end of `main`. It needs no runtime and
@@ -49,8 +51,8 @@ enum Kind {
 
 struct Running {
     shared: Arc<Shared>,
-    thread: ThreadId,
-    /// Which process the thread runs in.
+    threads: Vec<ThreadId>,
+    /// Which process the threads run in.
     generation: u32,
 }
 
@@ -63,7 +65,8 @@ impl Pipeline {
     /// Exports every span that ended before the call, and waits for it.
     ///
     /// The wait between two attempts at a destination that does not answer is cut
-    /// short once. After a shutdown there is nothing to flush.
+    /// short once. For a destination whose exporter holds its thread, the flush is
+    /// answered at once, as a failed one. After a shutdown there is nothing to flush.
     pub fn flush(&self, timeout: Duration) -> FlushReport {
         match self.running() {
             Ok(Some(shared)) => shared.flush(timeout),
@@ -73,12 +76,13 @@ impl Pipeline {
     }
 
     /// Stops recording, exports every span that ended before the call, and ends the
-    /// export thread.
+    /// pipeline's threads.
     ///
     /// Spans that end later are counted as dropped. A second call waits for the same
     /// shutdown and returns the same report. What is not delivered when the time of
     /// the first call is over is counted as failed or dropped. Batches that wait for
-    /// a destination that does not answer are tried once more.
+    /// a destination that does not answer are tried once more. An exporter that holds
+    /// its thread is left alone with it: the thread ends when the exporter returns.
     pub fn shutdown(&self, timeout: Duration) -> FlushReport {
         match self.running() {
             Ok(Some(shared)) => shared.shutdown(timeout),
@@ -90,6 +94,43 @@ impl Pipeline {
             }
             Err(unable) => unable,
         }
+    }
+
+    /// At `SIGTERM` or `SIGINT`, shuts this pipeline down and then ends the process by
+    /// that signal.
+    ///
+    /// The shutdown happens on a thread of its own, while the program goes on; a second
+    /// signal ends the process at once. Several pipelines are shut down one after the
+    /// other. A pipeline without an exporter has nothing to deliver and no need of this.
+    ///
+    /// It is meant for programs that leave these signals alone otherwise. A program that
+    /// winds down by itself at a signal (`tokio::signal`, axum's graceful shutdown) calls
+    /// [`shutdown`](Self::shutdown) at the end of that instead. In a child that is forked
+    /// and does not `exec`, the signals do nothing until the child sets handlers of its
+    /// own: fork first.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use throughline_export::Pipeline;
+    ///
+    /// let pipeline = Pipeline::builder().env().start_global()?;
+    /// pipeline.shutdown_on_signals(Duration::from_secs(5))?;
+    /// # Ok::<(), throughline_export::StartError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives [no thread](StartError::is_out_of_resources) or no
+    /// file descriptor. The signals then do what they did before.
+    #[cfg(all(unix, feature = "signals"))]
+    pub fn shutdown_on_signals(&self, timeout: Duration) -> Result<(), StartError> {
+        let Kind::Running(running) = &self.0 else {
+            return Ok(());
+        };
+        crate::signals::watch(&running.shared, timeout).map_err(|source| {
+            let message = format!("signals cannot be waited for: {source}");
+            StartError::resources(message, source)
+        })
     }
 
     /// What became of the spans so far.
@@ -130,15 +171,15 @@ impl Pipeline {
         Self(Kind::WithoutExporter(recorder))
     }
 
-    pub(crate) fn served_by(shared: Arc<Shared>, thread: ThreadId) -> Self {
+    pub(crate) fn served_by(shared: Arc<Shared>, threads: Vec<ThreadId>) -> Self {
         Self(Kind::Running(Running {
             shared,
-            thread,
+            threads,
             generation: fork_generation(),
         }))
     }
 
-    /// The part that the export thread answers to, if there is one and it can.
+    /// The part that the pipeline's threads answer to, if there are any and they can.
     fn running(&self) -> Result<Option<&Shared>, FlushReport> {
         let Kind::Running(running) = &self.0 else {
             return Ok(None);
@@ -149,7 +190,7 @@ impl Pipeline {
                 ..FlushReport::default()
             });
         }
-        if thread::current().id() == running.thread {
+        if running.threads.contains(&thread::current().id()) {
             // An exporter that waits for itself would wait for ever.
             return Err(FlushReport {
                 timed_out: true,

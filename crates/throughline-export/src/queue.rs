@@ -1,21 +1,13 @@
-//! What waits for the exporter, in order.
+//! What waits for one exporter, in order, and how much of it there may be.
 //!
-//! The drain fills it and the export loop empties it; both run on the export
-//! thread, so nothing here is shared between threads. A batch counts as waiting
-//! until it is settled, that is, while it is in flight too.
+//! A plain value: [`crate::destination`] has the lock around it. A batch counts as
+//! waiting until it is settled, that is, while it is in flight too.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-
-use tokio::sync::Notify;
 
 use crate::exporter::Batch;
 
-/// The largest buffer that is kept although nothing is in it: buffers grow by
-/// doubling, and one of the usual size must be among those kept.
-const MAX_SPARE_BYTES: usize = 5 << 18;
-
-/// One piece of work for the export loop.
+/// One piece of work for an export thread.
 #[derive(Debug)]
 pub(crate) enum Item {
     /// Deliver this.
@@ -27,103 +19,94 @@ pub(crate) enum Item {
 }
 
 /// The bounds of what waits.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Capacity {
     pub(crate) spans: u64,
+    /// May be exceeded by one batch.
     pub(crate) bytes: usize,
 }
 
+impl Capacity {
+    /// Whether there is room for more beside these.
+    pub(crate) fn exceeds(self, spans: u64, bytes: usize) -> bool {
+        spans < self.spans && bytes < self.bytes
+    }
+}
+
+#[derive(Debug)]
 pub(crate) struct Queue {
-    items: RefCell<VecDeque<Item>>,
-    spans: Cell<u64>,
-    bytes: Cell<usize>,
+    items: VecDeque<Item>,
+    spans: u64,
+    bytes: usize,
     /// Spans and bytes of the batch in flight.
-    in_flight: Cell<(u64, usize)>,
+    in_flight: (u64, usize),
     capacity: Capacity,
-    /// The buffer of the last batch that was settled.
-    spare: Cell<Vec<u8>>,
-    /// An item was pushed.
-    filled: Notify,
-    /// A batch was settled.
-    settled: Notify,
 }
 
 impl Queue {
     pub(crate) fn new(capacity: Capacity) -> Self {
         Self {
-            items: RefCell::default(),
-            spans: Cell::new(0),
-            bytes: Cell::new(0),
-            in_flight: Cell::default(),
+            items: VecDeque::new(),
+            spans: 0,
+            bytes: 0,
+            in_flight: (0, 0),
             capacity,
-            spare: Cell::default(),
-            filled: Notify::new(),
-            settled: Notify::new(),
         }
     }
 
-    pub(crate) fn push(&self, item: Item) {
+    pub(crate) fn push(&mut self, item: Item) {
         if let Item::Batch(batch) = &item {
-            self.spans.set(self.spans.get() + batch.spans());
-            self.bytes.set(self.bytes.get() + batch.request().len());
+            self.spans += batch.spans();
+            self.bytes += batch.request().len();
         }
-        self.items.borrow_mut().push_back(item);
-        self.filled.notify_one();
+        self.items.push_back(item);
     }
 
-    /// Takes the first item, waiting for one if need be.
-    pub(crate) async fn pop(&self) -> Item {
-        loop {
-            let first = self.items.borrow_mut().pop_front();
-            if let Some(item) = first {
-                if let Item::Batch(batch) = &item {
-                    self.in_flight.set((batch.spans(), batch.request().len()));
-                }
-                return item;
-            }
-            self.filled.notified().await;
+    /// Takes the first item.
+    pub(crate) fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        if let Item::Batch(batch) = &item {
+            self.in_flight = (batch.spans(), batch.request().len());
         }
+        Some(item)
     }
 
     /// Says that the batch that was popped last is done with.
-    pub(crate) fn settle(&self) {
-        let (spans, bytes) = self.in_flight.take();
-        self.spans.set(self.spans.get() - spans);
-        self.bytes.set(self.bytes.get() - bytes);
-        self.settled.notify_one();
+    pub(crate) fn settle(&mut self) {
+        let (spans, bytes) = std::mem::take(&mut self.in_flight);
+        self.spans -= spans;
+        self.bytes -= bytes;
     }
 
-    /// Keeps the buffer of a batch that was settled, for a later one.
-    pub(crate) fn recycle(&self, batch: Batch) {
-        let buffer = batch.into_buffer();
-        if let Some(buffer) = buffer.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES) {
-            self.spare.set(buffer);
+    /// Removes everything and says how many spans that were.
+    pub(crate) fn clear(&mut self) -> u64 {
+        self.items.clear();
+        let waiting = self.spans - self.in_flight.0;
+        (self.spans, self.bytes) = self.in_flight;
+        waiting
+    }
+
+    /// How much may still come.
+    pub(crate) fn room(&self) -> Capacity {
+        Capacity {
+            spans: self.capacity.spans.saturating_sub(self.spans),
+            bytes: self.capacity.bytes.saturating_sub(self.bytes),
         }
     }
 
-    /// The buffer that was kept last; empty if there is none.
-    pub(crate) fn spare(&self) -> Vec<u8> {
-        self.spare.take()
-    }
-
-    /// Waits until a batch is settled.
-    pub(crate) async fn settled(&self) {
-        self.settled.notified().await;
-    }
-
-    /// Whether there is room beside these spans and bytes, which are about to come.
-    pub(crate) fn has_room(&self, spans: u64, bytes: usize) -> bool {
-        self.spans.get() + spans < self.capacity.spans
-            && self.bytes.get() + bytes < self.capacity.bytes
+    /// Whether a batch may be pushed. That is so whenever its spans were collected
+    /// while there was room beside them.
+    pub(crate) fn takes(&self, batch: &Batch) -> bool {
+        self.spans + batch.spans() <= self.capacity.spans && self.bytes < self.capacity.bytes
     }
 
     /// Whether no batch waits or is in flight.
     pub(crate) fn is_idle(&self) -> bool {
-        self.spans.get() == 0
+        self.spans == 0
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.get()
+        self.bytes
     }
 
     pub(crate) fn max_bytes(&self) -> usize {
@@ -141,23 +124,52 @@ mod tests {
         Batch::new(Bytes::from(vec![0; bytes]), spans)
     }
 
-    #[tokio::test]
-    async fn a_batch_takes_room_until_it_is_settled() {
-        let queue = Queue::new(Capacity {
+    fn queue() -> Queue {
+        Queue::new(Capacity {
             spans: 10,
             bytes: 100,
-        });
-        assert!(queue.is_idle() && queue.has_room(9, 99));
-        assert!(!queue.has_room(10, 0) && !queue.has_room(0, 100));
+        })
+    }
+
+    #[test]
+    fn a_batch_takes_room_until_it_is_settled() {
+        let mut queue = queue();
+        assert!(queue.is_idle() && queue.room().exceeds(9, 99));
+        assert!(!queue.room().exceeds(10, 0) && !queue.room().exceeds(0, 100));
         queue.push(Item::Batch(batch(4, 60)));
         queue.push(Item::Close);
-        assert!(queue.has_room(5, 39) && !queue.has_room(6, 0) && !queue.has_room(0, 40));
-        assert!(matches!(queue.pop().await, Item::Batch(_)));
+        let room = queue.room();
+        assert!(room.exceeds(5, 39) && !room.exceeds(6, 0) && !room.exceeds(0, 40));
+        assert!(matches!(queue.pop(), Some(Item::Batch(_))));
         assert!(!queue.is_idle());
         queue.settle();
         queue.settle();
         assert!(queue.is_idle() && queue.bytes() == 0);
-        queue.settled().await;
-        assert!(matches!(queue.pop().await, Item::Close));
+        assert!(matches!(queue.pop(), Some(Item::Close)));
+        assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn what_was_collected_while_there_was_room_is_taken() {
+        let mut queue = queue();
+        assert!(queue.takes(&batch(10, 150)));
+        assert!(!queue.takes(&batch(11, 1)));
+        queue.push(Item::Batch(batch(2, 99)));
+        assert!(queue.takes(&batch(8, 99)) && !queue.takes(&batch(9, 1)));
+        queue.push(Item::Batch(batch(2, 99)));
+        assert!(!queue.takes(&batch(1, 1)));
+    }
+
+    #[test]
+    fn what_is_in_flight_is_not_removed() {
+        let mut queue = queue();
+        for spans in 1..4 {
+            queue.push(Item::Batch(batch(spans, 10)));
+        }
+        assert!(queue.pop().is_some());
+        assert_eq!(queue.clear(), 5);
+        assert!(!queue.is_idle() && queue.pop().is_none());
+        queue.settle();
+        assert!(queue.is_idle());
     }
 }

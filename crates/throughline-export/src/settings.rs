@@ -37,14 +37,14 @@ pub(crate) enum ExporterKind {
     #[cfg(feature = "zipkin")]
     Zipkin,
     Console,
-    None,
 }
 
 /// Options as they were given; `None` and empty mean "not said here".
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) disabled: Option<bool>,
-    pub(crate) exporter: Option<ExporterKind>,
+    /// Empty if nothing is to be exported.
+    pub(crate) exporters: Option<Vec<ExporterKind>>,
     pub(crate) service_name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) otlp: PerSignal<OtlpOptions>,
@@ -76,19 +76,7 @@ impl Settings {
         let max_queue_spans = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MAX_COUNT, "no limit");
         Self {
             disabled: env.boolean("OTEL_SDK_DISABLED"),
-            exporter: env.choice(
-                "OTEL_TRACES_EXPORTER",
-                &[
-                    ("otlp", ExporterKind::Otlp),
-                    #[cfg(feature = "file")]
-                    ("otlp/stdout", ExporterKind::OtlpStdout),
-                    #[cfg(feature = "zipkin")]
-                    ("zipkin", ExporterKind::Zipkin),
-                    ("console", ExporterKind::Console),
-                    ("none", ExporterKind::None),
-                ],
-                "otlp",
-            ),
+            exporters: exporters(env),
             attributes: resource::attributes_from_env(env),
             service_name: env.text("OTEL_SERVICE_NAME"),
             otlp: PerSignal::of(|signal| OtlpOptions::from_env(env, signal)),
@@ -113,7 +101,7 @@ impl Settings {
         attributes.extend(self.attributes);
         Self {
             disabled: self.disabled.or(weaker.disabled),
-            exporter: self.exporter.or(weaker.exporter),
+            exporters: self.exporters.or(weaker.exporters),
             service_name: self.service_name.or(weaker.service_name),
             attributes,
             otlp: self.otlp.over(weaker.otlp),
@@ -136,6 +124,29 @@ impl Settings {
 /// The largest count that a variable may give: what the specification asks every
 /// implementation to take at least.
 const MAX_COUNT: u64 = i32::MAX as u64;
+
+/// The list of exporters, of which `none` must be the only one.
+fn exporters(env: &mut Env<'_>) -> Option<Vec<ExporterKind>> {
+    const NAME: &str = "OTEL_TRACES_EXPORTER";
+    let chosen = env.choices(
+        NAME,
+        &[
+            ("otlp", Some(ExporterKind::Otlp)),
+            #[cfg(feature = "file")]
+            ("otlp/stdout", Some(ExporterKind::OtlpStdout)),
+            #[cfg(feature = "zipkin")]
+            ("zipkin", Some(ExporterKind::Zipkin)),
+            ("console", Some(ExporterKind::Console)),
+            ("none", None),
+        ],
+        "otlp",
+    )?;
+    let kinds: Vec<ExporterKind> = chosen.iter().copied().flatten().collect();
+    if !kinds.is_empty() && kinds.len() < chosen.len() {
+        env.warn(format!("{NAME} lists none beside others; none is ignored"));
+    }
+    Some(kinds)
+}
 
 fn propagator(env: &mut Env<'_>) -> Option<Propagator> {
     let value = env.text("OTEL_PROPAGATORS")?;

@@ -1,13 +1,16 @@
-//! What callers and the export thread share: counts, requests and their answers.
+//! What callers and the pipeline's threads share: requests and their answers.
 //!
 //! Who touches what:
 //!
 //! 1. `state` is locked for a few assignments at a time, never across a wait, a
-//!    call of the exporter, or a line that is said.
-//! 2. The export thread alone counts, answers flushes and sets `stopped`; callers
-//!    alone ask for flushes and begin the shutdown.
+//!    call of an exporter, or a line that is said. The lock of a destination may be
+//!    taken inside, not the other way round.
+//! 2. The export threads answer flushes and say when they end; the drain thread
+//!    counts what never gets to a destination, answers for a destination that is
+//!    blocked, and sets `stopped`. Callers alone ask for flushes and begin the
+//!    shutdown.
 //! 3. Whoever changes what a caller may wait for calls `changed.notify_all`;
-//!    whoever asks the export thread for something calls `wake.notify_one`.
+//!    whoever asks the drain thread for something rings `bell`.
 //! 4. In a forked child nothing here is touched, since another thread may have
 //!    held the lock when the fork came.
 
@@ -16,37 +19,41 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use throughline_core::Recorder;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
+use crate::bell::Bell;
 use crate::deliver::{FOREVER, Urgency};
-use crate::exporter::{ExportError, Receipt};
-use crate::stats::{FlushReport, PipelineStats, Tallies};
+use crate::destination::Destination;
+use crate::exporter::Batch;
+use crate::stats::{DestinationReport, DestinationStats, FlushReport, PipelineStats, Tallies};
 
-/// How much longer than its timeout a shutdown waits, so that the export thread,
-/// which stops at the deadline, can still say what it left.
+/// How much longer than its timeout a shutdown waits, so that the pipeline's
+/// threads, which stop at the deadline, can still say what they left.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(50);
+
+/// The largest buffer that is kept although nothing is in it: buffers grow by
+/// doubling, and one of the usual size must be among those kept.
+const MAX_SPARE_BYTES: usize = 5 << 18;
 
 pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     /// Wakes the drain. Recording threads hold it too, without the rest.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) destinations: Vec<Arc<Destination>>,
+    /// The buffer of the last batch that every destination is done with.
+    spare: Mutex<Vec<u8>>,
     state: Mutex<State>,
     changed: Condvar,
     urgency: watch::Sender<Urgency>,
 }
 
-#[derive(Default)]
 struct State {
-    in_flight: u64,
-    exported: u64,
-    failed: Tallies,
+    /// Spans that no destination was offered.
     dropped: Tallies,
-    /// Flushes of the exporter itself that failed, ever.
-    exporter_failures: u64,
     /// The number of the last flush that was asked for.
     flush_asked: u64,
-    /// The number of the last flush that is done; lower ones are done too.
-    flush_done: u64,
+    /// Answers per destination.
+    answers: Vec<Answer>,
     /// The counts when the last report was made.
     reported: Snapshot,
     /// The counts that the report of the shutdown starts from, once it has begun.
@@ -56,13 +63,30 @@ struct State {
     outcome: Option<FlushReport>,
 }
 
-/// The counts at a certain time.
+/// What the export thread of a destination has said.
 #[derive(Clone, Copy, Default)]
+struct Answer {
+    /// The number of the last flush that is done; lower ones are done too.
+    flush_done: u64,
+    /// It ended after all its work was done.
+    finished: bool,
+    /// It ended, or it was given up.
+    ended: bool,
+}
+
+/// The counts at a certain time.
+#[derive(Clone, Default)]
 struct Snapshot {
+    dropped: u64,
+    destinations: Vec<Totals>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
     exported: u64,
     failed: u64,
     dropped: u64,
-    exporter_failures: u64,
+    failed_flushes: u64,
 }
 
 /// What callers want from the drain at this moment.
@@ -76,11 +100,29 @@ pub(crate) struct Wishes {
 
 /// For callers.
 impl Shared {
-    pub(crate) fn new(recorder: Recorder) -> Self {
+    pub(crate) fn new(
+        recorder: Recorder,
+        bell: Arc<Bell>,
+        destinations: Vec<Arc<Destination>>,
+    ) -> Self {
+        let none = Snapshot {
+            dropped: 0,
+            destinations: vec![Totals::default(); destinations.len()],
+        };
         Self {
             recorder,
-            wake: Arc::default(),
-            state: Mutex::default(),
+            bell,
+            spare: Mutex::default(),
+            state: Mutex::new(State {
+                dropped: Tallies::default(),
+                flush_asked: 0,
+                answers: vec![Answer::default(); destinations.len()],
+                reported: none,
+                closing: None,
+                stopped: false,
+                outcome: None,
+            }),
+            destinations,
             changed: Condvar::new(),
             urgency: watch::Sender::default(),
         }
@@ -90,14 +132,18 @@ impl Shared {
     /// wait for.
     pub(crate) fn flush(&self, timeout: Duration) -> FlushReport {
         let mut state = self.lock();
-        let before = state.reported;
+        let before = state.reported.clone();
         state.flush_asked += 1;
         let number = state.flush_asked;
         self.urgency.send_modify(|urgency| urgency.nudges += 1);
-        self.wake.notify_one();
-        let done = |state: &State| state.stopped || state.flush_done >= number;
-        let (mut state, timed_out) = self.wait(state, timeout, done);
-        self.report(&mut state, before, timed_out)
+        self.bell.ring();
+        let is_answered = |answer: &Answer| answer.flush_done >= number;
+        let done = |state: &State| state.stopped || state.answers.iter().all(is_answered);
+        let mut state = self.wait(state, timeout, done);
+        let stopped = state.stopped;
+        self.report(&mut state, &before, |answer| {
+            !stopped && !is_answered(answer)
+        })
     }
 
     /// Closes the recorder and begins the shutdown, or joins the one that was begun,
@@ -105,24 +151,20 @@ impl Shared {
     pub(crate) fn shutdown(&self, timeout: Duration) -> FlushReport {
         self.recorder.close();
         let mut state = self.lock();
-        let before = match state.closing {
-            Some(before) => before,
-            None => {
-                let before = state.reported;
-                state.closing = Some(before);
-                self.urgency.send_modify(|urgency| {
-                    let deadline = tokio::time::Instant::now() + timeout.min(FOREVER);
-                    urgency.closing = Some(deadline);
-                });
-                self.wake.notify_one();
-                before
-            }
-        };
+        if state.closing.is_none() {
+            state.closing = Some(state.reported.clone());
+            self.urgency.send_modify(|urgency| {
+                let deadline = tokio::time::Instant::now() + timeout.min(FOREVER);
+                urgency.closing = Some(deadline);
+            });
+            self.bell.ring();
+        }
+        let before = state.closing.clone().unwrap_or_default();
         let timeout = timeout.saturating_add(SHUTDOWN_GRACE);
-        let (mut state, timed_out) = self.wait(state, timeout, |state| state.stopped);
-        match state.outcome {
-            Some(outcome) => outcome,
-            None => self.report(&mut state, before, timed_out),
+        let mut state = self.wait(state, timeout, |state| state.stopped);
+        match &state.outcome {
+            Some(outcome) => outcome.clone(),
+            None => self.report(&mut state, &before, |answer| !answer.finished),
         }
     }
 
@@ -138,49 +180,61 @@ impl Shared {
             });
             state.dropped.add("already_shutdown", late);
         }
-        let mut stats = PipelineStats {
-            in_flight: state.in_flight,
-            exported: state.exported,
-            failed: state.failed.clone(),
-            dropped: state.dropped.clone(),
-            ..PipelineStats::default()
-        };
+        let not_offered = state.dropped.clone();
         drop(state);
+        let counts: Vec<_> = self
+            .destinations
+            .iter()
+            .map(|destination| (destination.name(), destination.counts()))
+            .collect();
         // The recorder is asked last, so that what left its buffers meanwhile is not
         // counted twice.
         let recorded = self.recorder.stats();
-        let taken = stats.in_flight + stats.exported + stats.failed.total() + stats.dropped.total();
-        stats.queued = recorded.published.saturating_sub(taken);
-        stats.started = recorded.started;
-        stats.live = recorded.live();
-        stats.dropped.add("queue_full", recorded.dropped_full);
-        stats
-            .dropped
-            .add("already_shutdown", recorded.dropped_closed);
+        let mut stats = PipelineStats {
+            started: recorded.started,
+            live: recorded.live(),
+            ..PipelineStats::default()
+        };
+        for (name, counts) in counts {
+            let mut dropped = counts.dropped;
+            dropped.merge(&not_offered);
+            let taken =
+                counts.in_flight + counts.exported + counts.failed.total() + dropped.total();
+            dropped.add("queue_full", recorded.dropped_full);
+            dropped.add("already_shutdown", recorded.dropped_closed);
+            stats.add(DestinationStats {
+                destination: name.to_owned(),
+                queued: recorded.published.saturating_sub(taken),
+                in_flight: counts.in_flight,
+                exported: counts.exported,
+                failed: counts.failed,
+                dropped,
+            });
+        }
         stats
     }
 
-    /// Waits until `done`; the second part of the result is whether time ran out.
+    /// Waits until `done`, or until the time is over.
     fn wait<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         timeout: Duration,
         done: impl Fn(&State) -> bool,
-    ) -> (MutexGuard<'a, State>, bool) {
+    ) -> MutexGuard<'a, State> {
         let deadline = Instant::now() + timeout.min(FOREVER);
         while !done(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return (state, true);
+                break;
             }
             let waited = self.changed.wait_timeout(state, left);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        (state, false)
+        state
     }
 }
 
-/// For the export thread.
+/// For the pipeline's threads.
 impl Shared {
     pub(crate) fn urgency(&self) -> watch::Receiver<Urgency> {
         self.urgency.subscribe()
@@ -194,47 +248,50 @@ impl Shared {
         }
     }
 
+    /// How long it is until the deadline of a shutdown, if there is one.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let closing = self.urgency.borrow().closing;
+        closing.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()))
+    }
+
     /// Whether the deadline of a shutdown has passed.
     pub(crate) fn is_too_late(&self) -> bool {
-        let closing = self.urgency.borrow().closing;
-        closing.is_some_and(|deadline| deadline <= tokio::time::Instant::now())
+        self.time_left().is_some_and(|left| left.is_zero())
     }
 
-    pub(crate) fn exporting(&self, spans: u64) {
-        self.lock().in_flight = spans;
-    }
-
-    /// Counts the batch in flight.
-    pub(crate) fn exported(&self, result: &Result<Receipt, ExportError>) {
-        let mut state = self.lock();
-        let spans = std::mem::take(&mut state.in_flight);
-        match result {
-            Ok(receipt) => {
-                let rejected = receipt.rejected().min(spans);
-                state.exported += spans - rejected;
-                state.failed.add("rejected", rejected);
-            }
-            Err(error) => state.failed.add(error.error_type().to_owned(), spans),
-        }
-    }
-
+    /// Counts spans that no destination is offered.
     pub(crate) fn dropped(&self, reason: &'static str, spans: u64) {
         self.lock().dropped.add(reason, spans);
     }
 
-    /// Answers every flush up to this one.
-    pub(crate) fn flushed(&self, number: u64, exporter: &Result<Receipt, ExportError>) {
+    /// Answers every flush up to this one for a destination.
+    pub(crate) fn flushed(&self, destination: usize, number: u64, well: bool) {
         let mut state = self.lock();
-        state.flush_done = state.flush_done.max(number);
-        state.exporter_failures += u64::from(exporter.is_err());
+        if !well {
+            self.destinations[destination].flush_failed();
+        }
+        let answer = &mut state.answers[destination];
+        answer.flush_done = answer.flush_done.max(number);
         self.changed.notify_all();
     }
 
-    /// Counts the batch that was in flight when the export loop unwound.
-    pub(crate) fn unwound(&self) {
-        let mut state = self.lock();
-        let spans = std::mem::take(&mut state.in_flight);
-        state.failed.add("panic", spans);
+    /// The number of the last flush that a destination has answered.
+    pub(crate) fn flush_done(&self, destination: usize) -> u64 {
+        self.lock().answers[destination].flush_done
+    }
+
+    /// Says that the export thread of a destination ends, or is not waited for.
+    pub(crate) fn ended(&self, destination: usize, finished: bool) {
+        let answer = &mut self.lock().answers[destination];
+        if !answer.ended {
+            answer.ended = true;
+            answer.finished = finished;
+        }
+        self.bell.ring();
+    }
+
+    pub(crate) fn has_ended(&self, destination: usize) -> bool {
+        self.lock().answers[destination].ended
     }
 
     /// Answers everybody: there will be no more.
@@ -244,33 +301,67 @@ impl Shared {
             return;
         }
         state.stopped = true;
-        if let Some(before) = state.closing {
-            let too_late = self.is_too_late();
-            state.outcome = Some(self.report(&mut state, before, too_late));
+        if let Some(before) = state.closing.clone() {
+            let outcome = self.report(&mut state, &before, |answer| !answer.finished);
+            state.outcome = Some(outcome);
         }
         self.changed.notify_all();
+    }
+
+    /// Keeps the buffer of a batch for a later one, if no other destination has it.
+    pub(crate) fn recycle(&self, batch: Batch) {
+        let buffer = batch.into_buffer();
+        if let Some(buffer) = buffer.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES) {
+            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = buffer;
+        }
+    }
+
+    /// The buffer that was kept last; empty if there is none.
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reports what has happened since `before`. The next flush starts from here;
     /// one that is under way keeps its own start, so that flushes at the same time
     /// all hear of a failure.
-    fn report(&self, state: &mut State, before: Snapshot, timed_out: bool) -> FlushReport {
+    fn report(
+        &self,
+        state: &mut State,
+        before: &Snapshot,
+        timed_out: impl Fn(&Answer) -> bool,
+    ) -> FlushReport {
         let recorded = self.recorder.stats();
         let now = Snapshot {
-            exported: state.exported,
-            failed: state.failed.total(),
             dropped: state.dropped.total() + recorded.dropped_full + recorded.dropped_closed,
-            exporter_failures: state.exporter_failures,
+            destinations: self.totals(),
         };
-        state.reported = now;
-        FlushReport {
-            exported: now.exported - before.exported,
-            failed: now.failed - before.failed,
-            dropped: now.dropped - before.dropped,
-            exporter_failed: now.exporter_failures > before.exporter_failures,
-            timed_out,
-            forked: false,
+        let mut report = FlushReport::default();
+        for (index, destination) in self.destinations.iter().enumerate() {
+            let (now_here, before_here) = (now.destinations[index], before.destinations[index]);
+            report.add(DestinationReport {
+                destination: destination.name().to_owned(),
+                exported: now_here.exported - before_here.exported,
+                failed: now_here.failed - before_here.failed,
+                dropped: now_here.dropped - before_here.dropped + now.dropped - before.dropped,
+                timed_out: timed_out(&state.answers[index]),
+                exporter_failed: now_here.failed_flushes > before_here.failed_flushes,
+            });
         }
+        state.reported = now;
+        report
+    }
+
+    fn totals(&self) -> Vec<Totals> {
+        let totals = |destination: &Arc<Destination>| {
+            let counts = destination.counts();
+            Totals {
+                exported: counts.exported,
+                failed: counts.failed.total(),
+                dropped: counts.dropped.total(),
+                failed_flushes: counts.failed_flushes,
+            }
+        };
+        self.destinations.iter().map(totals).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -26,7 +26,9 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    pub(crate) fn of(settings: &Settings) -> Result<Self, StartError> {
+    /// Each of the destinations may hold on to other batches than the rest, so each
+    /// gets its share of what batches may occupy.
+    pub(crate) fn of(settings: &Settings, destinations: usize) -> Result<Self, StartError> {
         let memory = settings.max_memory_bytes.unwrap_or(MAX_MEMORY_BYTES);
         at_least("max_memory_bytes", memory, MIN_MEMORY_BYTES)?;
         let batch_bytes = settings.max_batch_bytes.unwrap_or(MAX_BATCH_BYTES);
@@ -37,18 +39,26 @@ impl Sizes {
         at_least("max_queue_spans", queue_spans, 1)?;
 
         let half = memory / 2;
+        let share = half / destinations.max(1);
+        // One batch is filled while another one travels.
+        let batch_bytes = batch_bytes.min(share / 2).min(MAX_REQUEST_BYTES);
+        // Of several destinations, one with room may be offered a batch that exceeds it.
+        let queue_bytes = if destinations > 1 {
+            share - batch_bytes
+        } else {
+            share
+        };
         Ok(Self {
             buffer_bytes: half,
             // Enough pieces that several threads get one.
             chunk_bytes: (half / 64).clamp(MIN_CHUNK_BYTES, CHUNK_BYTES),
             queue: Capacity {
                 spans: queue_spans,
-                bytes: half,
+                bytes: queue_bytes,
             },
             batch: Bounds {
                 spans: batch_spans.min(queue_spans),
-                // One batch is filled while another one travels.
-                bytes: batch_bytes.min(half / 2).min(MAX_REQUEST_BYTES),
+                bytes: batch_bytes,
             },
         })
     }
@@ -73,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_batch_fits_the_queue() {
-        let sizes = |settings| Sizes::of(&settings).unwrap();
+        let sizes = |settings| Sizes::of(&settings, 1).unwrap();
         let usual = sizes(Settings::default());
         assert_eq!(usual.batch.bytes, 512 << 10);
         assert_eq!(usual.chunk_bytes, 32 << 10);
@@ -87,5 +97,26 @@ mod tests {
         assert_eq!(small.batch.bytes, 16 << 10);
         assert_eq!(small.batch.spans, 10);
         assert_eq!(small.chunk_bytes, 4 << 10);
+    }
+
+    #[test]
+    fn destinations_share_the_memory() {
+        for destinations in 1..10 {
+            for memory in [64 << 10, 1 << 20, 64 << 20] {
+                let settings = Settings {
+                    max_memory_bytes: Some(memory),
+                    ..Settings::default()
+                };
+                let sizes = Sizes::of(&settings, destinations).unwrap();
+                let most_each = sizes.queue.bytes
+                    + if destinations > 1 {
+                        sizes.batch.bytes
+                    } else {
+                        0
+                    };
+                assert!(sizes.buffer_bytes + destinations * most_each <= memory);
+                assert!(sizes.batch.bytes > 0 && sizes.queue.bytes >= sizes.batch.bytes);
+            }
+        }
     }
 }

@@ -28,6 +28,12 @@ impl Tallies {
         self.0.iter().map(|(name, count)| (name.as_ref(), *count))
     }
 
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (name, count) in &other.0 {
+            self.add(name.clone(), *count);
+        }
+    }
+
     pub(crate) fn add(&mut self, name: impl Into<Cow<'static, str>>, count: u64) {
         if count > 0 {
             *self.0.entry(name.into()).or_default() += count;
@@ -52,9 +58,12 @@ impl fmt::Display for Tallies {
 
 /// What became of the sampled spans of a pipeline since it started.
 ///
-/// Whenever no thread is recording and the export thread is not in the middle of
-/// a batch, `started` is exactly the sum of all the others: no span is lost
-/// without a count. The remaining difference is [`unaccounted`](Self::unaccounted).
+/// Whenever no thread is recording and no export thread is in the middle of a batch,
+/// `started` is exactly the sum of all the others: no span is lost without a count.
+/// The remaining difference is [`unaccounted`](Self::unaccounted).
+///
+/// With several destinations each span is due once at each of them, so what happened
+/// to ended spans is the sum over the [`destinations`](Self::destinations).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PipelineStats {
@@ -70,25 +79,71 @@ pub struct PipelineStats {
     pub exported: u64,
     /// Spans that the exporter did not accept, by the type of the error: an HTTP
     /// status, `rejected` (partial success), `timeout`, `connect`, `closed`, `io`,
-    /// `panic`, `shutdown`, `response_too_large` or what a custom exporter names.
+    /// `panic`, `blocked` (it held its thread), `shutdown`, `response_too_large` or
+    /// what a custom exporter names.
     pub failed: Tallies,
     /// Spans that never reached the exporter, by reason: `queue_full`, `oversize`,
     /// `already_shutdown`, `shutdown` (its deadline passed) or `no_exporter`.
     pub dropped: Tallies,
+    /// The same for each destination, in the order in which they were configured.
+    pub destinations: Vec<DestinationStats>,
+}
+
+/// What became of the ended spans of a pipeline at one destination.
+///
+/// The sum of all counts is the number of spans that ended, exactly, whenever nothing
+/// moves. Spans that found the buffers of the recording threads full are among the
+/// dropped ones of every destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DestinationStats {
+    /// Where the spans go, as the exporter [names](crate::SpanExporter::destination) it.
+    pub destination: String,
+    /// Spans that wait for this exporter.
+    pub queued: u64,
+    /// Spans in the batch that it is exporting.
+    pub in_flight: u64,
+    /// Spans that it accepted.
+    pub exported: u64,
+    /// Spans that it did not accept, by the type of the error.
+    pub failed: Tallies,
+    /// Spans that never reached it, by reason.
+    pub dropped: Tallies,
+}
+
+impl DestinationStats {
+    /// The sum of all counts: the spans that ended, as far as they are accounted for.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.queued + self.in_flight + self.exported + self.failed.total() + self.dropped.total()
+    }
 }
 
 impl PipelineStats {
     /// How many spans are missing from the sum: negative if there are too many,
-    /// zero at every quiescent point.
+    /// zero at every quiescent point. Of several destinations it is the first at which
+    /// the sum is wrong.
     #[must_use]
     pub fn unaccounted(&self) -> i64 {
-        let sum = self.live
-            + self.queued
-            + self.in_flight
-            + self.exported
-            + self.failed.total()
-            + self.dropped.total();
-        self.started.cast_signed().wrapping_sub(sum.cast_signed())
+        let missing = |total: u64| {
+            let sum = self.live + total;
+            self.started.cast_signed().wrapping_sub(sum.cast_signed())
+        };
+        let mut missing_at = self.destinations.iter().map(|one| missing(one.total()));
+        if self.destinations.is_empty() {
+            // Nobody reads what this pipeline records.
+            return missing(self.queued + self.dropped.total());
+        }
+        missing_at.find(|count| *count != 0).unwrap_or(0)
+    }
+
+    pub(crate) fn add(&mut self, destination: DestinationStats) {
+        self.queued += destination.queued;
+        self.in_flight += destination.in_flight;
+        self.exported += destination.exported;
+        self.failed.merge(&destination.failed);
+        self.dropped.merge(&destination.dropped);
+        self.destinations.push(destination);
     }
 }
 
@@ -111,8 +166,9 @@ impl fmt::Display for PipelineStats {
 /// What a flush or a shutdown achieved.
 ///
 /// The counts begin where those of the flush before it ended (or with the
-/// pipeline), so that what failed in the background is told once, too.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// pipeline), so that what failed in the background is told once, too. With several
+/// destinations they are sums over the [`destinations`](Self::destinations).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "a flush may have failed"]
 #[non_exhaustive]
 pub struct FlushReport {
@@ -126,14 +182,34 @@ pub struct FlushReport {
     pub timed_out: bool,
     /// Whether the exporter could not pass on what it holds back itself.
     pub exporter_failed: bool,
-    /// Whether nothing was done because this process is a forked child: the export
-    /// thread stayed in the parent.
+    /// Whether nothing was done because this process is a forked child: the
+    /// pipeline's threads stayed in the parent.
     pub forked: bool,
+    /// The same for each destination, in the order in which they were configured.
+    pub destinations: Vec<DestinationReport>,
+}
+
+/// What a flush or a shutdown achieved at one destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DestinationReport {
+    /// Where the spans go, as the exporter [names](crate::SpanExporter::destination) it.
+    pub destination: String,
+    /// Spans that its exporter accepted.
+    pub exported: u64,
+    /// Spans that its exporter did not accept.
+    pub failed: u64,
+    /// Spans dropped without reaching it.
+    pub dropped: u64,
+    /// Whether the time was over before its work was.
+    pub timed_out: bool,
+    /// Whether its exporter could not pass on what it holds back itself.
+    pub exporter_failed: bool,
 }
 
 impl FlushReport {
     /// Whether every span that ended before the call, and after the flush before it,
-    /// was accepted.
+    /// was accepted, at every destination.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let Self {
@@ -143,8 +219,35 @@ impl FlushReport {
             exporter_failed,
             forked,
             exported: _,
+            destinations: _,
         } = *self;
         failed == 0 && dropped == 0 && !timed_out && !exporter_failed && !forked
+    }
+
+    pub(crate) fn add(&mut self, destination: DestinationReport) {
+        self.exported += destination.exported;
+        self.failed += destination.failed;
+        self.dropped += destination.dropped;
+        self.timed_out |= destination.timed_out;
+        self.exporter_failed |= destination.exporter_failed;
+        self.destinations.push(destination);
+    }
+}
+
+impl DestinationReport {
+    /// Whether every span that ended before the call, and after the flush before it,
+    /// was accepted here.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let Self {
+            failed,
+            dropped,
+            timed_out,
+            exporter_failed,
+            exported: _,
+            destination: _,
+        } = *self;
+        failed == 0 && dropped == 0 && !timed_out && !exporter_failed
     }
 }
 
@@ -153,39 +256,91 @@ impl fmt::Display for FlushReport {
         if self.forked {
             return f.write_str("nothing exported: the export thread stayed in the parent process");
         }
-        write!(
-            f,
-            "{} spans exported, {} failed, {} dropped",
-            self.exported, self.failed, self.dropped
-        )?;
-        if self.exporter_failed {
-            f.write_str(", the exporter could not flush")?;
-        }
-        if self.timed_out {
-            f.write_str(", out of time")?;
+        let Self {
+            exported,
+            failed,
+            dropped,
+            timed_out,
+            exporter_failed,
+            forked: _,
+            destinations: _,
+        } = *self;
+        put_report(f, [exported, failed, dropped], exporter_failed, timed_out)?;
+        if self.destinations.len() > 1 {
+            for destination in &self.destinations {
+                write!(f, "; {destination}")?;
+            }
         }
         Ok(())
     }
+}
+
+impl fmt::Display for DestinationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            destination,
+            exported,
+            failed,
+            dropped,
+            timed_out,
+            exporter_failed,
+        } = self;
+        write!(f, "{destination}: ")?;
+        put_report(
+            f,
+            [*exported, *failed, *dropped],
+            *exporter_failed,
+            *timed_out,
+        )
+    }
+}
+
+fn put_report(
+    f: &mut fmt::Formatter<'_>,
+    [exported, failed, dropped]: [u64; 3],
+    exporter_failed: bool,
+    timed_out: bool,
+) -> fmt::Result {
+    write!(
+        f,
+        "{exported} spans exported, {failed} failed, {dropped} dropped"
+    )?;
+    if exporter_failed {
+        f.write_str(", the exporter could not flush")?;
+    }
+    if timed_out {
+        f.write_str(", out of time")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn destination() -> DestinationStats {
+        let mut here = DestinationStats {
+            destination: "here".to_owned(),
+            queued: 2,
+            in_flight: 3,
+            exported: 4,
+            ..DestinationStats::default()
+        };
+        here.failed.add("503", 5);
+        here.failed.add("timeout", 1);
+        here.dropped.add("queue_full", 3);
+        here.dropped.add("oversize", 0);
+        here
+    }
+
     #[test]
     fn the_sum_of_the_parts() {
         let mut stats = PipelineStats {
             started: 20,
             live: 1,
-            queued: 2,
-            in_flight: 3,
-            exported: 4,
             ..PipelineStats::default()
         };
-        stats.failed.add("503", 5);
-        stats.failed.add("timeout", 1);
-        stats.dropped.add("queue_full", 3);
-        stats.dropped.add("oversize", 0);
+        stats.add(destination());
         assert_eq!(stats.unaccounted(), 1);
         assert_eq!(
             stats.to_string(),
@@ -197,29 +352,71 @@ mod tests {
     }
 
     #[test]
+    fn a_span_is_due_at_every_destination() {
+        let mut stats = PipelineStats {
+            started: 19,
+            live: 1,
+            ..PipelineStats::default()
+        };
+        stats.add(destination());
+        let mut there = destination();
+        stats.add(there.clone());
+        assert_eq!((stats.exported, stats.failed.get("503")), (8, 10));
+        assert_eq!(stats.unaccounted(), 0);
+        // Too many at one and too few at another do not make up for each other.
+        there.exported += 1;
+        stats.add(there.clone());
+        there.exported -= 2;
+        stats.add(there);
+        assert_eq!(stats.unaccounted(), -1);
+    }
+
+    #[test]
     fn a_report_is_complete_when_nothing_is_wrong() {
         let good = FlushReport {
             exported: 5,
             ..FlushReport::default()
         };
         assert!(good.is_complete() && FlushReport::default().is_complete());
-        assert!(!FlushReport { failed: 1, ..good }.is_complete());
-        assert!(!FlushReport { dropped: 1, ..good }.is_complete());
-        let late = FlushReport {
-            timed_out: true,
-            ..good
+        let wrong = |change: fn(&mut FlushReport)| {
+            let mut report = good.clone();
+            change(&mut report);
+            assert!(!report.is_complete(), "{report}");
+            report.to_string()
         };
-        assert!(!late.is_complete());
+        wrong(|report| report.failed = 1);
+        wrong(|report| report.dropped = 1);
+        wrong(|report| report.forked = true);
+        wrong(|report| report.exporter_failed = true);
         assert_eq!(
-            late.to_string(),
+            wrong(|report| report.timed_out = true),
             "5 spans exported, 0 failed, 0 dropped, out of time"
         );
-        assert!(
-            !FlushReport {
-                forked: true,
-                ..good
-            }
-            .is_complete()
+    }
+
+    #[test]
+    fn a_report_tells_of_several_destinations_which_one_is_wrong() {
+        let mut report = FlushReport::default();
+        let good = DestinationReport {
+            destination: "here".to_owned(),
+            exported: 5,
+            ..DestinationReport::default()
+        };
+        let late = DestinationReport {
+            destination: "there".to_owned(),
+            timed_out: true,
+            ..DestinationReport::default()
+        };
+        assert!(good.is_complete() && !late.is_complete());
+        report.add(good);
+        assert!(report.is_complete());
+        assert_eq!(report.to_string(), "5 spans exported, 0 failed, 0 dropped");
+        report.add(late);
+        assert!(!report.is_complete());
+        assert_eq!(
+            report.to_string(),
+            "5 spans exported, 0 failed, 0 dropped, out of time; here: 5 spans exported, 0 failed, \
+             0 dropped; there: 0 spans exported, 0 failed, 0 dropped, out of time"
         );
     }
 }

@@ -1,8 +1,9 @@
-//! The export thread: its runtime, its invisibility and its supervision.
+//! The pipeline's threads: their runtimes, their invisibility, their supervision.
 //!
-//! The thread runs two loops side by side on a private current-thread runtime:
-//! the drain fills the queue, the export loop empties it. Neither the
-//! application's runtime nor its tracing subscriber is ever touched.
+//! One thread drains, and one thread per destination exports, so that an exporter
+//! which holds its thread holds nothing else. Foreign code runs on export threads
+//! only. Neither the application's runtime nor its tracing subscriber is ever
+//! touched.
 
 use std::io;
 use std::mem;
@@ -17,40 +18,72 @@ use tracing::dispatcher::{self, Dispatch};
 
 use crate::drain::Drain;
 use crate::export::Export;
-use crate::queue::Queue;
 use crate::say;
 use crate::shared::Shared;
 
-/// How long the loops rest after one of them panicked.
+/// How long a loop rests after it panicked.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 
-/// What the thread works with.
-pub(crate) struct Work {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) queue: Queue,
-    pub(crate) drain: Drain,
-    pub(crate) export: Export,
+/// Starts all threads and waits until each has what it needs. If one cannot be
+/// started, those that were end too.
+pub(crate) fn spawn(
+    shared: &Arc<Shared>,
+    exports: Vec<Export>,
+    drain: Drain,
+) -> io::Result<Vec<ThreadId>> {
+    let threads = spawn_all(shared, exports, drain);
+    if threads.is_err() {
+        for destination in &shared.destinations {
+            destination.abandon();
+        }
+    }
+    threads
 }
 
-/// Starts the thread and waits until it has its runtime.
-pub(crate) fn spawn(work: Work) -> io::Result<ThreadId> {
+fn spawn_all(
+    shared: &Arc<Shared>,
+    exports: Vec<Export>,
+    drain: Drain,
+) -> io::Result<Vec<ThreadId>> {
+    let mut threads = Vec::new();
+    for export in exports {
+        let shared = Arc::clone(shared);
+        threads.push(start("throughline-export", runtime, move |runtime| {
+            run_export(export, &shared, &runtime);
+            // A name lookup that hangs must not hold the thread.
+            runtime.shutdown_background();
+        })?);
+    }
+    let (shared, listening) = (Arc::clone(shared), Arc::clone(shared));
+    let listen = move || {
+        listening.bell.listen();
+        Ok(())
+    };
+    threads.push(start("throughline-drain", listen, move |()| {
+        run_drain(drain, &shared);
+    })?);
+    Ok(threads)
+}
+
+/// Starts a thread that nothing is recorded on, and waits until it is prepared.
+///
+/// It prepares itself, and not the caller, who may be inside a runtime, where
+/// dropping another one after a failure would panic.
+pub(crate) fn start<T>(
+    name: &str,
+    prepare: impl FnOnce() -> io::Result<T> + Send + 'static,
+    run: impl FnOnce(T) + Send + 'static,
+) -> io::Result<ThreadId> {
     let (ready, started) = mpsc::sync_channel(1);
     let thread = thread::Builder::new()
-        .name("throughline-export".to_owned())
+        .name(name.to_owned())
         .spawn(move || {
-            let _invisible = (
-                throughline_core::suppress(),
-                dispatcher::set_default(&Dispatch::none()),
-            );
-            // Made here and not by the caller, who may be inside a runtime, where
-            // dropping another one after a failure would panic.
-            match runtime() {
-                Ok(runtime) => {
-                    // The receiver waits below, so it is there.
+            let _invisible = invisible();
+            // The receiver waits below, so it is there.
+            match prepare() {
+                Ok(prepared) => {
                     let _ = ready.send(Ok(()));
-                    work.run(&runtime);
-                    // A name lookup that hangs must not hold the thread.
-                    runtime.shutdown_background();
+                    run(prepared);
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error));
@@ -62,8 +95,16 @@ pub(crate) fn spawn(work: Work) -> io::Result<ThreadId> {
     drop(thread);
     started
         .recv()
-        .unwrap_or_else(|_| Err(io::Error::other("the export thread ended at once")))?;
+        .unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
     Ok(id)
+}
+
+/// While it lives, nothing that happens on this thread is recorded.
+pub(crate) fn invisible() -> impl Sized {
+    (
+        throughline_core::suppress(),
+        dispatcher::set_default(&Dispatch::none()),
+    )
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -72,51 +113,42 @@ fn runtime() -> io::Result<Runtime> {
         // Names are looked up on threads of their own, which come and go.
         .max_blocking_threads(1)
         .thread_name("throughline-dns")
-        .on_thread_start(|| {
-            // For as long as the thread lives.
-            mem::forget((
-                throughline_core::suppress(),
-                dispatcher::set_default(&Dispatch::none()),
-            ));
-        })
+        // For as long as the thread lives.
+        .on_thread_start(|| mem::forget(invisible()))
         .build()
 }
 
-impl Work {
-    /// Runs both loops to their end. The exporter's panics are caught where it is
-    /// called; what is caught here is a defect of this crate, and even then the
-    /// pipeline goes on.
-    fn run(mut self, runtime: &Runtime) {
-        let answer = AnswerOnDrop(Arc::clone(&self.shared));
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_loops(runtime))) {
-            // Dropping a payload may panic as well.
-            mem::forget(payload);
-            self.shared.unwound();
-            self.queue.settle();
-            say::warn("the export thread panicked and starts again; please report this");
-            thread::sleep(RESTART_DELAY);
-        }
-        drop(answer);
-        // The exporter may hold what wants a runtime around it while it is dropped.
-        let _inside = runtime.enter();
-        drop(self);
+/// Runs an export loop to its end. The exporter's panics are caught where it is
+/// called; what is caught here is a defect of this crate, and even then the
+/// pipeline goes on.
+fn run_export(mut export: Export, shared: &Shared, runtime: &Runtime) {
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| runtime.block_on(export.run(shared))))
+    {
+        export.destination.unwound();
+        rest_after(payload);
     }
+    shared.ended(export.index, !shared.is_too_late());
+    // The exporter is dropped after that, since its destructor may take its time,
+    // and may want a runtime around it.
+    let _inside = runtime.enter();
+    drop(export);
+}
 
-    fn run_loops(&mut self, runtime: &Runtime) {
-        let Self {
-            shared,
-            queue,
-            drain,
-            export,
-        } = self;
-        runtime.block_on(async {
-            tokio::join!(drain.run(shared, queue), export.run(shared, queue));
-        });
+fn run_drain(mut drain: Drain, shared: &Arc<Shared>) {
+    // Answers the waiting callers however the thread ends.
+    let _answer = AnswerOnDrop(Arc::clone(shared));
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| drain.run(shared))) {
+        rest_after(payload);
     }
 }
 
-/// Answers the waiting callers however the thread ends. The exporter is dropped
-/// later, since its destructor may take its time.
+fn rest_after(payload: Box<dyn std::any::Any + Send>) {
+    // Dropping a payload may panic as well.
+    mem::forget(payload);
+    say::warn("a thread of the pipeline panicked and starts again; please report this");
+    thread::sleep(RESTART_DELAY);
+}
+
 struct AnswerOnDrop(Arc<Shared>);
 
 impl Drop for AnswerOnDrop {

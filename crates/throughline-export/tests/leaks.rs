@@ -3,10 +3,23 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
-use throughline_export::Pipeline;
+use throughline_export::{Batch, ExportFuture, Pipeline, SpanExporter};
 use throughline_testing::OtlpReceiver;
+
+struct BlackHole;
+
+impl SpanExporter for BlackHole {
+    fn export(&mut self, _: Batch) -> ExportFuture<'_> {
+        Box::pin(pending())
+    }
+
+    fn flush(&mut self) -> ExportFuture<'_> {
+        Box::pin(pending())
+    }
+}
 
 fn entries(directory: &str) -> usize {
     std::fs::read_dir(directory).unwrap().count()
@@ -22,6 +35,14 @@ fn a_thousand_pipelines_leave_no_thread_and_no_file() {
             .unwrap();
         let report = pipeline.shutdown(Duration::from_secs(60));
         assert!(report.is_complete());
+        // Two destinations, and neither ever answers.
+        let pipeline = Pipeline::builder()
+            .exporter(BlackHole)
+            .exporter(BlackHole)
+            .start()
+            .unwrap();
+        let report = pipeline.shutdown(Duration::ZERO);
+        assert_eq!(report.exported, 0);
     };
     cycle();
     let count = || (entries("/proc/self/task"), entries("/proc/self/fd"));

@@ -60,6 +60,7 @@
 //! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
 //! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
+//! | `signals` | no | `Pipeline::shutdown_on_signals`: the last spans at `SIGTERM` and `SIGINT`, on Unix |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use super::*;
+use crate::queue::Capacity;
 
 /// What the exporter does with one attempt.
 #[derive(Clone, Copy)]
@@ -75,6 +76,11 @@ struct Bench {
     start: Instant,
 }
 
+fn destination() -> Arc<Destination> {
+    let capacity = Capacity { spans: 1, bytes: 1 };
+    Arc::new(Destination::new("here".into(), capacity, Arc::default()))
+}
+
 fn bench(acts: impl IntoIterator<Item = Act>) -> Bench {
     let exporter = Scripted::new(acts);
     let urgency = watch::Sender::default();
@@ -82,7 +88,12 @@ fn bench(acts: impl IntoIterator<Item = Act>) -> Bench {
         attempt: Duration::from_secs(10),
         total: Duration::from_secs(30),
     };
-    let delivery = Delivery::new(Box::new(exporter.clone()), timeouts, urgency.subscribe());
+    let delivery = Delivery::new(
+        Box::new(exporter.clone()),
+        destination(),
+        timeouts,
+        urgency.subscribe(),
+    );
     Bench {
         exporter,
         delivery,
@@ -94,7 +105,8 @@ fn bench(acts: impl IntoIterator<Item = Act>) -> Bench {
 impl Bench {
     async fn send(&mut self) -> Result<Receipt, ExportError> {
         let batch = Batch::new(Bytes::from_static(b"x"), 1);
-        self.delivery.send(&batch, |_, _| {}).await
+        let deadline = self.delivery.begin().await?;
+        self.delivery.send(&batch, deadline, |_, _| {}).await
     }
 
     fn elapsed(&self) -> Duration {
@@ -116,9 +128,10 @@ async fn a_batch_is_sent_until_it_is_accepted() {
     let mut bench = bench([BUSY, ABSENT, BUSY, Act::Accept]);
     let heard = Rc::new(RefCell::new(Vec::new()));
     let batch = Batch::new(Bytes::from_static(b"x"), 1);
+    let deadline = bench.delivery.begin().await.unwrap();
     let result = bench
         .delivery
-        .send(&batch, |error, again| {
+        .send(&batch, deadline, |error, again| {
             heard.borrow_mut().push((error.to_string(), again));
         })
         .await;
@@ -253,6 +266,29 @@ async fn the_deadline_of_a_shutdown_ends_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_parts_of_a_batch_share_its_time() {
+    // The first part is told to come back later than the batch may take.
+    let mut throttled = bench([MUCH_LATER, Act::Accept]);
+    let deadline = throttled.delivery.begin().await.unwrap();
+    let part = Batch::new(Bytes::from_static(b"x"), 1);
+    for error_type in ["429", "timeout"] {
+        let result = throttled.delivery.send(&part, deadline, |_, _| {}).await;
+        assert_eq!(result.unwrap_err().error_type(), error_type);
+    }
+    assert_eq!(throttled.elapsed(), Duration::ZERO);
+    assert_eq!(throttled.exporter.attempts().len(), 1);
+
+    let mut slow = bench([Act::Hang, Act::Hang, Act::Hang, Act::Accept]);
+    let deadline = slow.delivery.begin().await.unwrap();
+    for _ in 0..2 {
+        let result = slow.delivery.send(&part, deadline, |_, _| {}).await;
+        assert_eq!(result.unwrap_err().error_type(), "timeout");
+    }
+    assert!(slow.elapsed() <= seconds(30) + Duration::from_millis(10));
+    assert_eq!(slow.exporter.attempts().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_costs_one_batch() {
     for act in [Act::Panic, Act::PanicInFuture] {
         let mut bench = bench([act, Act::Accept]);
@@ -304,10 +340,14 @@ async fn panics_in_destructors_are_contained() {
     };
     let urgency = watch::Sender::default();
     let exporter = Box::new(Explosive { _bomb: Bomb });
-    let mut delivery = Delivery::new(exporter, timeouts, urgency.subscribe());
-    assert_eq!(delivery.destination(), "the exporter");
+    assert_eq!(name_of(exporter.as_ref()), "the exporter");
+    let mut delivery = Delivery::new(exporter, destination(), timeouts, urgency.subscribe());
     let batch = Batch::new(Bytes::from_static(b"x"), 1);
-    let error = delivery.send(&batch, |_, _| {}).await.unwrap_err();
+    let deadline = delivery.begin().await.unwrap();
+    let error = delivery
+        .send(&batch, deadline, |_, _| {})
+        .await
+        .unwrap_err();
     assert_eq!(error.error_type(), "timeout");
     assert_eq!(delivery.flush().await.unwrap_err().error_type(), "panic");
     drop(delivery);

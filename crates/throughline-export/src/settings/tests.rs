@@ -56,15 +56,18 @@ const TABLE: &[Row] = &[
     ),
     unset("OTEL_SDK_DISABLED"),
     good("OTEL_TRACES_EXPORTER", "otlp", |s| {
-        s.exporter = Some(ExporterKind::Otlp);
+        s.exporters = Some(vec![ExporterKind::Otlp]);
     }),
     good("OTEL_TRACES_EXPORTER", "Console", |s| {
-        s.exporter = Some(ExporterKind::Console);
+        s.exporters = Some(vec![ExporterKind::Console]);
     }),
     good("OTEL_TRACES_EXPORTER", "none", |s| {
-        s.exporter = Some(ExporterKind::None);
+        s.exporters = Some(vec![]);
     }),
-    bad("OTEL_TRACES_EXPORTER", "zipkin", "otlp"),
+    good("OTEL_TRACES_EXPORTER", "console, otlp,,Console", |s| {
+        s.exporters = Some(vec![ExporterKind::Console, ExporterKind::Otlp]);
+    }),
+    bad("OTEL_TRACES_EXPORTER", "pigeon", "otlp"),
     unset("OTEL_TRACES_EXPORTER"),
     good("OTEL_SERVICE_NAME", " cart ", |s| {
         s.service_name = Some("cart".into());
@@ -249,4 +252,27 @@ fn the_builder_wins_over_the_environment() {
     assert_eq!(both.otlp.traces.headers.as_map()["h"], "code");
     assert_eq!(both.otlp.logs.headers.as_map()["i"], "env");
     assert_eq!(both.schedule_delay, millis(1));
+}
+
+#[test]
+fn a_bad_word_in_a_list_costs_that_word_only() {
+    for (value, expected, warning) in [
+        (
+            "otlp,pigeon",
+            vec![ExporterKind::Otlp],
+            "OTEL_TRACES_EXPORTER=\"pigeon\" is not one of otlp, ",
+        ),
+        (
+            "none,console",
+            vec![ExporterKind::Console],
+            "OTEL_TRACES_EXPORTER lists none beside others; none is ignored",
+        ),
+    ] {
+        let lookup = |name: &str| (name == "OTEL_TRACES_EXPORTER").then(|| value.to_owned());
+        let (settings, warnings) = Settings::from_env(&lookup);
+        assert_eq!(settings.exporters, Some(expected));
+        assert_eq!(warnings.len(), 1);
+        // The features decide about the rest of the words.
+        assert!(warnings[0].starts_with(warning), "{warnings:?}");
+    }
 }

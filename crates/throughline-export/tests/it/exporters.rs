@@ -3,13 +3,13 @@
 use std::future::{pending, ready};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use throughline_export::{
     Batch, ExportError, ExportFuture, FlushReport, Pipeline, Receipt, SpanExporter,
 };
 
-use crate::support::{Function, LONG, assert_settled, record, record_in};
+use crate::support::{Function, LONG, assert_settled, open_span, record, record_in, record_other};
 
 #[test]
 fn a_panic_costs_one_batch() {
@@ -78,30 +78,6 @@ fn one_that_never_ends_is_ended() {
     let stats = pipeline.stats();
     assert_settled(&stats);
     assert_eq!(stats.failed.get("timeout"), 10);
-}
-
-#[test]
-fn one_that_blocks_its_thread_holds_no_caller() {
-    let (release, blocked) = mpsc::channel::<()>();
-    let pipeline = Pipeline::builder()
-        .exporter(Function(move |_| {
-            // Until the test ends.
-            let _ = blocked.recv();
-            Ok(Receipt::complete())
-        }))
-        .start()
-        .unwrap();
-    record_in(&pipeline, 0..10);
-    let start = Instant::now();
-    assert!(pipeline.flush(Duration::from_millis(10)).timed_out);
-    assert!(pipeline.shutdown(Duration::from_millis(10)).timed_out);
-    assert!(start.elapsed() < LONG / 2);
-    let stats = pipeline.stats();
-    assert_eq!((stats.in_flight, stats.unaccounted()), (10, 0), "{stats}");
-    drop(release);
-    // Now that it is released, the shutdown comes to its end.
-    assert_eq!(pipeline.shutdown(LONG).exported, 10);
-    assert_settled(&pipeline.stats());
 }
 
 #[test]
@@ -212,4 +188,43 @@ fn one_that_panics_in_its_destructor_harms_nobody() {
     let pipeline = Pipeline::builder().exporter(PanicsInDrop).start().unwrap();
     record_in(&pipeline, 0..10);
     assert!(pipeline.shutdown(LONG).is_complete());
+}
+
+#[test]
+fn a_batch_that_is_too_large_goes_in_parts() {
+    const MOST_BYTES: usize = 2000;
+    let (accept, accepted) = mpsc::channel();
+    let mut calls = 0;
+    let pipeline = Pipeline::builder()
+        .exporter(Function(move |batch: Batch| {
+            calls += 1;
+            if batch.request().len() > MOST_BYTES {
+                return Err(ExportError::too_large("413", "too large"));
+            }
+            // Each part is retried by itself.
+            if calls % 7 == 0 {
+                return Err(ExportError::transient("503", "busy"));
+            }
+            accept.send(batch.spans()).unwrap();
+            Ok(Receipt::complete())
+        }))
+        .schedule_delay(LONG)
+        .start()
+        .unwrap();
+    {
+        let _here = pipeline.context().attach();
+        record(0..100);
+        let mut large = open_span();
+        large.set_attribute("text", "x".repeat(MOST_BYTES));
+        large.end();
+        for _ in 0..100 {
+            record_other();
+        }
+    }
+    let report = pipeline.flush(LONG);
+    assert_eq!((report.exported, report.failed), (200, 1), "{report}");
+    assert_eq!(accepted.try_iter().sum::<u64>(), 200);
+    let stats = pipeline.stats();
+    assert_settled(&stats);
+    assert_eq!(stats.failed.to_string(), "1 (413: 1)");
 }

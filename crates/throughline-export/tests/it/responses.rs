@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use throughline_testing::Response;
 
-use crate::support::{LONG, assert_settled, listen, receiver, record_in, to, wait_for_line};
+use crate::support::{
+    LONG, assert_settled, listen, received_ids, receiver, record_in, to, wait_for_line,
+};
 
 #[test]
 fn a_refused_batch_is_sent_once_and_counted_by_status() {
-    for status in [400, 401, 403, 404, 408, 413, 500, 501, 505] {
+    for status in [400, 401, 403, 404, 408, 500, 501, 505] {
         let receiver = receiver();
         let pipeline = to(&receiver).start().unwrap();
         receiver.respond_with([Response::new(status).body("<html>no</html>")]);
@@ -24,6 +26,24 @@ fn a_refused_batch_is_sent_once_and_counted_by_status() {
         assert_settled(&stats);
         assert_eq!(stats.failed.get(&status.to_string()), 3, "{stats}");
     }
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_sent_in_halves() {
+    let receiver = receiver();
+    let pipeline = to(&receiver).start().unwrap();
+    // The whole and its first half are too large, and of that half the second span.
+    let too_large = || Response::new(413);
+    receiver.respond_with([too_large(), too_large(), Response::ok(), too_large()]);
+    record_in(&pipeline, 0..4);
+    let report = pipeline.flush(LONG);
+    assert_eq!((report.failed, report.exported), (1, 3), "{report}");
+    let requests: Vec<usize> = receiver.requests().iter().map(|one| one.spans).collect();
+    assert_eq!(requests, [4, 2, 1, 1, 2]);
+    assert_eq!(received_ids(&receiver), [0, 2, 3].into());
+    let stats = pipeline.stats();
+    assert_settled(&stats);
+    assert_eq!(stats.failed.to_string(), "1 (413: 1)");
 }
 
 #[test]

@@ -218,3 +218,45 @@ fn in_a_panic() {
     assert!(unwound.join().is_err());
     assert_eq!(received_ids(&receiver).len(), 10);
 }
+
+/// Shuts down, with spans for a destination that never answers.
+fn shut_down_in_vain() {
+    let (_listener, builder) = black_hole();
+    let pipeline = builder.start().unwrap();
+    record_in(&pipeline, 0..30);
+    let start = Instant::now();
+    let report = pipeline.shutdown(Duration::from_millis(50));
+    assert!(start.elapsed() < LONG / 2);
+    assert!(report.timed_out && !report.is_complete(), "{report}");
+    let stats = wait_for_stats(&pipeline, |stats| stats.queued + stats.in_flight == 0);
+    assert_settled(&stats);
+    assert_eq!(stats.failed.total() + stats.dropped.total(), 30);
+}
+
+#[test]
+fn the_deadline_holds_wherever_it_is_called() {
+    shut_down_in_vain();
+    for threads in [0, 1, 2] {
+        let mut builder = match threads {
+            0 => runtime::Builder::new_current_thread(),
+            _ => runtime::Builder::new_multi_thread(),
+        };
+        let runtime = builder.worker_threads(threads.max(1)).build().unwrap();
+        runtime.block_on(async {
+            shut_down_in_vain();
+            tokio::spawn(async { shut_down_in_vain() }).await.unwrap();
+            tokio::task::spawn_blocking(shut_down_in_vain)
+                .await
+                .unwrap();
+            let local = tokio::task::LocalSet::new();
+            let task = local.spawn_local(async { shut_down_in_vain() });
+            local.await;
+            task.await.unwrap();
+        });
+    }
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(shut_down_in_vain);
+        }
+    });
+}

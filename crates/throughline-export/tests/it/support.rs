@@ -91,6 +91,9 @@ pub(crate) fn resource_text(receiver: &OtlpReceiver, key: &str) -> Option<String
 #[track_caller]
 pub(crate) fn assert_settled(stats: &PipelineStats) {
     assert_eq!(stats.unaccounted(), 0, "{stats}");
+    for destination in &stats.destinations {
+        assert_eq!(destination.total(), stats.started, "{destination:?}");
+    }
     assert_eq!(
         (stats.queued, stats.in_flight, stats.live),
         (0, 0, 0),
@@ -149,6 +152,19 @@ where
     fn export(&mut self, batch: Batch) -> ExportFuture<'_> {
         let result = (self.0)(batch);
         Box::pin(ready(result))
+    }
+}
+
+/// An exporter with a name that only one test knows.
+pub(crate) struct Named<E>(pub(crate) &'static str, pub(crate) E);
+
+impl<E: SpanExporter> SpanExporter for Named<E> {
+    fn export(&mut self, batch: Batch) -> ExportFuture<'_> {
+        self.1.export(batch)
+    }
+
+    fn destination(&self) -> String {
+        self.0.to_owned()
     }
 }
 

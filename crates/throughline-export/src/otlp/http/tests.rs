@@ -1,5 +1,7 @@
 //! Requests and responses against a server that answers with scripted bytes.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

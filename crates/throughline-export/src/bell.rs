@@ -1,0 +1,33 @@
+//! Wakes the drain thread.
+//!
+//! Rings are remembered until the next wait, and rings that come together are one.
+//! To ring takes no lock, so that a thread of a forked child may do it too.
+
+use std::sync::OnceLock;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(crate) struct Bell(OnceLock<Thread>);
+
+impl Bell {
+    /// Makes this thread the one that is woken.
+    pub(crate) fn listen(&self) {
+        self.0.get_or_init(thread::current);
+    }
+
+    /// Ends the wait of the drain thread, or its next one.
+    pub(crate) fn ring(&self) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Waits on the thread that listens. True: the bell was rung before the time was
+    /// over.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let start = Instant::now();
+        thread::park_timeout(timeout);
+        start.elapsed() < timeout
+    }
+}
