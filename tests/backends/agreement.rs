@@ -10,21 +10,15 @@ use throughline::testing::{OtlpReceiver, ReceivedSpan, Value};
 /// How long spans may take through a server.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
-/// Waits until `receiver` has `count` spans or more.
-pub(crate) fn wait_for(receiver: &OtlpReceiver, count: usize) {
-    let arrived = receiver.wait_for_spans(count, ARRIVAL);
-    assert!(arrived, "{} of {count} spans", receiver.span_count());
-}
-
 /// Every span of one receiver is in the other once, with the same value in every field, and every trace is whole.
-pub(crate) fn assert_same(sent: &OtlpReceiver, held: &OtlpReceiver, count: usize) {
-    assert_same_after(sent, held, count, |_| {});
+pub(crate) fn assert_same(sent: &OtlpReceiver, held: &OtlpReceiver) {
+    assert_same_after(sent, held, |_| {});
 }
 
 /// The same for Jaeger, which puts attributes and events in an order of its own, and adds its remarks to the spans that
 /// it shows.
-pub(crate) fn assert_same_in_jaeger(sent: &OtlpReceiver, held: &OtlpReceiver, count: usize) {
-    assert_same_after(sent, held, count, |span| {
+pub(crate) fn assert_same_in_jaeger(sent: &OtlpReceiver, held: &OtlpReceiver) {
+    assert_same_after(sent, held, |span| {
         span.attributes.retain(|(key, _)| key != JAEGERS_REMARKS);
         sort(&mut span.attributes);
         sort(Arc::make_mut(&mut span.resource));
@@ -48,12 +42,12 @@ fn sort(attributes: &mut Vec<(String, Value)>) {
 fn assert_same_after(
     sent: &OtlpReceiver,
     held: &OtlpReceiver,
-    count: usize,
     prepare: impl Fn(&mut ReceivedSpan),
 ) {
-    wait_for(sent, count);
-    wait_for(held, count);
-    assert_eq!((sent.span_count(), held.span_count()), (count, count));
+    let count = sent.span_count();
+    let arrived = held.wait_for_spans(count, ARRIVAL);
+    assert!(arrived, "{} of {count} spans", held.span_count());
+    assert_eq!(held.span_count(), count);
     let [sent, held_by_id] = [sent, held].map(|receiver| by_id(receiver, &prepare));
     let differs = |(id, span): &(&_, &ReceivedSpan)| held_by_id.get(*id) != Some(*span);
     let differences: Vec<_> = sent.iter().filter(differs).collect();

@@ -9,4 +9,4 @@ mod jaeger; // what Jaeger's query API tells
 mod job; // the example `goals` as a child process
 mod rotel; // what rotel counts and hands on
 mod server; // a server's process, its ports and its log
-mod tee; // a second copy of what goes over a connection
+mod zipkin; // what Zipkin's query API tells

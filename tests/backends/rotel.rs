@@ -1,12 +1,11 @@
-//! Service → rotel: a second implementation of OTLP, which shares no code with the Collector, counts every span and hands it
-//! on unchanged.
+//! Service → rotel → receiver: a second implementation of OTLP, which shares no code with the Collector, counts every
+//! span and hands it on unchanged.
 
 use throughline::testing::OtlpReceiver;
 
 use crate::agreement::assert_same;
-use crate::job;
+use crate::job::{self, TRANSPORTS};
 use crate::server::{Server, free_ports};
-use crate::tee::Tee;
 
 #[test]
 #[ignore = "installs and starts rotel"]
@@ -18,13 +17,15 @@ fn rotel_counts_every_span_and_hands_it_on_unchanged() {
         [("OTLP_GRPC_PORT", grpc), ("OTLP_HTTP_PORT", http)],
         &[("FORWARD_TO", behind.endpoint())],
     );
-    let tee = Tee::before(http);
-    let count = job::run(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &tee.endpoint()),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-    ]);
-    assert_same(tee.sent(), &behind, count);
-    assert_eq!(counted(&rotel.log()), count);
+    let mut total = 0;
+    for transport in TRANSPORTS {
+        behind.clear();
+        let sent = job::over_otlp(transport, grpc, http);
+        assert_same(&sent, &behind);
+        total += sent.span_count();
+        assert_eq!(counted(&rotel.log()), total, "{transport:?}");
+        eprintln!("{transport:?}: {} spans are the same", sent.span_count());
+    }
 }
 
 /// The sum of what rotel says it received: `Received traces. … spans=1019`.
