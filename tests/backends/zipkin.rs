@@ -44,8 +44,21 @@ fn by_id(trace: &Value) -> BTreeMap<String, Value> {
     let spans = trace.as_array().cloned().unwrap_or_default();
     spans
         .into_iter()
-        .map(|span| (span["id"].as_str().unwrap_or_default().to_owned(), span))
+        .map(|mut span| {
+            for annotation in span["annotations"].as_array_mut().into_iter().flatten() {
+                read_value(&mut annotation["value"]);
+            }
+            (span["id"].as_str().unwrap_or_default().to_owned(), span)
+        })
         .collect()
+}
+
+/// An event is told as the inside of an object: `"name": {"key": value}`.
+fn read_value(value: &mut Value) {
+    let inside = value.as_str().unwrap_or_default();
+    if let Ok(event) = serde_json::from_str(&format!("{{{inside}}}")) {
+        *value = event;
+    }
 }
 
 /// The span as Zipkin tells it, which puts names into lower case.
@@ -77,7 +90,7 @@ fn expected(span: &ReceivedSpan) -> Value {
                 .collect();
             json!({
                 "timestamp": micros(event.time_unix_nano),
-                "value": json!({ event.name.as_str(): attributes }).to_string(),
+                "value": { event.name.as_str(): attributes },
             })
         });
         told["annotations"] = annotations.collect();
@@ -101,8 +114,14 @@ fn tags(span: &ReceivedSpan) -> BTreeMap<String, String> {
         .filter(|(key, _)| key != "service.name")
         .map(|(key, value)| (key.clone(), text(value)))
         .collect();
-    tags.insert("otel.scope.name".to_owned(), span.scope.name.clone());
-    tags.insert("otel.scope.version".to_owned(), span.scope.version.clone());
+    // Under their old names too, as the specification asks.
+    for prefix in ["otel.scope", "otel.library"] {
+        tags.insert(format!("{prefix}.name"), span.scope.name.clone());
+        // Spans of the crate `tracing` have none.
+        if !span.scope.version.is_empty() {
+            tags.insert(format!("{prefix}.version"), span.scope.version.clone());
+        }
+    }
     if span.status == Status::Error {
         tags.insert("otel.status_code".to_owned(), "ERROR".to_owned());
         tags.insert("error".to_owned(), span.status_message.clone());
