@@ -116,12 +116,24 @@ fn the_export_causes_no_span_and_no_record() {
 
     let receiver = OtlpReceiver::start().expect("a receiver");
     let port = receiver.addr().port();
-    for builder in [
-        // By a name, which takes a thread of its own to look up.
-        Pipeline::builder().endpoint(&format!("http://localhost:{port}")),
-        Pipeline::builder().endpoint("http://name.invalid:4318"),
+    // By a name, which takes a thread of its own to look up; over a protocol and an encryption that the receiver does
+    // not speak, so that there is something to say.
+    for (protocol, endpoint) in [
+        ("http/protobuf", format!("http://localhost:{port}")),
+        ("http/protobuf", "http://name.invalid:4318".to_owned()),
+        ("http/protobuf", format!("https://localhost:{port}")),
+        ("grpc", format!("http://localhost:{port}")),
+        ("grpc", format!("https://localhost:{port}")),
     ] {
-        let pipeline = builder.schedule_delay(LONG).start().expect("it starts");
+        let pipeline = Pipeline::builder()
+            .env_from(|name| match name {
+                "OTEL_EXPORTER_OTLP_PROTOCOL" => Some(protocol.to_owned()),
+                "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
+                _ => None,
+            })
+            .schedule_delay(LONG)
+            .start()
+            .expect("it starts");
         receiver.respond_with([Response::new(503), Response::drop_connection()]);
         record(&pipeline, 10);
         let _ = pipeline.flush(Duration::from_millis(500));

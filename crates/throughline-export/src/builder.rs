@@ -248,6 +248,8 @@ impl PipelineBuilder {
         if settings.disabled == Some(true) {
             return Ok(Pipeline::disabled());
         }
+        // Exporters are foreign code from their construction on.
+        let _invisible = thread::invisible();
         let mut exporters = self.custom;
         let kinds = settings.exporters.as_deref();
         let kinds = kinds.unwrap_or(&[ExporterKind::Otlp]);
@@ -347,8 +349,6 @@ fn run(
     drain: Drain,
 ) -> Result<Pipeline, StartError> {
     let bell = Arc::new(Bell::default());
-    // Exporters are foreign code from the first call on.
-    let invisible = thread::invisible();
     let destinations: Vec<_> = exporters
         .iter()
         .map(|exporter| {
@@ -356,7 +356,6 @@ fn run(
             Arc::new(Destination::new(name, capacity, Arc::clone(&bell)))
         })
         .collect();
-    drop(invisible);
     let waker = Arc::clone(&bell);
     recorder.set_waker(move || waker.ring());
     let shared = Arc::new(Shared::new(recorder, bell, destinations));
