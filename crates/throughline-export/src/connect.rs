@@ -30,6 +30,10 @@ use proxy::ProxySettings;
 pub(crate) mod client;
 pub(crate) mod failure;
 pub(crate) mod proxy;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -79,11 +79,16 @@
 //! | `OTEL_TRACES_EXPORTER` (a list of `otlp`, `console` and, with the features of these names, `zipkin` and `otlp/stdout` (`file`); or `none`) | `otlp` |
 //! | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `sentry`, `none`) | `tracecontext,baggage` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318` |
-//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | `v1/traces` under the one above |
-//! | `OTEL_EXPORTER_OTLP_[TRACES_]HEADERS` | none |
-//! | `OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT` (one request, ms) | `10000` |
-//! | `OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL` | `http/protobuf`, the only one so far |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL` (`http/protobuf`; with the features `grpc` and `json`, `grpc` and `http/json`) | `http/protobuf` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` (a base URL, or `unix:///path`) | `http://localhost:4318`; gRPC `http://localhost:4317` |
+//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (the exact URL) | `v1/traces` under the one above |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` (gRPC to an endpoint without a scheme) | `false` |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | none |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` (`none`; with the features of these names, `gzip` and `zstd`) | `none` |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` (one request, ms) | `10000` |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` (a PEM file) | the roots of the system |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` (PEM files) | none |
+//! | `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` (`http://…`, `socks5://…`), `NO_PROXY` | none |
 //! | `OTEL_EXPORTER_ZIPKIN_ENDPOINT` | `http://localhost:9411/api/v2/spans` |
 //! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` (one request, ms) | `10000` |
 //! | `OTEL_BSP_SCHEDULE_DELAY` (ms) | `5000`; console `200` |
@@ -93,6 +98,20 @@
 //! | `OTEL_[SPAN_]ATTRIBUTE_COUNT_LIMIT` | `128` |
 //! | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | `128` |
 //! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | `128` |
+//!
+//! Each `OTEL_EXPORTER_OTLP_…` exists for one signal too, as
+//! `OTEL_EXPORTER_OTLP_TRACES_…`, and wins there over the one for all. The variables
+//! of logs and metrics are read and checked like those of traces, though this crate
+//! exports spans only: `OTEL_EXPORTER_OTLP_LOGS_…` and `OTEL_EXPORTER_OTLP_METRICS_…`,
+//! `OTEL_LOGS_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_BLRP_…`, `OTEL_LOGRECORD_…`,
+//! `OTEL_METRIC_EXPORT_…`, `OTEL_METRICS_EXEMPLAR_FILTER` and
+//! `OTEL_EXPORTER_PROMETHEUS_…`. `OTEL_CONFIG_FILE` and `OTEL_ENTITIES` are answered
+//! with a warning.
+//!
+//! What is asked for and was not compiled in is an error at the start, such as an
+//! `https` endpoint without the feature `tls`: nothing is ever sent in plaintext that
+//! was to go over TLS. Only a compression that is missing is passed over, with a
+//! warning.
 
 #![forbid(unsafe_code)]
 

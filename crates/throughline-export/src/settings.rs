@@ -17,6 +17,10 @@ use crate::resource;
 #[cfg(feature = "zipkin")]
 use crate::zipkin::ZipkinOptions;
 
+mod signals;
+
+use signals::{LogSettings, MetricSettings};
+
 /// How long the oldest span of an unfinished batch waits.
 pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
 /// How long one batch may take with all its retries.
@@ -49,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) otlp: PerSignal<OtlpOptions>,
     pub(crate) proxies: ProxySettings,
+    pub(crate) logs: LogSettings,
+    pub(crate) metrics: MetricSettings,
     #[cfg(feature = "zipkin")]
     pub(crate) zipkin: ZipkinOptions,
     pub(crate) propagator: Option<Propagator>,
@@ -81,6 +87,8 @@ impl Settings {
             service_name: env.text("OTEL_SERVICE_NAME"),
             otlp: PerSignal::of(|signal| OtlpOptions::from_env(env, signal)),
             proxies: ProxySettings::from_env(env),
+            logs: LogSettings::read(env),
+            metrics: MetricSettings::read(env),
             #[cfg(feature = "zipkin")]
             zipkin: ZipkinOptions::from_env(env),
             propagator: propagator(env),
@@ -89,7 +97,7 @@ impl Settings {
             schedule_delay: env.millis("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY),
             export_timeout: env.millis("OTEL_BSP_EXPORT_TIMEOUT", EXPORT_TIMEOUT),
             max_queue_spans,
-            max_batch_spans: batch_spans(env, max_queue_spans),
+            max_batch_spans: batch_size(env, "BSP", max_queue_spans, "no limit by count"),
             max_batch_bytes: None,
             max_memory_bytes: None,
         }
@@ -106,6 +114,8 @@ impl Settings {
             attributes,
             otlp: self.otlp.over(weaker.otlp),
             proxies: self.proxies.over(weaker.proxies),
+            logs: self.logs.over(weaker.logs),
+            metrics: self.metrics.over(weaker.metrics),
             #[cfg(feature = "zipkin")]
             zipkin: self.zipkin.over(weaker.zipkin),
             propagator: self.propagator.or(weaker.propagator),
@@ -242,16 +252,21 @@ fn limits(env: &mut Env<'_>) -> Option<SpanLimits> {
     })
 }
 
-/// The batch size, which must not exceed the queue size.
-fn batch_spans(env: &mut Env<'_>, queue_spans: Option<u64>) -> Option<u64> {
-    const NAME: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
-    let batch = env.number(NAME, 1..=MAX_COUNT, "no limit by count")?;
-    match queue_spans {
+/// The batch size of a batch processor, which must not exceed its queue size.
+fn batch_size(
+    env: &mut Env<'_>,
+    processor: &str,
+    queue: Option<u64>,
+    default: &str,
+) -> Option<u64> {
+    let name = format!("OTEL_{processor}_MAX_EXPORT_BATCH_SIZE");
+    let batch = env.number(&name, 1..=MAX_COUNT, default)?;
+    match queue {
         Some(queue) if queue < batch => {
             env.bad(
-                NAME,
+                &name,
                 &batch.to_string(),
-                "more than OTEL_BSP_MAX_QUEUE_SIZE",
+                &format!("more than OTEL_{processor}_MAX_QUEUE_SIZE"),
                 format_args!("of that size, {queue}"),
             );
             Some(queue)
@@ -262,13 +277,14 @@ fn batch_spans(env: &mut Env<'_>, queue_spans: Option<u64>) -> Option<u64> {
 
 /// Speaks up about values that ask for what this version does not do.
 fn warn_about_unsupported(env: &mut Env<'_>) {
-    if let Some(path) = env.text("OTEL_CONFIG_FILE") {
-        env.bad(
-            "OTEL_CONFIG_FILE",
-            &path,
-            "not supported",
-            "of the other variables",
-        );
+    for (name, instead) in [
+        ("OTEL_CONFIG_FILE", "of the other variables"),
+        ("OTEL_EXPERIMENTAL_CONFIG_FILE", "of the other variables"),
+        ("OTEL_ENTITIES", "of no entities"),
+    ] {
+        if let Some(value) = env.text(name) {
+            env.bad(name, &value, "not supported", instead);
+        }
     }
 }
 

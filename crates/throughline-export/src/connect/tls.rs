@@ -139,3 +139,6 @@ fn bad_file(file: &Given<impl AsRef<Path>>, what: &str) -> StartError {
     let path = file.value.as_ref().display().to_string();
     StartError::invalid(format!("{} {path:?} {what}", file.by))
 }
+
+#[cfg(test)]
+mod tests;

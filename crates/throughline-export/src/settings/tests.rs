@@ -2,6 +2,7 @@
 
 use throughline_core::propagate::Format;
 
+use super::signals::{ExemplarFilter, SignalExporter};
 use super::*;
 
 fn read(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
@@ -31,10 +32,6 @@ const fn bad(name: &'static str, value: &'static str, default: &'static str) -> 
     (name, value, None, Some(default))
 }
 
-const fn unset(name: &'static str) -> Row {
-    (name, "", None, None)
-}
-
 fn millis(number: u64) -> Option<Duration> {
     Some(Duration::from_millis(number))
 }
@@ -54,7 +51,6 @@ const TABLE: &[Row] = &[
         Some(|s| s.disabled = Some(false)),
         Some("false"),
     ),
-    unset("OTEL_SDK_DISABLED"),
     good("OTEL_TRACES_EXPORTER", "otlp", |s| {
         s.exporters = Some(vec![ExporterKind::Otlp]);
     }),
@@ -68,16 +64,13 @@ const TABLE: &[Row] = &[
         s.exporters = Some(vec![ExporterKind::Console, ExporterKind::Otlp]);
     }),
     bad("OTEL_TRACES_EXPORTER", "pigeon", "otlp"),
-    unset("OTEL_TRACES_EXPORTER"),
     good("OTEL_SERVICE_NAME", " cart ", |s| {
         s.service_name = Some("cart".into());
     }),
-    unset("OTEL_SERVICE_NAME"),
     good("OTEL_RESOURCE_ATTRIBUTES", "a=b%20c", |s| {
         s.attributes = vec![("a".into(), "b c".into())];
     }),
     bad("OTEL_RESOURCE_ATTRIBUTES", "a=b,c", "of no such attributes"),
-    unset("OTEL_RESOURCE_ATTRIBUTES"),
     good("OTEL_TRACES_SAMPLER", "ALWAYS_OFF", |s| {
         s.sampler = Some(Sampler::always_off());
     }),
@@ -98,7 +91,6 @@ const TABLE: &[Row] = &[
         "jaeger_remote",
         "parentbased_always_on",
     ),
-    unset("OTEL_TRACES_SAMPLER"),
     good("OTEL_PROPAGATORS", "b3,tracecontext", |s| {
         s.propagator = Some(Propagator::new([Format::B3, Format::TraceContext]));
     }),
@@ -111,34 +103,31 @@ const TABLE: &[Row] = &[
         Some(|s| s.propagator = Some(Propagator::new([Format::B3]))),
         Some("using `b3`"),
     ),
-    unset("OTEL_PROPAGATORS"),
     good("OTEL_BSP_SCHEDULE_DELAY", "100", |s| {
         s.schedule_delay = millis(100);
     }),
     bad("OTEL_BSP_SCHEDULE_DELAY", "soon", "5000"),
-    unset("OTEL_BSP_SCHEDULE_DELAY"),
     good("OTEL_BSP_EXPORT_TIMEOUT", "100", |s| {
         s.export_timeout = millis(100);
     }),
     bad("OTEL_BSP_EXPORT_TIMEOUT", "-5", "30000"),
-    unset("OTEL_BSP_EXPORT_TIMEOUT"),
     good("OTEL_BSP_MAX_QUEUE_SIZE", "10", |s| {
         s.max_queue_spans = Some(10);
     }),
     bad("OTEL_BSP_MAX_QUEUE_SIZE", "0", "no limit"),
     bad("OTEL_BSP_MAX_QUEUE_SIZE", "2147483648", "no limit"),
-    unset("OTEL_BSP_MAX_QUEUE_SIZE"),
     good("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10", |s| {
         s.max_batch_spans = Some(10);
     }),
     bad("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0", "no limit by count"),
-    unset("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
     good("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7", |s| {
         s.limits = limited(|l| l.attribute_value_length = 7);
+        s.logs.attribute_value_length = Some(7);
     }),
     bad("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "no limit"),
     good("OTEL_ATTRIBUTE_COUNT_LIMIT", "7", |s| {
         s.limits = limited(|l| l.attribute_count = 7);
+        s.logs.attribute_count = Some(7);
     }),
     bad("OTEL_ATTRIBUTE_COUNT_LIMIT", "many", "128"),
     good("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0", |s| {
@@ -166,7 +155,75 @@ const TABLE: &[Row] = &[
     }),
     bad("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "x", "128"),
     bad("OTEL_CONFIG_FILE", "otel.yaml", "of the other variables"),
+    bad(
+        "OTEL_EXPERIMENTAL_CONFIG_FILE",
+        "otel.yaml",
+        "of the other variables",
+    ),
+    bad("OTEL_ENTITIES", "host{host.id=1}", "of no entities"),
+    good("OTEL_LOGS_EXPORTER", "console,OTLP", |s| {
+        s.logs.exporters = Some(vec![SignalExporter::Console, SignalExporter::Otlp]);
+    }),
+    good("OTEL_LOGS_EXPORTER", "none", |s| {
+        s.logs.exporters = Some(vec![]);
+    }),
+    bad("OTEL_LOGS_EXPORTER", "prometheus", "otlp"),
+    good("OTEL_BLRP_SCHEDULE_DELAY", "100", |s| {
+        s.logs.schedule_delay = millis(100);
+    }),
+    bad("OTEL_BLRP_SCHEDULE_DELAY", "soon", "1000"),
+    good("OTEL_BLRP_EXPORT_TIMEOUT", "0", |s| {
+        s.logs.export_timeout = millis(0);
+    }),
+    bad("OTEL_BLRP_EXPORT_TIMEOUT", "-5", "30000"),
+    good("OTEL_BLRP_MAX_QUEUE_SIZE", "2147483647", |s| {
+        s.logs.max_queue_records = Some(2_147_483_647);
+    }),
+    bad("OTEL_BLRP_MAX_QUEUE_SIZE", "0", "2048"),
+    good("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "10", |s| {
+        s.logs.max_batch_records = Some(10);
+    }),
+    bad("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "2147483648", "512"),
+    good("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0", |s| {
+        s.logs.attribute_value_length = Some(0);
+    }),
+    bad(
+        "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "-1",
+        "no limit",
+    ),
+    good("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "7", |s| {
+        s.logs.attribute_count = Some(7);
+    }),
+    bad("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "1e3", "128"),
+    good("OTEL_METRICS_EXPORTER", "otlp/stdout,prometheus", |s| {
+        let both = vec![SignalExporter::OtlpStdout, SignalExporter::Prometheus];
+        s.metrics.exporters = Some(both);
+    }),
+    bad("OTEL_METRICS_EXPORTER", "statsd", "otlp"),
+    good("OTEL_METRICS_EXEMPLAR_FILTER", "Always_Off", |s| {
+        s.metrics.exemplar_filter = Some(ExemplarFilter::AlwaysOff);
+    }),
+    bad("OTEL_METRICS_EXEMPLAR_FILTER", "sometimes", "trace_based"),
+    good("OTEL_METRIC_EXPORT_INTERVAL", "1000", |s| {
+        s.metrics.export_interval = millis(1000);
+    }),
+    bad("OTEL_METRIC_EXPORT_INTERVAL", "1m", "60000"),
+    good("OTEL_METRIC_EXPORT_TIMEOUT", "1000", |s| {
+        s.metrics.export_timeout = millis(1000);
+    }),
+    bad("OTEL_METRIC_EXPORT_TIMEOUT", "99999999999", "30000"),
+    good("OTEL_EXPORTER_PROMETHEUS_HOST", "0.0.0.0", |s| {
+        s.metrics.prometheus_host = Some("0.0.0.0".into());
+    }),
+    good("OTEL_EXPORTER_PROMETHEUS_PORT", "65535", |s| {
+        s.metrics.prometheus_port = Some(65_535);
+    }),
+    bad("OTEL_EXPORTER_PROMETHEUS_PORT", "65536", "9464"),
 ];
+
+/// Those whose every value is good.
+const FREE: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_EXPORTER_PROMETHEUS_HOST"];
 
 #[test]
 fn every_variable_valid_empty_invalid_and_out_of_range() {
@@ -186,6 +243,19 @@ fn every_variable_valid_empty_invalid_and_out_of_range() {
                 assert!(warning.ends_with(default), "{warning}");
             }
         }
+    }
+}
+
+#[test]
+fn every_variable_may_be_empty_and_all_but_some_may_be_bad() {
+    for (name, ..) in TABLE {
+        for empty in ["", "  "] {
+            let (settings, warnings) = read(&[(name, empty)]);
+            assert_eq!(settings, Settings::default(), "{name}={empty:?}");
+            assert!(warnings.is_empty(), "{name}={empty:?}: {warnings:?}");
+        }
+        let bad = TABLE.iter().any(|row| row.0 == *name && row.3.is_some());
+        assert_eq!(bad, !FREE.contains(name), "{name}");
     }
 }
 

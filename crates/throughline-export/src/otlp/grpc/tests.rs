@@ -8,9 +8,10 @@ use http_body_util::{Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
 
+use crate::connect::testing::{Directory, read_request};
 use crate::exporter::{Batch, SpanExporter};
 use crate::otlp::{OtlpExporter, OtlpExporterBuilder, Protocol};
 
@@ -76,31 +77,40 @@ async fn server(answers: Vec<Answer>) -> Server {
     let answers = Arc::new(Mutex::new(answers));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            seen.lock().unwrap().connections += 1;
             let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
-            let service = service_fn(move |request: Request<Incoming>| {
-                let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
-                async move {
-                    let (head, body) = request.into_parts();
-                    let body = body.collect().await.unwrap().to_bytes();
-                    seen.lock().unwrap().requests.push((head, body));
-                    let answer = {
-                        let mut answers = answers.lock().unwrap();
-                        match answers.len() {
-                            1 => answers[0].clone(),
-                            _ => answers.remove(0),
-                        }
-                    };
-                    Ok::<_, Infallible>(answer.response().await)
-                }
-            });
-            tokio::spawn(
-                hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(stream), service),
-            );
+            tokio::spawn(serve(stream, seen, answers));
         }
     });
     server
+}
+
+/// Serves one connection.
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    seen: Arc<Mutex<Seen>>,
+    answers: Arc<Mutex<Vec<Answer>>>,
+) {
+    seen.lock().unwrap().connections += 1;
+    let service = service_fn(|request: Request<Incoming>| {
+        let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            seen.lock().unwrap().requests.push((head, body));
+            let answer = {
+                let mut answers = answers.lock().unwrap();
+                match answers.len() {
+                    1 => answers[0].clone(),
+                    _ => answers.remove(0),
+                }
+            };
+            Ok::<_, Infallible>(answer.response().await)
+        }
+    });
+    // A client that goes is none of our business.
+    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 impl Answer {
@@ -368,4 +378,91 @@ async fn a_compressed_request_is_the_same_when_it_is_sent_again() {
         .read_to_end(&mut plain)
         .unwrap();
     assert_eq!(plain, request);
+}
+
+#[tokio::test]
+async fn calls_go_to_a_unix_socket() {
+    let files = Directory::new();
+    let path = files.path("otlp.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let answers = Arc::new(Mutex::new(vec![trailers(0, &[])]));
+    let server = tokio::spawn({
+        let seen = Arc::clone(&seen);
+        async move { serve(listener.accept().await.unwrap().0, seen, answers).await }
+    });
+    let url = format!("unix://{}", path.display());
+    let mut exporter = configured(&url).build().unwrap();
+    assert!(exporter.export(batch()).await.is_ok());
+    drop(exporter);
+    server.await.unwrap();
+    assert_eq!(seen.lock().unwrap().requests[0].1, framed(b"request"));
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn calls_go_over_tls_unless_somebody_insists() {
+    use crate::connect::testing::certificates::{Guests, acceptor, authority, identity, same};
+    let files = Directory::new();
+    let authority = authority();
+    let root = files.write("root.pem", authority.pem());
+    let identity = identity(&authority, "localhost", same);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let answers = Arc::new(Mutex::new(vec![trailers(0, &[])]));
+    tokio::spawn({
+        let seen = Arc::clone(&seen);
+        async move {
+            loop {
+                let acceptor = acceptor(&identity, Guests::Everybody, b"h2");
+                let stream = listener.accept().await.unwrap().0;
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream, Arc::clone(&seen), Arc::clone(&answers)).await;
+                }
+            }
+        }
+    });
+    for address in [
+        format!("https://localhost:{port}"),
+        format!("localhost:{port}"),
+    ] {
+        let mut exporter = configured(&address).certificate(&root).build().unwrap();
+        assert!(exporter.destination().starts_with("https://localhost:"));
+        assert!(exporter.export(batch()).await.is_ok(), "{address}");
+    }
+    assert_eq!(seen.lock().unwrap().requests.len(), 2);
+
+    let mut exporter = configured(&format!("localhost:{port}")).insecure(true);
+    exporter = exporter.certificate(&root);
+    let mut exporter = exporter.build().unwrap();
+    assert!(exporter.destination().starts_with("http://localhost:"));
+    assert!(exporter.export(batch()).await.is_err());
+    assert_eq!(seen.lock().unwrap().requests.len(), 2);
+}
+
+#[tokio::test]
+async fn calls_go_through_a_tunnel() {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let mut exporter = configured("http://collector.invalid")
+        .env_from(|name| (name == "HTTP_PROXY").then(|| url.clone()))
+        .build()
+        .unwrap();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let answers = Arc::new(Mutex::new(vec![trailers(0, &[])]));
+    let server = tokio::spawn(async move {
+        let mut stream = proxy.accept().await.unwrap().0;
+        let request = read_request(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        serve(stream, seen, answers).await;
+        request.head
+    });
+    assert!(exporter.export(batch()).await.is_ok());
+    drop(exporter);
+    let head = server.await.unwrap();
+    assert!(
+        head.starts_with("CONNECT collector.invalid:80 HTTP/1.1\r\n"),
+        "{head}"
+    );
 }

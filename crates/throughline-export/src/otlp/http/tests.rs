@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::connect::testing::{Received, read_request};
 use crate::exporter::{Batch, SpanExporter};
 use crate::otlp::{OtlpExporter, OtlpExporterBuilder};
 
@@ -20,19 +21,19 @@ enum Answer {
     Endless(&'static [u8]),
 }
 
-/// A server that answers one request after another, and the heads it has read.
-async fn server(answers: Vec<Answer>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+/// A server that answers one request after another, and the requests it has read.
+async fn server(answers: Vec<Answer>) -> (String, tokio::task::JoinHandle<Vec<Received>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let task = tokio::spawn(async move {
-        let mut heads = Vec::new();
+        let mut requests = Vec::new();
         let mut open: Option<TcpStream> = None;
         for answer in answers {
             let mut stream = match open.take() {
                 Some(stream) => stream,
                 None => listener.accept().await.unwrap().0,
             };
-            heads.push(read_request(&mut stream).await);
+            requests.push(read_request(&mut stream).await.unwrap());
             match answer {
                 Answer::Bytes(bytes) => {
                     stream.write_all(&bytes).await.unwrap();
@@ -42,29 +43,9 @@ async fn server(answers: Vec<Answer>) -> (String, tokio::task::JoinHandle<Vec<St
                 Answer::Endless(bytes) => while stream.write_all(bytes).await.is_ok() {},
             }
         }
-        heads
+        requests
     });
     (url, task)
-}
-
-/// Reads a request with a body of known length, and returns its head.
-async fn read_request(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    loop {
-        stream.read_buf(&mut bytes).await.unwrap();
-        let text = String::from_utf8_lossy(&bytes);
-        let Some(end) = text.find("\r\n\r\n") else {
-            continue;
-        };
-        let head = text[..end].to_owned();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .map_or(0, |length| length.parse::<usize>().unwrap());
-        if bytes.len() == end + 4 + length {
-            return head;
-        }
-    }
 }
 
 fn answer(head: &str, body: &[u8]) -> Answer {
@@ -132,8 +113,9 @@ async fn a_request_is_what_a_collector_expects() {
         assert_eq!(exporter.export(batch()).await.unwrap(), Receipt::complete());
     }
     // The same connection served both, or the server would have hung.
-    for head in server.await.unwrap() {
-        let mut lines: Vec<&str> = head.lines().collect();
+    for request in server.await.unwrap() {
+        assert_eq!(request.body, b"request");
+        let mut lines: Vec<&str> = request.head.lines().collect();
         lines.sort_unstable();
         // Only what was compiled in is asked for.
         if cfg!(feature = "gzip") {
@@ -253,5 +235,116 @@ async fn an_endless_head_or_another_protocol_is_refused() {
         let error = export(Answer::Endless(endless)).await.unwrap_err();
         assert_eq!(error.error_type(), "not_http", "{error}");
         assert!(!error.is_transient());
+    }
+}
+
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+#[tokio::test]
+async fn a_compressed_request_is_the_same_when_it_is_sent_again() {
+    use std::io::Read as _;
+    type Decode = fn(&[u8]) -> Vec<u8>;
+    let gunzip: Decode = |body| {
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(body)
+            .read_to_end(&mut plain)
+            .unwrap();
+        plain
+    };
+    let unzstd: Decode = |body| zstd::decode_all(body).unwrap();
+    for (compression, name, decode) in [
+        (Compression::Gzip, "gzip", gunzip),
+        (Compression::Zstd, "zstd", unzstd),
+    ] {
+        let answers = vec![answer("503 Busy", b""), answer("200 OK", b"")];
+        let (url, server) = server(answers).await;
+        let mut exporter = configured(&url).compression(compression).build().unwrap();
+        let request = Bytes::from(b"a span, ".repeat(10_000));
+        let batch = Batch::new(request.clone(), 3);
+        assert!(exporter.export(batch.clone()).await.is_err());
+        assert!(exporter.export(batch).await.is_ok());
+        let requests = server.await.unwrap();
+        let line = format!("content-encoding: {name}");
+        assert!(
+            requests
+                .iter()
+                .all(|got| got.head.lines().any(|l| l == line))
+        );
+        assert_eq!(requests[0].body, requests[1].body);
+        assert!(requests[0].body.len() < request.len() / 10);
+        assert_eq!(decode(&requests[0].body), request);
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn a_compressed_response_is_read_up_to_the_limit() {
+    let zipped = |body: Vec<u8>| Compression::Gzip.compress(body.into()).unwrap();
+    let head = "200 OK\r\ncontent-encoding: gzip";
+    let body = zipped(partial_success(2, "too old"));
+    let receipt = export(answer(head, &body)).await.unwrap();
+    assert_eq!(receipt, Receipt::partial(2, "too old"));
+    // A thousand to one.
+    let bomb = zipped(vec![0; 32 << 20]);
+    assert!(bomb.len() < 1 << 20);
+    for status in ["200 OK", "503 Busy"] {
+        let head = format!("{status}\r\ncontent-encoding: gzip");
+        let error = export(answer(&head, &bomb)).await.unwrap_err();
+        assert_eq!(error.error_type(), "response_too_large");
+        assert!(!error.is_transient());
+    }
+    // What cannot be read says nothing.
+    for head in [head, "200 OK\r\ncontent-encoding: br"] {
+        let receipt = export(answer(head, &partial_success(2, "x"))).await;
+        assert_eq!(receipt.unwrap(), Receipt::complete());
+    }
+}
+
+#[tokio::test]
+async fn a_request_over_the_limit_is_not_sent() {
+    let mut exporter = exporter("http://127.0.0.1:1");
+    let request = Bytes::from(vec![0; (64 << 20) + 1]);
+    let error = exporter.export(Batch::new(request, 3)).await.unwrap_err();
+    assert!(error.is_too_large());
+    assert_eq!(error.error_type(), "request_too_large");
+}
+
+#[cfg(feature = "json")]
+#[tokio::test]
+async fn a_json_request_is_answered_in_json() {
+    let head = "200 OK\r\ncontent-type: application/json";
+    let busy = "503 Busy\r\ncontent-type: application/json; charset=utf-8";
+    let (url, server) = server(vec![
+        answer(busy, br#"{"code":14,"message":"come later"}"#),
+        answer(
+            head,
+            br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}"#,
+        ),
+        answer(head, br#"{"partialSuccess":{"rejectedSpans":1}}"#),
+        answer(head, b"{}"),
+        answer(head, b"{\"partialSuccess\":"),
+        answer(head, b""),
+    ])
+    .await;
+    let mut exporter = configured(&url)
+        .protocol(Protocol::HttpJson)
+        .build()
+        .unwrap();
+    // One empty list of resource spans.
+    let batch = Batch::new(Bytes::from_static(b"\x0a\0"), 3);
+    let error = exporter.export(batch.clone()).await.unwrap_err();
+    assert_eq!(error.to_string(), "503 Service Unavailable: come later");
+    for expected in [
+        Receipt::partial(2, "too old"),
+        Receipt::partial(1, ""),
+        Receipt::complete(),
+        Receipt::complete(),
+        Receipt::complete(),
+    ] {
+        assert_eq!(exporter.export(batch.clone()).await.unwrap(), expected);
+    }
+    for request in server.await.unwrap() {
+        let json = |line| line == "content-type: application/json";
+        assert!(request.head.lines().any(json), "{}", request.head);
+        assert_eq!(request.body, br#"{"resourceSpans":[{}]}"#);
     }
 }
