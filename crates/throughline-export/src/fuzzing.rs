@@ -6,7 +6,7 @@
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use crate::console::ConsoleExporter;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
@@ -63,7 +63,7 @@ pub fn http_response(content_type: &'static str, body: &[u8]) -> (Receipt, Strin
 
 /// Reads a response over gRPC: that of a success, and that of a refusal.
 #[cfg(feature = "grpc")]
-pub fn grpc_response(headers: &HeaderMap, body: &[u8]) -> (Receipt, ExportError) {
+pub fn grpc_response(headers: &http::HeaderMap, body: &[u8]) -> (Receipt, ExportError) {
     use otlp::grpc::{details, message, refusal, words};
     let code = headers.get("grpc-status").map(HeaderValue::as_bytes);
     let code = tonic::Code::from_bytes(code.unwrap_or_default());

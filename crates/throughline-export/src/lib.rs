@@ -154,6 +154,7 @@ mod signals;
 mod sizes;
 mod split;
 mod stats;
+mod sync;
 mod text;
 mod thread;
 #[cfg(feature = "zipkin")]
