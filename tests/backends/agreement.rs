@@ -21,7 +21,7 @@ pub(crate) fn assert_same_in_jaeger(sent: &OtlpReceiver, held: &OtlpReceiver) {
     assert_same_after(sent, held, |span| {
         span.attributes.retain(|(key, _)| key != JAEGERS_REMARKS);
         sort(&mut span.attributes);
-        sort(Arc::make_mut(&mut span.resource));
+        sort(Arc::make_mut(&mut span.resource).as_mut_slice());
         for event in &mut span.events {
             sort(&mut event.attributes);
         }
@@ -35,7 +35,7 @@ pub(crate) fn assert_same_in_jaeger(sent: &OtlpReceiver, held: &OtlpReceiver) {
 
 const JAEGERS_REMARKS: &str = "@jaeger@warnings";
 
-fn sort(attributes: &mut Vec<(String, Value)>) {
+fn sort(attributes: &mut [(String, Value)]) {
     attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
 }
 
