@@ -4,6 +4,7 @@
 //! `cargo run --release -p throughline-benches --bin compile_time [-- --functions N --rounds N]` writes three small
 //! crates below the target directory, builds their dependencies once, and then compiles the crates in turn. It prints
 //! medians and ratios, for `cargo build` with and without optimisation.
+#![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 
 use std::error::Error;

@@ -34,7 +34,7 @@ impl ConsoleExporter<io::Stdout> {
 }
 
 impl<W: Write> ConsoleExporter<W> {
-    fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self {
             out,
             waiting: Vec::new(),

@@ -11,10 +11,8 @@
 //!    Whoever comes second finds nothing in flight, hence counts nothing.
 //! 3. In a forked child nothing here is touched.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
 
 use crate::bell::Bell;
 use crate::durations::Operations;
@@ -23,6 +21,7 @@ use crate::notice::{DropNotices, Memory, Notices};
 use crate::queue::{Capacity, Item, Queue};
 use crate::say;
 use crate::stats::{SpooledSpans, Tallies};
+use crate::sync::{Mutex, MutexGuard, Notify};
 
 /// How much later than its time limit a call of the exporter is given up from
 /// outside. An exporter that lets its thread go is ended in time by that thread.
@@ -359,7 +358,10 @@ fn warn(line: Option<String>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, throughline_loom))]
+mod model;
+
+#[cfg(all(test, not(throughline_loom)))]
 mod tests {
     use bytes::Bytes;
 

@@ -134,6 +134,9 @@ mod env;
 mod error;
 mod export;
 mod exporter;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod given;
 mod headers;
 #[cfg(feature = "json")]
@@ -159,6 +162,7 @@ mod split;
 #[cfg(feature = "spool")]
 mod spool;
 mod stats;
+mod sync;
 mod text;
 mod thread;
 #[cfg(feature = "zipkin")]

@@ -16,10 +16,10 @@ use crate::given::Given;
 use crate::say;
 
 pub(crate) mod client;
-mod compress;
+pub(crate) mod compress;
 #[cfg(feature = "grpc")]
-mod grpc;
-mod http;
+pub(crate) mod grpc;
+pub(crate) mod http;
 pub(crate) mod options;
 mod response;
 

@@ -3,7 +3,7 @@
 //! Owns the exporter, its options and what a response means. [`encode`] makes the
 //! spans, [`value`] the text of their tags. Retrying and counting are the pipeline's.
 
-mod encode;
+pub(crate) mod encode;
 mod value;
 
 use std::fmt;

@@ -144,7 +144,7 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
 }
 
 /// The message in a frame that is not compressed, since nobody asked for that.
-fn message(body: &[u8]) -> &[u8] {
+pub(crate) fn message(body: &[u8]) -> &[u8] {
     match body {
         [0, a, b, c, d, rest @ ..] => {
             let length = u32::from_be_bytes([*a, *b, *c, *d]);
@@ -157,7 +157,7 @@ fn message(body: &[u8]) -> &[u8] {
     }
 }
 
-fn words(headers: &HeaderMap) -> String {
+pub(crate) fn words(headers: &HeaderMap) -> String {
     let bytes = headers.get(GRPC_MESSAGE).map(HeaderValue::as_bytes);
     percent_encoding::percent_decode(bytes.unwrap_or_default())
         .decode_utf8_lossy()
@@ -165,7 +165,7 @@ fn words(headers: &HeaderMap) -> String {
 }
 
 /// The `google.rpc.Status` with what does not go into a code and a text.
-fn details(headers: &HeaderMap) -> Bytes {
+pub(crate) fn details(headers: &HeaderMap) -> Bytes {
     MetadataMap::from_headers(headers.clone())
         .get_bin(GRPC_STATUS_DETAILS)
         .and_then(|value| value.to_bytes().ok())
@@ -173,7 +173,7 @@ fn details(headers: &HeaderMap) -> Bytes {
 }
 
 /// What the OTLP specification says to do about a code.
-fn refusal(code: Code, said: String, details: &[u8]) -> ExportError {
+pub(crate) fn refusal(code: Code, said: String, details: &[u8]) -> ExportError {
     let name = name(code);
     let message = match said.is_empty() {
         true => name.to_owned(),

@@ -172,7 +172,7 @@ async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
 }
 
 /// What a body says in case of success, and in case of failure.
-fn read(content_type: Option<&HeaderValue>, body: &[u8]) -> (Receipt, String) {
+pub(crate) fn read(content_type: Option<&HeaderValue>, body: &[u8]) -> (Receipt, String) {
     let is = |kind: &HeaderValue| {
         content_type.is_none_or(|given| given.as_bytes().starts_with(kind.as_bytes()))
     };

@@ -23,7 +23,7 @@ use crate::json::Hex;
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// A list of all spans of an `ExportTraceServiceRequest`.
-pub(super) fn spans(request: &[u8]) -> Result<Vec<u8>, ExportError> {
+pub(crate) fn spans(request: &[u8]) -> Result<Vec<u8>, ExportError> {
     let malformed = |error: serde_json::Error| {
         // Only the bytes can be wrong, since memory takes everything.
         ExportError::permanent("malformed", error.to_string())
