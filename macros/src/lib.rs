@@ -1,5 +1,5 @@
 //! The attribute macros of Throughline, re-exported by the `throughline` crate: [`macro@traced`], [`macro@skip`],
-//! [`macro@main`], [`macro@test`] and [`span!`].
+//! [`macro@main`], [`macro@test`], [`span!`] and [`enter!`].
 //!
 //! What they write names `::throughline::__private` only, or `__private` of the path that `crate = …` gives. Signatures
 //! are streamed through whole, bodies stay the tokens they are and appear once; nothing is parsed that an expansion does
@@ -334,5 +334,25 @@ pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro]
 pub fn span(input: TokenStream) -> TokenStream {
-    span::expand(input.into()).into()
+    span::expand(input.into(), span::Form::Span).into()
+}
+
+/// Enters a span for the rest of a block: an expression of type `SpanGuard`, whose end is that of the span.
+///
+/// It takes what [`span!`] takes and is `span!(…).enter()`, at half the cost where the trace is not sampled: such a span
+/// is never made, only entered.
+///
+/// ```
+/// use throughline::enter;
+///
+/// fn charge(card: &str, amount: i64) {
+///     let _guard = enter!("charge card", card.brand = card, amount = amount);
+///     // …
+/// }
+/// ```
+///
+/// The expansion differs from that of `span!` in the function that it calls, `P::enter`.
+#[proc_macro]
+pub fn enter(input: TokenStream) -> TokenStream {
+    span::expand(input.into(), span::Form::Guard).into()
 }

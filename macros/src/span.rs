@@ -1,4 +1,4 @@
-//! `span!`: a span for a block.
+//! `span!` and `enter!`: a span for a block.
 //!
 //! Options stand first and are written `key: value`, then comes the name, then the attributes as `key = value`.
 
@@ -14,8 +14,17 @@ use crate::options::constant_value;
 use crate::start::{Start, private};
 use crate::vocabulary::{self, Word};
 
-/// `span!(input)`: an expression of type `Span`.
-pub(crate) fn expand(input: TokenStream) -> TokenStream {
+/// What the expression is.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// `span!(input)`: a `Span`.
+    Span,
+    /// `enter!(input)`: a `SpanGuard`.
+    Guard,
+}
+
+/// The expression of that form.
+pub(crate) fn expand(input: TokenStream, form: Form) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let mut block = Block::default();
     let parser = |input: ParseStream<'_>| {
@@ -32,24 +41,34 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         );
     }
     match block.name {
-        Some(name) if mistakes.is_empty() => Start {
-            line: None,
-            private: &private(block.krate.as_ref()),
-            name: name.to_token_stream(),
-            function: None,
-            kind: block.kind,
-            level: block.level,
-            target: block.target.as_ref(),
-            parent: block.parent.as_ref(),
-            links: block.links.as_ref(),
-            attrs: &block.attrs,
+        Some(name) if mistakes.is_empty() => {
+            let start = Start {
+                line: None,
+                private: &private(block.krate.as_ref()),
+                name: name.to_token_stream(),
+                function: None,
+                kind: block.kind,
+                level: block.level,
+                target: block.target.as_ref(),
+                parent: block.parent.as_ref(),
+                links: block.links.as_ref(),
+                attrs: &block.attrs,
+            };
+            match form {
+                Form::Span => start.expression(),
+                Form::Guard => start.entered(),
+            }
         }
-        .expression(),
         _ => {
             let errors = mistakes.into_compile_errors();
             // A value of the right type keeps the one mistake from becoming two.
             let private = private(block.krate.as_ref());
-            quote!({ #errors #private::Span::disabled() })
+            match form {
+                Form::Span => quote!({ #errors #private::Span::disabled() }),
+                Form::Guard => {
+                    quote!({ #errors #private::Span::enter(#private::Span::disabled()) })
+                }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use throughline::core::{Level, RecorderConfig, Sampler, SpanContext, SpanId, suppress};
 use throughline::testing::Capture;
-use throughline::{Context, FutureExt, current, span, traced};
+use throughline::{Context, FutureExt, current, enter, span, traced};
 
 use crate::support::yield_once;
 
@@ -176,7 +176,7 @@ fn identifiers_given_late_are_stable_and_unique() {
             match random.u8(..8) {
                 0..=3 => {
                     frames.push(Frame {
-                        guard: Box::new(span!("child").enter()),
+                        guard: Box::new(enter!("child")),
                         span_id: None,
                     });
                     spans += 1;
@@ -225,10 +225,10 @@ fn identifiers_given_late_are_stable_and_unique() {
 fn a_span_without_a_name_can_leave_its_thread() {
     let capture = capture(Sampler::parent_based(Sampler::always_off()));
     let _here = capture.attach();
-    let root = span!("root").enter();
-    let mut child = span!("child").enter();
+    let root = enter!("root");
+    let mut child = enter!("child");
     child.set_attribute("goes", "nowhere");
-    let grandchild = span!("grandchild").enter();
+    let grandchild = enter!("grandchild");
     let away = child.exit();
     let below = Context::current().span_context();
     assert_ne!(below, away.context().span_context());
@@ -237,7 +237,7 @@ fn a_span_without_a_name_can_leave_its_thread() {
         let expected = away.context();
         let _entered = away.enter();
         assert_eq!(Context::current(), expected);
-        let _inside = span!("inside").enter();
+        let _inside = enter!("inside");
         assert_eq!(
             Context::current().span_context().trace_id(),
             expected.span_context().trace_id()

@@ -12,7 +12,36 @@ use super::{Path, otlp};
 use crate::order::{CARRIER, CHANNEL, CURRENCY, Order, REGION};
 use crate::scenario::Sampling;
 
-/// Annotated functions and futures in spans.
+/// One span with `$attributes` attributes. The functions around it are always inlined: in a program, the macro stands
+/// in the function that it measures. The macro wants its name as a literal.
+macro_rules! spans {
+    ($macro:ident, $attributes:expr, $name:literal, $order:expr) => {
+        match $attributes {
+            0 => throughline::$macro!($name),
+            3 => throughline::$macro!(
+                $name,
+                order.channel = CHANNEL,
+                order.items = $order.items,
+                order.id = %$order.id
+            ),
+            _ => throughline::$macro!(
+                $name,
+                order.channel = CHANNEL,
+                order.items = $order.items,
+                order.id = %$order.id,
+                order.currency = CURRENCY,
+                order.total = $order.total,
+                order.customer = %$order.customer,
+                order.region = REGION,
+                order.weight = $order.weight,
+                order.shipment = %$order.shipment,
+                order.carrier = CARRIER
+            ),
+        }
+    };
+}
+
+/// Blocks and futures in spans.
 #[derive(Debug)]
 pub(crate) struct Throughline {
     pipeline: Pipeline,
@@ -30,20 +59,14 @@ impl Path for Throughline {
 
     #[inline]
     fn root<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
-        match A {
-            0 => functions::root_0(body),
-            3 => functions::root_3(order, body),
-            _ => functions::root_10(order, body),
-        }
+        let _guard = spans!(enter, A, "order.place", order);
+        body();
     }
 
     #[inline]
     fn child<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
-        match A {
-            0 => functions::child_0(body),
-            3 => functions::child_3(order, body),
-            _ => functions::child_10(order, body),
-        }
+        let _guard = spans!(enter, A, "order.line", order);
+        body();
     }
 
     fn root_future<const A: usize, F>(&self, order: Order, body: F) -> impl Future<Output = ()>
@@ -87,88 +110,14 @@ pub(super) fn pipeline(endpoint: &str, sampling: Sampling) -> Pipeline {
         .expect("a worker process starts its pipeline once, with a valid endpoint")
 }
 
-/// One span with `$attributes` attributes. The functions around it are always inlined: in a program, the macro stands
-/// in the function that it measures. The macro wants its name as a literal.
-macro_rules! span {
-    ($attributes:expr, $name:literal, $order:expr) => {
-        match $attributes {
-            0 => throughline::span!($name),
-            3 => throughline::span!(
-                $name,
-                order.channel = CHANNEL,
-                order.items = $order.items,
-                order.id = %$order.id
-            ),
-            _ => throughline::span!(
-                $name,
-                order.channel = CHANNEL,
-                order.items = $order.items,
-                order.id = %$order.id,
-                order.currency = CURRENCY,
-                order.total = $order.total,
-                order.customer = %$order.customer,
-                order.region = REGION,
-                order.weight = $order.weight,
-                order.shipment = %$order.shipment,
-                order.carrier = CARRIER
-            ),
-        }
-    };
-}
-
 #[inline(always)]
 fn root_span<const A: usize>(order: &Order) -> Span {
-    span!(A, "order.place", order)
+    spans!(span, A, "order.place", order)
 }
 
 #[inline(always)]
 fn child_span<const A: usize>(order: &Order) -> Span {
-    span!(A, "order.line", order)
+    spans!(span, A, "order.line", order)
 }
 
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What a user writes: functions with an attribute, which are inlined like any other.
-mod functions {
-    use super::{CARRIER, CHANNEL, CURRENCY, Order, REGION};
-
-    macro_rules! functions {
-        ($name:literal: $none:ident, $three:ident, $ten:ident) => {
-            #[throughline::traced(name = $name)]
-            #[inline]
-            pub(super) fn $none(body: impl FnOnce()) {
-                body();
-            }
-
-            #[throughline::traced(name = $name, attrs(
-                                                    order.channel = CHANNEL,
-                                                    order.items = order.items,
-                                                    order.id = %order.id,
-                                                ))]
-            #[inline]
-            pub(super) fn $three(order: &Order, body: impl FnOnce()) {
-                body();
-            }
-
-            #[throughline::traced(name = $name, attrs(
-                                                    order.channel = CHANNEL,
-                                                    order.items = order.items,
-                                                    order.id = %order.id,
-                                                    order.currency = CURRENCY,
-                                                    order.total = order.total,
-                                                    order.customer = %order.customer,
-                                                    order.region = REGION,
-                                                    order.weight = order.weight,
-                                                    order.shipment = %order.shipment,
-                                                    order.carrier = CARRIER,
-                                                ))]
-            #[inline]
-            pub(super) fn $ten(order: &Order, body: impl FnOnce()) {
-                body();
-            }
-        };
-    }
-
-    functions!("order.place": root_0, root_3, root_10);
-    functions!("order.line": child_0, child_3, child_10);
-}

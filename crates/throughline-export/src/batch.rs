@@ -181,10 +181,10 @@ impl Batcher {
         Some(Batch::new(request, mem::take(&mut self.spans)))
     }
 
-    /// Takes a buffer that is not needed any more, to save the next request its own.
-    pub(crate) fn reuse(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() > self.spare.capacity() {
-            self.spare = buffer;
+    /// Asks for a buffer that is not needed any more, to save the next request its own.
+    pub(crate) fn reuse(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
+        if self.spare.capacity() == 0 {
+            self.spare = buffer();
         }
     }
 

@@ -126,7 +126,7 @@ impl Drain {
             return pass;
         }
         self.batcher.renew_anchor();
-        self.batcher.reuse(shared.spare());
+        self.batcher.reuse(|| shared.spare());
         let batcher = &mut self.batcher;
         let now = Instant::now();
         let mut oversize = 0;
@@ -136,7 +136,7 @@ impl Drain {
                 Pushed::Kept => {}
                 Pushed::Sealed(batch) => {
                     offer(shared, batch);
-                    batcher.reuse(shared.spare());
+                    batcher.reuse(|| shared.spare());
                     room = most_room(shared);
                 }
                 Pushed::Oversize => oversize += 1,
@@ -177,7 +177,7 @@ impl Drain {
     fn seal(&mut self, shared: &Shared) {
         if let Some(batch) = self.batcher.seal() {
             offer(shared, batch);
-            self.batcher.reuse(shared.spare());
+            self.batcher.reuse(|| shared.spare());
         }
     }
 

@@ -35,13 +35,17 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(50);
 /// doubling, and one of the usual size must be among those kept.
 const MAX_SPARE_BYTES: usize = 5 << 18;
 
+/// How many such buffers are kept: one to fill, and some on their way to a destination.
+/// With fewer, each burst would get its memory from the operating system anew.
+const MAX_SPARES: usize = 4;
+
 pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     /// Wakes the drain. Recording threads hold it too, without the rest.
     pub(crate) bell: Arc<Bell>,
     pub(crate) destinations: Vec<Arc<Destination>>,
-    /// The buffer of the last batch that every destination is done with.
-    spare: Mutex<Vec<u8>>,
+    /// Buffers of batches that every destination is done with, the largest last.
+    spares: Mutex<Vec<Vec<u8>>>,
     state: Mutex<State>,
     changed: Condvar,
     urgency: watch::Sender<Urgency>,
@@ -114,7 +118,7 @@ impl Shared {
         Self {
             recorder,
             bell,
-            spare: Mutex::default(),
+            spares: Mutex::default(),
             state: Mutex::new(State {
                 dropped: Tallies::default(),
                 flush_asked: 0,
@@ -341,13 +345,19 @@ impl Shared {
     pub(crate) fn recycle(&self, batch: Batch) {
         let buffer = batch.into_buffer();
         if let Some(buffer) = buffer.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES) {
-            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = buffer;
+            let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+            spares.push(buffer);
+            spares.sort_unstable_by_key(Vec::capacity);
+            if spares.len() > MAX_SPARES {
+                spares.remove(0);
+            }
         }
     }
 
-    /// The buffer that was kept last; empty if there is none.
+    /// The largest buffer that is kept; empty if there is none.
     pub(crate) fn spare(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        spares.pop().unwrap_or_default()
     }
 
     /// Reports what has happened since `before`. The next flush starts from here;

@@ -38,6 +38,7 @@
 //! |---|---|
 //! | [`#[traced]`](macro@traced) on a function, an async function, an impl block, a trait, a module | a span per call |
 //! | [`span!`] | a [`Span`] for a block ([`Span::in_scope`]) or a future ([`FutureExt::in_span`]) |
+//! | [`enter!`] | a span for the rest of a block |
 //! | [`current`] | the current span, to add attributes, events, errors and links |
 //! | [`Context::current`], [`FutureExt::with_context`] | what carries a trace by hand |
 //! | `task::spawn`, `task::spawn_blocking`, `task::JoinSet`, … | tasks that stay in the trace |
@@ -91,7 +92,7 @@ pub use throughline_export as export;
 pub use throughline_export::Pipeline;
 #[cfg(feature = "http")]
 pub use throughline_http as http;
-pub use throughline_macros::{main, skip, span, test, traced};
+pub use throughline_macros::{enter, main, skip, span, test, traced};
 #[cfg(feature = "messaging")]
 pub use throughline_messaging as channel;
 #[cfg(feature = "opentelemetry")]
