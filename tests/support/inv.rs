@@ -22,7 +22,7 @@ pub fn counts(stats: &PipelineStats) -> SpanCounts {
 /// # Errors
 ///
 /// The stats of a pipeline that still has something to do.
-pub fn settle(pipeline: &Pipeline, timeout: Duration) -> Result<PipelineStats, PipelineStats> {
+pub fn settle(pipeline: &Pipeline, timeout: Duration) -> Result<PipelineStats, Box<PipelineStats>> {
     let deadline = Instant::now() + timeout;
     loop {
         let stats = pipeline.stats();
@@ -30,7 +30,7 @@ pub fn settle(pipeline: &Pipeline, timeout: Duration) -> Result<PipelineStats, P
             return Ok(stats);
         }
         if Instant::now() > deadline {
-            return Err(stats);
+            return Err(Box::new(stats));
         }
         thread::sleep(Duration::from_millis(1));
     }

@@ -77,7 +77,7 @@ fn every_mistake_is_named_once() {
 
 #[test]
 fn span_stays_an_expression_of_its_type() {
-    let expansion = crate::span::expand(quote!("name", colour: red));
+    let expansion = crate::span::expand(quote!("name", colour: red), crate::span::Form::Span);
     assert!(
         expansion
             .to_string()
@@ -161,7 +161,7 @@ fn missing_tokens_are_survived() {
         }
     }
     for broken in without_each_token(&quote!(kind: client, parent: p, "name", a.b = %x, "c" = ?y)) {
-        let _ = crate::span::expand(broken);
+        let _ = crate::span::expand(broken, crate::span::Form::Span);
     }
 }
 

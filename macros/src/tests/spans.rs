@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 fn span(input: TokenStream) -> String {
-    let expression = crate::span::expand(input);
+    let expression = crate::span::expand(input, crate::span::Form::Span);
     super::pretty(quote!(const SPAN: Span = #expression;))
 }
 

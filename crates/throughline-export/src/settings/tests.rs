@@ -169,14 +169,12 @@ const TABLE: &[Row] = &[
     good("OTEL_RUST_EXPORTER_SPOOL_DIRECTORY", "/var/spool", |s| {
         s.spool.directory = Some("/var/spool".into());
     }),
-    unset("OTEL_RUST_EXPORTER_SPOOL_DIRECTORY"),
     #[cfg(feature = "spool")]
     good("OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES", "65536", |s| {
         s.spool.max_bytes = Some(65536);
     }),
     #[cfg(feature = "spool")]
     bad("OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES", "65535", "134217728"),
-    unset("OTEL_RUST_EXPORTER_SPOOL_MAX_BYTES"),
     bad("OTEL_CONFIG_FILE", "otel.yaml", "of the other variables"),
     bad(
         "OTEL_EXPERIMENTAL_CONFIG_FILE",
