@@ -244,7 +244,12 @@ const TABLE: &[Row] = &[
 ];
 
 /// Those whose every value is good.
-const FREE: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_EXPORTER_PROMETHEUS_HOST"];
+const FREE: &[&str] = &[
+    "OTEL_SERVICE_NAME",
+    "OTEL_EXPORTER_PROMETHEUS_HOST",
+    #[cfg(feature = "spool")]
+    "OTEL_RUST_EXPORTER_SPOOL_DIRECTORY",
+];
 
 #[test]
 fn every_variable_valid_empty_invalid_and_out_of_range() {
