@@ -165,7 +165,9 @@ fn poll_in_span<R>(
         let left = clock::now();
         entered.span.edit(|live| {
             live.add_poll(began, left);
-            live.add_schedule_latency(waited);
+            if waited > 0 {
+                live.add_schedule_latency(waited);
+            }
         });
         left
     });

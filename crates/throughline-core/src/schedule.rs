@@ -63,6 +63,7 @@ pub(crate) fn waited_since(start: Ticks) -> u64 {
     }
 }
 
+#[cold]
 #[inline(never)]
 fn waited(start: Ticks) -> u64 {
     let poll = POLL.try_with(Cell::get).unwrap_or(NONE);

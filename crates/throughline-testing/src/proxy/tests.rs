@@ -1,3 +1,5 @@
+//! What each fault of the proxy does to a connection.
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
