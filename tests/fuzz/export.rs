@@ -26,6 +26,7 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("grpc_response", grpc_response),
     ("retry_after", retry_after),
     ("settings", settings),
+    ("spool", spool),
 ];
 
 fuzz_target!(|input: &[u8]| READER(input));
@@ -47,6 +48,11 @@ fn walk(message: &[u8], depth: u32) {
         }
     }
     assert_eq!(end, message.len());
+}
+
+/// Whatever a file holds is read to its end.
+fn spool(input: &[u8]) {
+    throughline_export::check_segment(input, 0);
 }
 
 /// Nothing that somebody recorded can take hold of a terminal.
