@@ -26,7 +26,12 @@ fn model(check: impl Fn(&Arc<Destination>) + Send + Sync + 'static) {
             bytes: 1000,
         };
         let name = "somewhere".to_owned();
-        check(&Arc::new(Destination::new(name, capacity, Arc::default())));
+        check(&Arc::new(Destination::new(
+            name,
+            None,
+            capacity,
+            Arc::default(),
+        )));
     });
 }
 
