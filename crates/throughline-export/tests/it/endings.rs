@@ -51,8 +51,9 @@ const TABLE: &[(&str, &[Way])] = &[
         &[("abort", None), ("panic-abort", None)],
     ),
     (
+        // Not by SIGINT, which a shell that starts the tests in the background makes them ignore.
         "by `SIGTERM` or `SIGINT` without a handler",
-        &[("wait", Some("TERM")), ("wait", Some("INT"))],
+        &[("wait", Some("TERM"))],
     ),
     ("by `SIGKILL`", &[("wait", Some("KILL"))]),
 ];
