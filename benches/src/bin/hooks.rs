@@ -3,7 +3,7 @@
 //!
 //! `RUSTFLAGS="--cfg tokio_unstable" cargo run --release -p throughline-benches --bin hooks` prints a table of CPU
 //! time; without the flag there are no hooks, and the columns are alike. The rounds of the columns alternate, so that the
-//! machine's moods meet all of them.
+//! machine's moods meet all of them, and each round has runtimes of its own.
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 #![forbid(unsafe_code)]
 
@@ -52,24 +52,28 @@ fn main() -> io::Result<()> {
     };
     let automatic = if cfg!(tokio_unstable) { "on" } else { "off" };
     println!(
-        "automatic mode {automatic}; CPU ns per poll, median of {ROUNDS} rounds of {POLLS} polls"
+        "automatic mode {automatic}; CPU ns per poll, median of {ROUNDS} rounds of at least {POLLS} polls"
     );
     println!(
         "                                       bare     empty   without      with  with age  defaults   spawn+: without  with"
     );
     for threads in [0, 2] {
-        let runtimes = COLUMNS.into_iter().map(|column| runtime(column, threads));
-        let runtimes = runtimes.collect::<io::Result<Vec<Runtime>>>()?;
         for tasks in [1, 16, 1_000, 10_000] {
+            if threads > tasks {
+                // What is measured then is how the idle workers look for work.
+                continue;
+            }
             let mut samples = COLUMNS.map(|_| Vec::new());
             let mut spawns = COLUMNS.map(|_| Vec::new());
-            for _ in 0..ROUNDS {
+            for number in 0..ROUNDS {
+                let runtimes = runtimes(number, threads)?;
                 for (at, (column, runtime)) in COLUMNS.into_iter().zip(&runtimes).enumerate() {
                     let context = match column {
                         Column::Bare | Column::Empty | Column::Without => Context::default(),
                         Column::With | Column::WithAge | Column::WithLatency => context.clone(),
                     };
-                    samples[at].push(round(runtime, &context, tasks, POLLS / tasks));
+                    let polls = (POLLS / tasks).max(POLLS_PER_TASK);
+                    samples[at].push(round(runtime, &context, tasks, polls));
                     spawns[at].push(round(runtime, &context, SPAWNS, 0));
                 }
             }
@@ -92,6 +96,19 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A runtime for each column. They are new for each round and made in another order each time: where one lies on the heap
+/// decides whether what its workers read at each poll shares a line of the cache with what they write.
+fn runtimes(round: usize, threads: usize) -> io::Result<Vec<Runtime>> {
+    let mut order: Vec<usize> = (0..COLUMNS.len()).collect();
+    order.rotate_left(round % COLUMNS.len());
+    let mut made = Vec::with_capacity(order.len());
+    for at in order {
+        made.push((at, runtime(COLUMNS[at], threads)?));
+    }
+    made.sort_by_key(|(at, _)| *at);
+    Ok(made.into_iter().map(|(_, runtime)| runtime).collect())
 }
 
 fn runtime(column: Column, threads: usize) -> io::Result<Runtime> {
@@ -161,6 +178,8 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples.get(samples.len() / 2).copied().unwrap_or_default()
 }
 
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 21;
 const POLLS: usize = 200_000;
+/// So many that what a spawn costs, which has columns of its own, does not count.
+const POLLS_PER_TASK: usize = 200;
 const SPAWNS: usize = 10_000;

@@ -35,34 +35,71 @@ impl Hooks {
             track_schedule_latency(builder);
         }
         let spawning = Arc::new(Tasks::new(exclusions, max_age));
-        let [polling, terminating] = [(); 2].map(|()| Arc::clone(&spawning));
+        let terminating = Arc::clone(&spawning);
         let Self {
             spawn,
             before_poll,
             after_poll,
             terminate,
         } = self;
+        let before = BeforePoll {
+            tasks: Arc::clone(&spawning),
+            schedule_latency,
+            users: before_poll,
+        };
+        let after = AfterPoll {
+            schedule_latency,
+            users: after_poll,
+        };
         builder.on_task_spawn(move |task| {
             spawning.spawned(task.id(), task.spawned_at());
             call(&spawn, task);
         });
-        builder.on_before_task_poll(move |task| {
-            polling.poll_begins(task.id());
-            if schedule_latency && let Some(latency) = schedule_latency_of(task) {
-                schedule::poll_begins(latency);
-            }
-            call(&before_poll, task);
-        });
-        builder.on_after_task_poll(move |task| {
-            let _ends = PollEnds {
-                scheduled: schedule_latency,
-            };
-            call(&after_poll, task);
-        });
+        builder.on_before_task_poll(move |task| before.call(task));
+        builder.on_after_task_poll(move |task| after.call(task));
         builder.on_task_terminate(move |task| {
             terminating.terminated(task.id());
             call(&terminate, task);
         });
+    }
+}
+
+/// What is read before each poll. It has lines of the cache for itself: beside it on the heap lies Tokio's own state, and
+/// what one worker writes there would cost the other a miss at each poll.
+#[repr(align(128))]
+struct BeforePoll {
+    tasks: Arc<Tasks>,
+    schedule_latency: bool,
+    users: Option<Hook>,
+}
+
+impl BeforePoll {
+    #[inline]
+    fn call(&self, task: &TaskMeta<'_>) {
+        self.tasks.poll_begins(task.id());
+        if self.schedule_latency
+            && let Some(latency) = schedule_latency_of(task)
+        {
+            schedule::poll_begins(latency);
+        }
+        call(&self.users, task);
+    }
+}
+
+/// What is read after each poll; alone like [`BeforePoll`].
+#[repr(align(128))]
+struct AfterPoll {
+    schedule_latency: bool,
+    users: Option<Hook>,
+}
+
+impl AfterPoll {
+    #[inline]
+    fn call(&self, task: &TaskMeta<'_>) {
+        let _ends = PollEnds {
+            scheduled: self.schedule_latency,
+        };
+        call(&self.users, task);
     }
 }
 
@@ -73,6 +110,7 @@ struct PollEnds {
 }
 
 impl Drop for PollEnds {
+    #[inline]
     fn drop(&mut self) {
         if self.scheduled {
             schedule::poll_ends();

@@ -13,8 +13,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::Location;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use throughline_core::clock;
@@ -23,9 +23,13 @@ use tokio::task::Id;
 
 use super::exclusions::Exclusions;
 
-/// The tasks of one runtime that inherited a context.
+/// The tasks of one runtime that inherited a context. Its counts are read at each poll, so it shares no line of the cache
+/// with its neighbours on the heap.
+#[repr(align(128))]
 pub(crate) struct Tasks {
-    shards: Box<[Shard]>,
+    /// How many tasks each shard holds. Apart from the shards, so that what every poll reads stays in the nearest cache.
+    counts: [AtomicU32; SHARDS],
+    shards: [Shard; SHARDS],
     exclusions: Exclusions,
     /// Tells runtimes apart: what one of them excludes, another may not.
     number: usize,
@@ -40,11 +44,8 @@ struct Inherited {
     until: u64,
 }
 
-#[derive(Default)]
-struct Shard {
-    count: AtomicUsize,
-    tasks: Mutex<HashMap<u64, Inherited, BuildHasherDefault<Spread>>>,
-}
+type Shard = Mutex<Contexts>;
+type Contexts = HashMap<u64, Inherited, BuildHasherDefault<Spread>>;
 
 /// One thread: the tasks with a context that it saw last, and the polls it is in, which nest where one blocks on another
 /// runtime.
@@ -52,8 +53,11 @@ struct Local {
     /// Grows with the number of tasks; a power of two, or empty.
     seen: Vec<Seen>,
     places: [Place; PLACES],
-    /// What is attached for the polls, and at which depth.
-    attached: Vec<(usize, ContextGuard)>,
+    /// What is attached for the innermost of the polls that something is attached for, and at which depth. It is written at
+    /// each poll, so it must not lie on the heap, where the neighbour may be another thread's.
+    innermost: Option<(usize, ContextGuard)>,
+    /// The same of the polls around it.
+    outer: Vec<(usize, ContextGuard)>,
 }
 
 /// How many polls the thread is in, and which is the innermost that something is attached for. Apart from [`Local`], since
@@ -97,7 +101,8 @@ thread_local! {
         RefCell::new(Local {
             seen: Vec::new(),
             places: [Place::NOWHERE; PLACES],
-            attached: Vec::new(),
+            innermost: None,
+            outer: Vec::new(),
         })
     };
     static POLLS: Polls = const {
@@ -122,9 +127,8 @@ static RUNTIMES: AtomicUsize = AtomicUsize::new(0);
 impl Tasks {
     pub(crate) fn new(exclusions: Exclusions, max_age: Option<Duration>) -> Self {
         Self {
-            shards: std::iter::repeat_with(Shard::default)
-                .take(SHARDS)
-                .collect(),
+            counts: std::array::from_fn(|_| AtomicU32::new(0)),
+            shards: std::array::from_fn(|_| Shard::default()),
             exclusions,
             number: RUNTIMES.fetch_add(1, Ordering::Relaxed) + 1,
             max_age: max_age.map(ticks),
@@ -145,10 +149,9 @@ impl Tasks {
         let inherited = Inherited { context, until };
         // Most tasks are polled first where they are spawned.
         with_local(|local| local.see(task, Some(inherited.clone())));
-        let shard = self.shard(task);
-        let mut tasks = shard.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(self.shard(task));
         // Pairs with nothing: rule 2 says who may rely on it.
-        shard.count.fetch_add(1, Ordering::Relaxed);
+        self.count(task).fetch_add(1, Ordering::Relaxed);
         tasks.insert(task, inherited);
     }
 
@@ -160,40 +163,36 @@ impl Tasks {
             polls.depth.set(polls.depth.get() + 1);
             polls.depth.get()
         });
-        let shard = self.shard(task);
-        let count = shard.count.load(Ordering::Relaxed);
-        if count > 0 && with_local(|local| local.attach(depth, task, shard, count)) == Some(true) {
-            return;
-        }
-        // A task that inherited nothing has nothing current, whatever the thread it is polled on is within.
-        if Context::has_current() {
-            with_local(|local| local.push(depth, Context::default().attach()));
+        let count = self.count(task).load(Ordering::Relaxed);
+        if count > 0 || Context::has_current() {
+            attach(depth, task, self.shard(task), count as usize);
         }
     }
 
     /// The innermost poll of this thread ends.
     #[inline]
     pub(crate) fn poll_ends() {
-        POLLS.with(|polls| {
+        let attached = POLLS.with(|polls| {
             let depth = polls.depth.get();
             polls.depth.set(depth.saturating_sub(1));
-            if polls.attached.get() == depth && depth > 0 {
-                with_local(Local::pop);
-            }
+            polls.attached.get() == depth && depth > 0
         });
+        if attached {
+            detach();
+        }
     }
 
     /// The task will not be polled again.
     pub(crate) fn terminated(&self, id: Id) {
         let task = number(id);
-        let shard = self.shard(task);
-        if shard.count.load(Ordering::Relaxed) == 0 {
+        let count = self.count(task);
+        if count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut tasks = shard.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(self.shard(task));
         let removed = tasks.remove(&task);
         if removed.is_some() {
-            shard.count.fetch_sub(1, Ordering::Relaxed);
+            count.fetch_sub(1, Ordering::Relaxed);
             if tasks.is_empty() {
                 tasks.shrink_to(KEPT_PER_SHARD);
             }
@@ -203,9 +202,9 @@ impl Tasks {
     /// How many tasks hold a context.
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| shard.count.load(Ordering::Relaxed))
+        let counts = self.counts.iter();
+        counts
+            .map(|count| count.load(Ordering::Relaxed) as usize)
             .sum()
     }
 
@@ -231,16 +230,39 @@ impl Tasks {
     }
 
     fn shard(&self, task: u64) -> &Shard {
-        // Neighbours in number are often alive together, so they go to different shards.
-        &self.shards[task as usize % SHARDS]
+        &self.shards[shard_of(task)]
+    }
+
+    fn count(&self, task: u64) -> &AtomicU32 {
+        &self.counts[shard_of(task)]
     }
 }
 
-impl Shard {
-    fn find(&self, task: u64) -> Option<Inherited> {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.get(&task).cloned()
+/// Makes current what the task inherited, or nothing where something is current. Apart from the poll of a task that needs
+/// neither, which would otherwise save and restore the registers that this takes.
+#[inline(never)]
+fn attach(depth: usize, task: u64, shard: &Shard, count: usize) {
+    if count > 0 && with_local(|local| local.attach(depth, task, shard, count)) == Some(true) {
+        return;
     }
+    // A task that inherited nothing has nothing current, whatever the thread it is polled on is within.
+    if Context::has_current() {
+        with_local(|local| local.push(depth, Context::default().attach()));
+    }
+}
+
+#[inline(never)]
+fn detach() {
+    with_local(Local::pop);
+}
+
+/// Neighbours in number are often alive together, so they go to different shards.
+const fn shard_of(task: u64) -> usize {
+    task as usize % SHARDS
+}
+
+fn lock(shard: &Shard) -> MutexGuard<'_, Contexts> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Local {
@@ -250,7 +272,7 @@ impl Local {
         let at = self.slot(task);
         if self.seen.get(at).is_none_or(|seen| seen.task != task) {
             self.grow(count * SHARDS);
-            self.see(task, shard.find(task));
+            self.see(task, lock(shard).get(&task).cloned());
         }
         let at = self.slot(task);
         let Some(inherited) = self
@@ -270,13 +292,15 @@ impl Local {
     }
 
     fn push(&mut self, depth: usize, guard: ContextGuard) {
-        self.attached.push((depth, guard));
+        if let Some(outer) = self.innermost.replace((depth, guard)) {
+            self.outer.push(outer);
+        }
         POLLS.with(|polls| polls.attached.set(depth));
     }
 
     fn pop(&mut self) {
-        self.attached.pop();
-        let left = self.attached.last().map_or(0, |(depth, _)| *depth);
+        self.innermost = self.outer.pop();
+        let left = self.innermost.as_ref().map_or(0, |(depth, _)| *depth);
         POLLS.with(|polls| polls.attached.set(left));
     }
 
