@@ -2,7 +2,6 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -12,9 +11,10 @@ use serde::de::DeserializeOwned;
 use crate::measurement::{Measured, Received, Row};
 use crate::options::{Comparison, RECEIVE, WORK};
 use crate::receiver::COUNT_ONLY;
-use crate::scenario::{Pace, PathName, Sampling, Scenario};
+use crate::scenario::{Fault, Pace, PathName, Sampling, Scenario};
 use crate::shapes;
-use crate::worker::{Target, Task};
+use crate::target::{Addresses, Target};
+use crate::worker::Task;
 
 /// Runs every scenario in every round and returns one row for each, in the scenarios' order.
 ///
@@ -59,7 +59,7 @@ pub(crate) struct Receiver {
     process: Child,
     questions: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
-    port: u16,
+    addresses: Addresses,
 }
 
 impl Receiver {
@@ -72,19 +72,19 @@ impl Receiver {
             .spawn()?;
         let questions = process.stdin.take();
         let mut answers = BufReader::new(process.stdout.take().ok_or_else(no_pipe)?);
-        let port = read_line(&mut answers)?;
+        let addresses = read_line(&mut answers)?;
         Ok(Self {
             process,
             questions,
             answers,
-            port,
+            addresses,
         })
     }
 
     /// Where the worker of `run` exports to.
     pub(crate) fn target(&self, run: String) -> Target {
         Target {
-            receiver: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            addresses: self.addresses,
             run,
         }
     }
@@ -133,7 +133,8 @@ fn warn_of_unequal_work(
     measured: &Measured,
     received: &Received,
 ) -> io::Result<()> {
-    if scenario.sampling != Sampling::Sampled || scenario.path == PathName::Floor {
+    let arriving = scenario.sampling == Sampling::Sampled && scenario.fault == Fault::Healthy;
+    if !arriving || scenario.path == PathName::Floor {
         return Ok(());
     }
     let name = scenario.path;
@@ -213,12 +214,14 @@ impl Progress {
             threads,
             sampling,
             pace,
+            transport,
+            fault,
         } = scenario;
         let (done, all) = (self.done, self.all);
         let mut err = io::stderr().lock();
         write!(
             err,
-            "\r\x1b[K[{done}/{all}] {shape} {attributes} attributes, {threads} threads, {sampling}, {pace}: {path}"
+            "\r\x1b[K[{done}/{all}] {shape} {attributes} attributes, {threads} threads, {sampling}, {pace}, {transport}, {fault}: {path}"
         )?;
         err.flush()
     }

@@ -34,6 +34,7 @@ mod receiver;
 mod report;
 mod scenario;
 mod shapes;
+mod target;
 mod worker;
 
 pub use command::run;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Pace, PathName, Sampling, Scenario, Shape};
+use crate::scenario::{Fault, Pace, PathName, Sampling, Scenario, Shape, Transport};
 
 /// What a worker measured in its own process.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub(crate) struct Row {
     pub(crate) threads: usize,
     pub(crate) sampling: Sampling,
     pub(crate) pace: Pace,
+    pub(crate) transport: Transport,
+    pub(crate) fault: Fault,
     pub(crate) app_ns: f64,
     pub(crate) cpu_ns: f64,
     pub(crate) allocations: f64,
@@ -59,6 +61,8 @@ impl Row {
             threads: scenario.threads,
             sampling: scenario.sampling,
             pace: scenario.pace,
+            transport: scenario.transport,
+            fault: scenario.fault,
             app_ns: figure(|(measured, _)| measured.app_ns),
             cpu_ns: figure(|(measured, _)| measured.cpu_ns),
             allocations: figure(|(measured, _)| measured.allocations),
@@ -75,6 +79,17 @@ impl Row {
             && self.threads == other.threads
             && self.sampling == other.sampling
             && self.pace == other.pace
+            && self.transport == other.transport
+            && self.fault == other.fault
+    }
+
+    /// Whether this is the other row with a healthy receiver.
+    pub(crate) fn is_healthy_form_of(&self, other: &Self) -> bool {
+        let healthy = Self {
+            fault: Fault::Healthy,
+            ..*other
+        };
+        self.path == other.path && self.is_beside(&healthy)
     }
 }
 
@@ -112,6 +127,8 @@ mod tests {
             threads: 1,
             sampling: Sampling::Sampled,
             pace: Pace::Saturation,
+            transport: Transport::Http,
+            fault: Fault::Healthy,
         };
         let round = |app_ns, spans| {
             let measured = Measured {

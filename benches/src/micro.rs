@@ -17,9 +17,9 @@ use crate::options::WORK_MICRO;
 use crate::order::Order;
 use crate::pacer::Pacer;
 use crate::paths::{self, Path};
-use crate::scenario::{Axis, PathName, Sampling};
+use crate::scenario::{Axis, Fault, PathName, Sampling, Transport};
 use crate::shapes::{Polls, drive};
-use crate::worker::Target;
+use crate::target::Target;
 use crate::{clock, report};
 
 /// What a worker is asked: everything that can be measured under one kind of sampling.
@@ -109,8 +109,11 @@ pub(crate) fn run(task: &MicroTask) -> io::Result<Micro> {
 }
 
 fn measure<P: Path>(task: &MicroTask) -> io::Result<Micro> {
-    let path = P::start(&task.target.endpoint(), task.sampling);
-    let pacer = Pacer::new(task.target.receiver)?;
+    let path = P::start(
+        &task.target.destination(Transport::Http, Fault::Healthy),
+        task.sampling,
+    );
+    let pacer = Pacer::new(task.target.addresses.http)?;
     let per_repetition = |count: u32, section: &dyn Fn()| per_repetition(&pacer, count, section);
     // Recorded spans pile up in a queue: fewer of them, and time to go, where they are exported.
     let spans = match task.sampling {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::scenario::{ATTRIBUTES, Axis, Pace, PathName, Sampling, Scenario, Shape, THREADS};
+use crate::scenario::{
+    ATTRIBUTES, Axis, Fault, Pace, PathName, Sampling, Scenario, Shape, THREADS, Transport,
+};
 use crate::worker::{Effort, Load};
 
 /// What the program was asked to do.
@@ -48,6 +50,8 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request
             Arg::Long("threads") => selection.threads = numbers(&mut parser, &THREADS)?,
             Arg::Long("sampling") => selection.sampling = points(&mut parser)?,
             Arg::Long("pace") => selection.pace = Some(points(&mut parser)?),
+            Arg::Long("transport") => selection.transports = Some(points(&mut parser)?),
+            Arg::Long("fault") => selection.faults = points(&mut parser)?,
             Arg::Long("rounds") => rounds = Some(parser.value()?.parse::<usize>()?.max(1)),
             Arg::Long("spans") => load.spans = Some(parser.value()?.parse()?),
             Arg::Long("rate") => load.rate = Some(parser.value()?.parse()?),
@@ -93,6 +97,8 @@ struct Selection {
     threads: Vec<usize>,
     sampling: Vec<Sampling>,
     pace: Option<Vec<Pace>>,
+    transports: Option<Vec<Transport>>,
+    faults: Vec<Fault>,
 }
 
 impl Default for Selection {
@@ -104,39 +110,58 @@ impl Default for Selection {
             threads: THREADS.to_vec(),
             sampling: Sampling::ALL.to_vec(),
             pace: None,
+            transports: None,
+            faults: vec![Fault::Healthy],
         }
     }
 }
 
 impl Selection {
     /// Every combination, the paths innermost, so that those to be compared run close in time.
-    ///
-    /// Unless asked for, spans that never leave the process are recorded at one pace only.
     fn scenarios(&self) -> Vec<Scenario> {
         let mut scenarios = Vec::new();
         for &shape in &self.shapes {
             for &sampling in &self.sampling {
                 for &pace in self.pace.as_deref().unwrap_or(Pace::ALL) {
-                    let exporting = sampling == Sampling::Sampled;
-                    if self.pace.is_none() && !exporting && pace == Pace::Saturation {
-                        continue;
-                    }
                     for &threads in &self.threads {
                         for &attributes in &self.attributes {
-                            scenarios.extend(self.paths.iter().map(|&path| Scenario {
-                                path,
-                                shape,
-                                attributes,
-                                threads,
-                                sampling,
-                                pace,
-                            }));
+                            for &transport in self.transports.as_deref().unwrap_or(Transport::ALL) {
+                                for &fault in &self.faults {
+                                    let under = |&path| Scenario {
+                                        path,
+                                        shape,
+                                        attributes,
+                                        threads,
+                                        sampling,
+                                        pace,
+                                        transport,
+                                        fault,
+                                    };
+                                    let all = self.paths.iter().map(under);
+                                    scenarios.extend(all.filter(|scenario| self.wants(scenario)));
+                                }
+                            }
                         }
                     }
                 }
             }
         }
         scenarios
+    }
+
+    /// Unless asked for, spans that never leave the process are recorded at one pace only, and transports are compared
+    /// under one condition. What never leaves has no transport and meets no fault, and faults are those of HTTP.
+    fn wants(&self, scenario: &Scenario) -> bool {
+        let exporting = scenario.sampling == Sampling::Sampled;
+        let usual = (scenario.shape, scenario.pace) == (Shape::Wide, Pace::Paced)
+            && (scenario.attributes, scenario.threads) == (3, 1);
+        let plain = (scenario.transport, scenario.fault) == (Transport::Http, Fault::Healthy);
+        let by_pace = exporting || self.pace.is_some() || scenario.pace == Pace::Paced;
+        let by_transport =
+            scenario.transport == Transport::Http || self.transports.is_some() || usual;
+        let has_receiver = exporting && scenario.path != PathName::Floor;
+        let has_fault = scenario.fault == Fault::Healthy || scenario.transport == Transport::Http;
+        by_pace && by_transport && has_fault && (plain || has_receiver)
     }
 }
 
@@ -196,6 +221,9 @@ Options (several values are separated by commas; without an option, all values):
   --threads N        1, 2
   --sampling NAME    sampled, unsampled, disabled
   --pace NAME        paced, saturation (without the option, saturation is for sampled spans only)
+  --transport NAME   http, http-gzip, grpc (without the option, the last two for paced wide spans with 3
+                     attributes on one thread)
+  --fault NAME       healthy, absent, black-hole, slow, 503: the receiver (without the option, healthy)
   --rounds N         how often every scenario runs; the tables show medians over rounds
   --spans N          how many spans a saturating run records (full 60000, quick 30000)
   --rate N           limits saturation to N spans per second over all threads; the receiver then
@@ -222,7 +250,11 @@ mod tests {
     fn by_default_only_spans_that_are_sent_saturate() {
         let scenarios = comparison(&[]).scenarios;
         let (paths, conditions) = (8, 3 * 3 * 2);
-        assert_eq!(scenarios.len(), paths * conditions * (2 + 1 + 1));
+        let over_other_transports = 2 * (paths - 1);
+        assert_eq!(
+            scenarios.len(),
+            paths * conditions * (2 + 1 + 1) + over_other_transports
+        );
         let saturation = |scenario: &&Scenario| scenario.pace == Pace::Saturation;
         let mut saturating = scenarios.iter().filter(saturation);
         assert!(saturating.all(|scenario| scenario.sampling == Sampling::Sampled));
@@ -232,6 +264,30 @@ mod tests {
     fn a_pace_that_is_asked_for_is_for_every_sampling() {
         let asked = ["--pace", "saturation", "--path=emit", "--shape=wide"];
         assert_eq!(comparison(&asked).scenarios.len(), 3 * 3 * 2);
+    }
+
+    #[test]
+    fn a_receiver_fails_for_those_who_send_to_it_over_http() {
+        let asked = [
+            "--fault=healthy,absent,503",
+            "--path=throughline,floor",
+            "--shape=deep",
+            "--attributes=3",
+            "--threads=1",
+            "--pace=paced",
+            "--transport=http,grpc",
+        ];
+        let scenarios = comparison(&asked).scenarios;
+        let count = |path, fault| {
+            let of = |scenario: &&Scenario| (scenario.path, scenario.fault) == (path, fault);
+            scenarios.iter().filter(of).count()
+        };
+        // Once over gRPC and once for each sampling over HTTP.
+        assert_eq!(count(PathName::Throughline, Fault::Healthy), 4);
+        assert_eq!(count(PathName::Throughline, Fault::Absent), 1);
+        assert_eq!(count(PathName::Throughline, Fault::Unavailable), 1);
+        assert_eq!(count(PathName::Floor, Fault::Healthy), 3);
+        assert_eq!(count(PathName::Floor, Fault::Absent), 0);
     }
 
     #[test]

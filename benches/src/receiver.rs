@@ -1,62 +1,101 @@
-//! The receiver: OTLP over HTTP in a process of its own. It decodes every request and counts what it
-//! finds, by run; the first segment of the URL's path names the run.
+//! The receiver: OTLP over HTTP and gRPC in a process of its own. It decodes every request and counts what it
+//! finds, by run. The first segment of the URL's path says what is wrong with the receiver and the second names the
+//! run; over gRPC a header names it.
 //!
-//! It speaks with the coordinator by lines: it prints its port, then answers each run's name on its
+//! It speaks with the coordinator by lines: it prints its addresses, then answers each run's name on its
 //! standard input with that run's counts as JSON, and ends with its input.
 //!
 //! Decoding a span into objects takes this process a microsecond or two, so that it is the bottleneck
 //! below a million spans a second. Runs whose name begins with [`COUNT_ONLY`] are counted without.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::io::{self, BufRead, Write};
-use std::rc::Rc;
+use std::future;
+use std::io::{self, BufRead, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::{DecodeError, Message};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use crate::measurement::Received;
+use crate::scenario::{Axis, Fault};
+use crate::target::{Addresses, RUN};
 
 /// Serves until standard input ends.
 pub(crate) fn serve() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        say(&listener.local_addr()?.port())?;
+    runtime.block_on(async {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (http, grpc) = (
+            TcpListener::bind(anywhere).await?,
+            TcpListener::bind(anywhere).await?,
+        );
+        say(&Addresses {
+            http: http.local_addr()?,
+            grpc: grpc.local_addr()?,
+        })?;
         let counts = Counts::default();
-        tokio::task::spawn_local(accept(listener, Rc::clone(&counts)));
+        tokio::spawn(accept(http, counts.clone()));
+        let service = TraceServiceServer::new(counts.clone()).max_decoding_message_size(LARGEST);
+        let server = Server::builder().add_service(service);
+        let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
+        // A worker that finds no server shows as spans not received.
+        tokio::spawn(server.serve_with_incoming(incoming));
         let mut questions = questions();
         while let Some(run) = questions.recv().await {
-            say(&counts.borrow_mut().remove(&run).unwrap_or_default())?;
+            say(&counts.lock().remove(&run).unwrap_or_default())?;
         }
         Ok(())
     })
 }
 
-type Counts = Rc<RefCell<HashMap<String, Received>>>;
+/// What came, by run.
+#[derive(Clone, Default)]
+struct Counts(Arc<Mutex<HashMap<String, Received>>>);
+
+impl Counts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Received>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, run: String, bytes: usize, found: Received) {
+        let mut counts = self.lock();
+        let received = counts.entry(run).or_default();
+        received.bytes += bytes as u64;
+        received.spans += found.spans;
+        received.roots += found.roots;
+        received.attributes += found.attributes;
+    }
+}
 
 async fn accept(listener: TcpListener, counts: Counts) {
     while let Ok((stream, _)) = listener.accept().await {
-        let counts = Rc::clone(&counts);
-        tokio::task::spawn_local(async move {
-            let service = service_fn(|request| answer(request, Rc::clone(&counts)));
+        let counts = counts.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, counts.clone()));
             // A worker that goes away in the middle of a request shows as spans not received.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
@@ -73,42 +112,82 @@ async fn answer(
         // A pacing worker asks whether the receiver has had its turn.
         return Ok(Response::new(Full::default()));
     }
-    let run = request.uri().path().split('/').nth(1).map(str::to_owned);
+    let mut segments = request.uri().path().split('/').skip(1).map(str::to_owned);
+    let (fault, run) = (segments.next(), segments.next());
+    let compressed = request.headers().contains_key(CONTENT_ENCODING);
     let body = request
         .into_body()
         .collect()
         .await
         .map(|body| body.to_bytes());
-    let (Some(run), Ok(body)) = (run, body) else {
-        return Ok(bad_request());
+    let (Some(fault), Some(run), Ok(body)) = (fault.and_then(named), run, body) else {
+        return Ok(refusal(StatusCode::BAD_REQUEST));
     };
+    match fault {
+        Fault::Healthy | Fault::Absent => (),
+        Fault::BlackHole => future::pending().await,
+        Fault::Slow => tokio::time::sleep(SLOW).await,
+        Fault::Unavailable => return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE)),
+    }
     let count = if run.starts_with(COUNT_ONLY) {
         count_spans
     } else {
         count_all
     };
-    let Ok(found) = count(&body) else {
-        return Ok(bad_request());
+    let sent = body.len();
+    let Some(found) = unpacked(body, compressed).and_then(|body| count(&body).ok()) else {
+        return Ok(refusal(StatusCode::BAD_REQUEST));
     };
-    let mut counts = counts.borrow_mut();
-    let received = counts.entry(run).or_default();
-    received.bytes += body.len() as u64;
-    received.spans += found.spans;
-    received.roots += found.roots;
-    received.attributes += found.attributes;
+    counts.add(run, sent, found);
     let mut response = Response::new(Full::new(Bytes::from(
         ExportTraceServiceResponse::default().encode_to_vec(),
     )));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static("application/x-protobuf"),
-    );
+    let protobuf = HeaderValue::from_static("application/x-protobuf");
+    response.headers_mut().insert(CONTENT_TYPE, protobuf);
     Ok(response)
+}
+
+fn named(fault: String) -> Option<Fault> {
+    Fault::ALL
+        .iter()
+        .copied()
+        .find(|known| known.name() == fault)
+}
+
+fn unpacked(body: Bytes, compressed: bool) -> Option<Bytes> {
+    if !compressed {
+        return Some(body);
+    }
+    let mut plain = Vec::new();
+    GzDecoder::new(body.as_ref()).read_to_end(&mut plain).ok()?;
+    Some(plain.into())
+}
+
+#[tonic::async_trait]
+impl TraceService for Counts {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let run = request.metadata().get(RUN);
+        let run = run.and_then(|run| run.to_str().ok()).map(str::to_owned);
+        let Some(run) = run else {
+            return Err(tonic::Status::invalid_argument("no run is named"));
+        };
+        let export = request.get_ref();
+        self.add(run, export.encoded_len(), count_decoded(export));
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
 }
 
 /// Decodes `body` whole and counts all that is of interest.
 fn count_all(body: &Bytes) -> Result<Received, DecodeError> {
-    let export = ExportTraceServiceRequest::decode(body.as_ref())?;
+    Ok(count_decoded(&ExportTraceServiceRequest::decode(
+        body.as_ref(),
+    )?))
+}
+
+fn count_decoded(export: &ExportTraceServiceRequest) -> Received {
     let spans = export
         .resource_spans
         .iter()
@@ -126,7 +205,7 @@ fn count_all(body: &Bytes) -> Result<Received, DecodeError> {
             .filter(|attribute| attribute.key.starts_with("order."));
         found.attributes += agreed.count() as u64;
     }
-    Ok(found)
+    found
 }
 
 /// Walks over the fields of `body` and counts its spans.
@@ -166,9 +245,9 @@ struct ScopeSpans {
 #[derive(Clone, PartialEq, Message)]
 struct Span {}
 
-fn bad_request() -> Response<Full<Bytes>> {
+fn refusal(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::BAD_REQUEST;
+    *response.status_mut() = status;
     response
 }
 
@@ -194,3 +273,8 @@ fn say(answer: &impl serde::Serialize) -> io::Result<()> {
 
 /// Begins the names of runs whose spans are counted and not decoded into objects.
 pub(crate) const COUNT_ONLY: &str = "count-";
+
+/// How long a slow receiver takes.
+const SLOW: Duration = Duration::from_secs(1);
+/// The largest message that the gRPC server takes.
+const LARGEST: usize = 64 << 20;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::measurement::Row;
 use crate::options::Comparison;
-use crate::scenario::{Axis, PathName, Sampling, Shape};
+use crate::scenario::{Axis, Fault, PathName, Sampling, Shape, Transport};
 
 /// Where and when the figures were measured.
 pub(crate) fn heading(comparison: &Comparison) -> String {
@@ -70,7 +70,7 @@ fn table(text: &mut String, shape: Shape, rows: &[&Row]) {
     let mut previous: Option<&Row> = None;
     for row in rows {
         let conditions = format!(
-            "{:>2} attributes, {} thread{}, {}{}",
+            "{:>2} attributes, {} thread{}, {}{}{}{}",
             row.attributes,
             row.threads,
             if row.threads == 1 { "" } else { "s" },
@@ -78,6 +78,14 @@ fn table(text: &mut String, shape: Shape, rows: &[&Row]) {
             match row.sampling {
                 Sampling::Sampled => format!(", {}", row.pace),
                 Sampling::Unsampled | Sampling::Disabled => String::new(),
+            },
+            match row.transport {
+                Transport::Http => String::new(),
+                transport => format!(", {transport}"),
+            },
+            match row.fault {
+                Fault::Healthy => String::new(),
+                fault => format!(", receiver {fault}"),
             },
         );
         if !previous.is_some_and(|previous| previous.is_beside(row)) {
@@ -100,7 +108,7 @@ fn table(text: &mut String, shape: Shape, rows: &[&Row]) {
         line(
             text,
             &format!(
-                "  {:<22} {:>8.1} {:>7} {:>7} {:>9.1} {:>7} {:>7} {:>7.2} {:>7.0} {:>9} / {:<9} {:>6}",
+                "  {:<22} {:>8.1} {:>7} {:>7} {:>9.1} {:>7} {:>7} {:>7.2} {:>7.0} {:>9} / {:<9} {:>6}{}",
                 row.path.name(),
                 row.app_ns,
                 ratio(native, native_row, |row| row.app_ns),
@@ -113,8 +121,20 @@ fn table(text: &mut String, shape: Shape, rows: &[&Row]) {
                 row.received,
                 row.offered,
                 received_share(row),
+                beside_healthy(row, rows),
             ),
         );
+    }
+}
+
+/// What the recording thread spends as a share of what it spends where the receiver is healthy.
+fn beside_healthy(row: &Row, rows: &[&Row]) -> String {
+    let healthy = rows.iter().find(|other| other.is_healthy_form_of(row));
+    match healthy {
+        Some(healthy) if row.fault != Fault::Healthy => {
+            format!("  {:.2} x healthy", row.app_ns / healthy.app_ns)
+        }
+        _ => String::new(),
     }
 }
 
@@ -139,5 +159,6 @@ const RULE: &str = "  ----------------------------------------------------------
 const LEGEND: &str = "
 app ns: CPU of the recording thread per span; cpu ns: CPU of the whole process per span, export included;
 n and t: throughline ÷ path and throughline-tracing ÷ path; allocs: allocator calls per span on the recording
-thread; bytes: HTTP body bytes per span received.
+thread; bytes: HTTP body bytes per span received; gRPC messages without their frames; x healthy: app ns beside the
+same path with a healthy receiver.
 ";

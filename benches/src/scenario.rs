@@ -13,6 +13,8 @@ pub(crate) struct Scenario {
     pub(crate) threads: usize,
     pub(crate) sampling: Sampling,
     pub(crate) pace: Pace,
+    pub(crate) transport: Transport,
+    pub(crate) fault: Fault,
 }
 
 /// An axis whose points have names.
@@ -90,6 +92,33 @@ axis! {
         Paced = "paced",
         /// As fast as the recording threads can, for a fixed number of spans.
         Saturation = "saturation",
+    }
+}
+
+axis! {
+    /// How the spans get to the receiver.
+    Transport {
+        /// OTLP over HTTP, protobuf.
+        Http = "http",
+        /// The same, compressed.
+        Gzip = "http-gzip",
+        /// OTLP over gRPC.
+        Grpc = "grpc",
+    }
+}
+
+axis! {
+    /// What is wrong with the receiver. All but the first are for HTTP.
+    Fault {
+        Healthy = "healthy",
+        /// Nobody listens.
+        Absent = "absent",
+        /// It accepts requests and never answers.
+        BlackHole = "black-hole",
+        /// It answers after a second.
+        Slow = "slow",
+        /// It answers each request with this status.
+        Unavailable = "503",
     }
 }
 

@@ -1,7 +1,6 @@
 //! One scenario in this process: start the pipeline, record, flush, and say what it cost.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::measurement::{Measured, median};
 use crate::pacer::{self, Pacer};
 use crate::paths::{self, Path};
-use crate::scenario::{Pace, PathName, Sampling, Scenario};
+use crate::scenario::{Fault, Pace, PathName, Sampling, Scenario};
 use crate::shapes::{self, Record};
+use crate::target::Target;
 use crate::{allocations, clock};
 
 /// What a coordinator asks of a worker.
@@ -22,21 +22,6 @@ pub(crate) struct Task {
     pub(crate) target: Target,
     pub(crate) effort: Effort,
     pub(crate) load: Load,
-}
-
-/// Where a worker's spans go.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Target {
-    pub(crate) receiver: SocketAddr,
-    /// The name under which the receiver counts.
-    pub(crate) run: String,
-}
-
-impl Target {
-    /// Full URL of the traces resource.
-    pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}/{}/v1/traces", self.receiver, self.run)
-    }
 }
 
 /// How much a worker records.
@@ -87,6 +72,8 @@ struct Plan {
     interval: Option<Duration>,
     /// Whether spans leave the process, so that a pause waits for them.
     exporting: bool,
+    /// Whether they arrive, so that a flush ends.
+    arriving: bool,
     /// How long the idle process is watched.
     idle: Duration,
 }
@@ -135,6 +122,7 @@ impl Plan {
             saturating,
             interval: load.rate.map(interval),
             exporting,
+            arriving: exporting && matches!(scenario.fault, Fault::Healthy | Fault::Slow),
             idle: Duration::from_millis(if quick { 30 } else { 60 }),
         }
     }
@@ -162,8 +150,11 @@ struct Process {
 
 fn measure<P: Path>(task: &Task) -> io::Result<Measured> {
     let scenario = &task.scenario;
-    let path = P::start(&task.target.endpoint(), scenario.sampling);
-    let pacer = Pacer::new(task.target.receiver)?;
+    let path = P::start(
+        &task.target.destination(scenario.transport, scenario.fault),
+        scenario.sampling,
+    );
+    let pacer = Pacer::new(task.target.addresses.http)?;
     let plan = Plan::new::<P>(task);
     let record = match scenario.attributes {
         0 => shapes::recorder::<P, 0>(scenario.shape),
@@ -273,7 +264,7 @@ fn pace_bursts<P: Path>(
         burst();
         pause();
     }
-    if plan.exporting {
+    if plan.arriving {
         path.flush();
     }
     barrier.wait();
@@ -291,14 +282,14 @@ fn pace_bursts<P: Path>(
         }
     }
     let mut harness_ns = clock::thread_cpu() - pacing_start;
-    if plan.exporting {
+    if plan.arriving {
         path.flush();
     }
     let flushed = clock::thread_cpu();
     barrier.wait();
     let recordings = threads_end();
     harness_ns += clock::thread_cpu() - flushed;
-    if plan.exporting {
+    if plan.arriving {
         path.flush();
         let flushed = clock::thread_cpu();
         pause();

@@ -33,8 +33,21 @@ fn every_path_records_the_same_spans_and_loses_none_when_paced() {
         "emit",
         "floor",
     ];
-    assert_eq!(rows.len(), 2 * paths.len());
-    for (row, path) in rows.iter().zip(paths.iter().cycle()) {
+    // What the floor writes goes nowhere, by whatever transport.
+    let senders = &paths[..paths.len() - 1];
+    let blocks = [
+        ("wide", "http", &paths[..]),
+        ("wide", "http-gzip", senders),
+        ("wide", "grpc", senders),
+        ("async", "http", &paths[..]),
+    ];
+    let expected = blocks.iter().flat_map(|&(shape, transport, paths)| {
+        let row = move |path| (shape, transport, path);
+        paths.iter().map(row)
+    });
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(rows.len(), expected.len());
+    for (row, (shape, transport, path)) in rows.iter().zip(expected) {
         let keys: Vec<_> = row
             .as_object()
             .unwrap()
@@ -48,6 +61,8 @@ fn every_path_records_the_same_spans_and_loses_none_when_paced() {
             "threads",
             "sampling",
             "pace",
+            "transport",
+            "fault",
             "app_ns",
             "cpu_ns",
             "allocations",
@@ -58,6 +73,11 @@ fn every_path_records_the_same_spans_and_loses_none_when_paced() {
         expected.sort_unstable();
         assert_eq!(keys, expected);
         assert_eq!(row["path"], *path);
+        assert_eq!(
+            (&row["shape"], &row["transport"]),
+            (&shape.into(), &transport.into())
+        );
+        assert_eq!(row["fault"], "healthy");
         assert_eq!(row["attributes"], 3);
         assert_eq!(row["sampling"], "sampled");
         assert!(row["app_ns"].as_f64().unwrap() > 0.0, "{row}");
@@ -73,6 +93,43 @@ fn every_path_records_the_same_spans_and_loses_none_when_paced() {
             assert_eq!(row["allocations"], 0.0, "{row}");
         }
     }
+}
+
+#[test]
+fn a_receiver_that_fails_gets_nothing_and_blocks_nobody() {
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.json");
+    let output = compare(&[
+        "--quick",
+        "--path=throughline",
+        "--shape=wide",
+        "--attributes=0",
+        "--threads=1",
+        "--sampling=sampled",
+        "--pace=saturation",
+        "--fault=healthy,absent,503,slow",
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows: Vec<Value> = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let arrived: Vec<_> = rows
+        .iter()
+        .map(|row| (&row["fault"], row["received"] == row["offered"]))
+        .collect();
+    let expected = [
+        ("healthy", true),
+        ("absent", false),
+        ("503", false),
+        ("slow", true),
+    ];
+    let expected = expected.map(|(fault, all)| (Value::from(fault), all));
+    assert!(
+        arrived
+            .into_iter()
+            .eq(expected.iter().map(|(fault, all)| (fault, *all))),
+        "{rows:?}"
+    );
+    assert!(text(&output.stdout).contains(" x healthy"));
 }
 
 #[test]

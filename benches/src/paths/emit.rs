@@ -1,4 +1,4 @@
-//! emit + `emit_otlp` with HTTP and protobuf.
+//! emit + `emit_otlp` with protobuf.
 //!
 //! Attributes are event properties (`evt_props`), not ambient ones: ambient properties would be copied
 //! onto every span below, which no other path does, and cost more. *Unsampled* is the sampler of
@@ -14,7 +14,8 @@ use futures::future::Either;
 
 use super::{Path, otlp};
 use crate::order::{CARRIER, CHANNEL, CHILD, CURRENCY, Order, REGION, ROOT};
-use crate::scenario::Sampling;
+use crate::scenario::{Sampling, Transport};
+use crate::target::{Destination, RUN};
 
 /// Functions annotated with `#[emit::span]`.
 pub(crate) struct Emit {
@@ -28,13 +29,13 @@ impl fmt::Debug for Emit {
 }
 
 impl Path for Emit {
-    fn start(endpoint: &str, sampling: Sampling) -> Self {
+    fn start(destination: &Destination, sampling: Sampling) -> Self {
         let otlp = emit_otlp::new()
             .resource(emit::props! {
                 #[emit::key("service.name")]
                 service_name: otlp::SERVICE_NAME,
             })
-            .traces(emit_otlp::traces_http_proto(endpoint))
+            .traces(emit_otlp::traces_proto(transport(destination)))
             .spawn();
         let flush: Box<dyn Fn() -> bool + Sync> = match sampling {
             Sampling::Sampled => {
@@ -108,6 +109,21 @@ impl Path for Emit {
     fn flush(&self) {
         // A flush that fails shows as spans that the receiver did not get.
         (self.flush)();
+    }
+}
+
+fn transport(destination: &Destination) -> emit_otlp::OtlpTransportBuilder {
+    let Destination {
+        url,
+        transport,
+        run,
+    } = destination;
+    match transport {
+        Transport::Http => emit_otlp::http(url.as_str()).allow_compression(false),
+        Transport::Gzip => emit_otlp::http(url.as_str()),
+        Transport::Grpc => emit_otlp::grpc(url.as_str())
+            .headers([(RUN, run.as_str())])
+            .allow_compression(false),
     }
 }
 

@@ -15,6 +15,7 @@ use fastrace_opentelemetry::OpenTelemetryReporter;
 use super::{Path, otlp};
 use crate::order::{CARRIER, CHANNEL, CHILD, CURRENCY, Order, REGION, ROOT};
 use crate::scenario::Sampling;
+use crate::target::Destination;
 
 /// fastrace's local and thread-safe spans.
 #[derive(Debug)]
@@ -42,9 +43,9 @@ impl Fastrace {
 }
 
 impl Path for Fastrace {
-    fn start(endpoint: &str, sampling: Sampling) -> Self {
+    fn start(destination: &Destination, sampling: Sampling) -> Self {
         let reporter = OpenTelemetryReporter::new(
-            otlp::exporter(endpoint),
+            otlp::exporter(destination),
             Cow::Owned(otlp::resource()),
             otlp::scope(),
         );

@@ -10,6 +10,7 @@ use quanta::Clock;
 use super::Path;
 use crate::order::Order;
 use crate::scenario::Sampling;
+use crate::target::Destination;
 
 /// The bare floor. Sampling makes no difference to it.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Floor {
 impl Path for Floor {
     const EXPORTS: bool = false;
 
-    fn start(_endpoint: &str, _sampling: Sampling) -> Self {
+    fn start(_destination: &Destination, _sampling: Sampling) -> Self {
         Self {
             clock: Clock::new(),
         }

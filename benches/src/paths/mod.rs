@@ -8,7 +8,7 @@
 //! - fastrace has string properties only, so integers are formatted;
 //! - `tracing-opentelemetry` adds its default attributes (location, thread, target, busy and idle
 //!   time), since that is what its users get;
-//! - the exporters of all libraries keep their defaults, without compression and TLS.
+//! - the exporters of all libraries keep their defaults but for the transport, without TLS.
 
 mod emit;
 mod fastrace;
@@ -34,6 +34,7 @@ pub(crate) use tracing_opentelemetry::TracingOpentelemetry;
 
 use crate::order::Order;
 use crate::scenario::Sampling;
+use crate::target::Destination;
 
 /// A library with its pipeline running.
 ///
@@ -43,8 +44,8 @@ pub(crate) trait Path: Sized + Sync {
     /// Whether recorded spans leave the process.
     const EXPORTS: bool = true;
 
-    /// Starts the library's pipeline towards `endpoint`, the full URL of the traces resource.
-    fn start(endpoint: &str, sampling: Sampling) -> Self;
+    /// Starts the library's pipeline towards `destination`.
+    fn start(destination: &Destination, sampling: Sampling) -> Self;
 
     /// Runs `body` in the root span of a new trace.
     fn root<const A: usize>(&self, order: &Order, body: impl FnOnce());

@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use super::{Path, otlp};
 use crate::order::{CARRIER, CHANNEL, CHILD, CURRENCY, Order, REGION, ROOT};
 use crate::scenario::Sampling;
+use crate::target::Destination;
 
 /// Spans by the OpenTelemetry API.
 #[derive(Debug)]
@@ -41,8 +42,8 @@ impl Opentelemetry {
 }
 
 impl Path for Opentelemetry {
-    fn start(endpoint: &str, sampling: Sampling) -> Self {
-        let provider = otlp::provider(endpoint, sampling);
+    fn start(destination: &Destination, sampling: Sampling) -> Self {
+        let provider = otlp::provider(destination, sampling);
         let tracer = match sampling {
             Sampling::Disabled => AnyTracer::Noop(NoopTracer::new()),
             Sampling::Sampled | Sampling::Unsampled => {

@@ -6,11 +6,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use throughline::core::{Filter, Sampler, set_filter};
+use throughline::export::{Compression, Protocol};
 use throughline::{FutureExt, Pipeline, Span};
 
 use super::{Path, otlp};
 use crate::order::{CARRIER, CHANNEL, CURRENCY, Order, REGION};
-use crate::scenario::Sampling;
+use crate::scenario::{Sampling, Transport};
+use crate::target::{Destination, RUN};
 
 /// One span with `$attributes` attributes. The functions around it are always inlined: in a program, the macro stands
 /// in the function that it measures. The macro wants its name as a literal.
@@ -48,12 +50,12 @@ pub(crate) struct Throughline {
 }
 
 impl Path for Throughline {
-    fn start(endpoint: &str, sampling: Sampling) -> Self {
+    fn start(destination: &Destination, sampling: Sampling) -> Self {
         if sampling == Sampling::Disabled {
             set_filter(Filter::off());
         }
         Self {
-            pipeline: pipeline(endpoint, sampling),
+            pipeline: pipeline(destination, sampling),
         }
     }
 
@@ -97,15 +99,28 @@ impl Path for Throughline {
 }
 
 /// The process's pipeline, for the native path and for the one through `tracing`.
-pub(super) fn pipeline(endpoint: &str, sampling: Sampling) -> Pipeline {
+pub(super) fn pipeline(destination: &Destination, sampling: Sampling) -> Pipeline {
     let sampler = match sampling {
         Sampling::Unsampled => Sampler::always_off(),
         Sampling::Sampled | Sampling::Disabled => Sampler::always_on(),
     };
-    Pipeline::builder()
+    let builder = Pipeline::builder()
         .service_name(otlp::SERVICE_NAME)
-        .traces_endpoint(endpoint)
-        .sampler(sampler)
+        .sampler(sampler);
+    let Destination {
+        url,
+        transport,
+        run,
+    } = destination;
+    let builder = match transport {
+        Transport::Http => builder.traces_endpoint(url),
+        Transport::Gzip => builder.traces_endpoint(url).compression(Compression::Gzip),
+        Transport::Grpc => builder
+            .protocol(Protocol::Grpc)
+            .endpoint(url)
+            .header(RUN, run),
+    };
+    builder
         .start_global()
         .expect("a worker process starts its pipeline once, with a valid endpoint")
 }

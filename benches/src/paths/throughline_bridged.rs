@@ -5,15 +5,16 @@ use std::future::Future;
 use super::{Path, Throughline};
 use crate::order::Order;
 use crate::scenario::Sampling;
+use crate::target::Destination;
 
 /// As [`Throughline`], in a process that installed the bridge.
 #[derive(Debug)]
 pub(crate) struct ThroughlineBridged(Throughline);
 
 impl Path for ThroughlineBridged {
-    fn start(endpoint: &str, sampling: Sampling) -> Self {
+    fn start(destination: &Destination, sampling: Sampling) -> Self {
         throughline::opentelemetry::install();
-        Self(Throughline::start(endpoint, sampling))
+        Self(Throughline::start(destination, sampling))
     }
 
     #[inline]

@@ -13,6 +13,7 @@ use super::throughline::{FLUSH_TIMEOUT, pipeline};
 use super::{Path, tracing_spans};
 use crate::order::Order;
 use crate::scenario::Sampling;
+use crate::target::Destination;
 
 /// `tracing` spans through the Throughline layer.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ pub(crate) struct ThroughlineTracing {
 }
 
 impl Path for ThroughlineTracing {
-    fn start(endpoint: &str, sampling: Sampling) -> Self {
-        let pipeline = pipeline(endpoint, sampling);
+    fn start(destination: &Destination, sampling: Sampling) -> Self {
+        let pipeline = pipeline(destination, sampling);
         tracing_spans::subscribe(Registry::default().with(TraceLayer::new()), sampling);
         Self { pipeline }
     }

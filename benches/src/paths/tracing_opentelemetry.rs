@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::{Path, otlp, tracing_spans};
 use crate::order::Order;
 use crate::scenario::Sampling;
+use crate::target::Destination;
 
 /// `tracing` spans through the OpenTelemetry layer.
 #[derive(Debug)]
@@ -20,8 +21,8 @@ pub(crate) struct TracingOpentelemetry {
 }
 
 impl Path for TracingOpentelemetry {
-    fn start(endpoint: &str, sampling: Sampling) -> Self {
-        let provider = otlp::provider(endpoint, sampling);
+    fn start(destination: &Destination, sampling: Sampling) -> Self {
+        let provider = otlp::provider(destination, sampling);
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer(otlp::SERVICE_NAME));
         tracing_spans::subscribe(Registry::default().with(layer), sampling);
         Self { provider }
