@@ -2,19 +2,18 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use crate::clock::{self, Ticks};
+use crate::clock::Ticks;
 use crate::context::Context;
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
-use crate::local::Token;
-use crate::schedule;
-use crate::span::Span;
+use crate::span::{Poll as PollOfSpan, Span};
 
 /// Wraps futures and streams.
 pub trait FutureExt: Sized {
@@ -80,13 +79,13 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let unwound = this.span.live().is_some_and(LiveSpan::was_unwound);
-            let token = this.span.push();
-            let mut entered = Entered { span: this.span, token };
+            let poll = this.span.begin_uncounted();
+            let entered = Entered { span: &mut *this.span, poll };
             this.inner.set(None);
             entered.leave();
-            if entered.span.is_recording() {
+            if this.span.is_recording() {
                 let outcome = if unwound { Outcome::Panicked } else { Outcome::Cancelled };
-                entered.span.finish(outcome, None);
+                this.span.finish(outcome, None);
             }
         }
     }
@@ -119,59 +118,40 @@ impl<F, I> InSpan<F, I> {
 /// A span on the thread's stack that returns to its place, also when the code in between unwinds.
 struct Entered<'a> {
     span: &'a mut Span,
-    token: Option<Token>,
+    poll: PollOfSpan,
 }
 
 impl Entered<'_> {
+    /// Returns when the poll ended, if polls are counted.
     #[inline]
-    fn leave(&mut self) {
-        if let Some(token) = self.token.take() {
-            self.span.pop(token);
-        }
+    fn leave(self) -> Option<Ticks> {
+        let left = self.span.end_poll(self.poll);
+        // Spares each poll a destructor that has nothing left to do.
+        mem::forget(self);
+        left
     }
 }
 
 impl Drop for Entered<'_> {
+    #[cold]
     fn drop(&mut self) {
-        if self.token.is_some() {
-            // Only unwinding skips `leave`.
-            self.leave();
-            self.span.edit(LiveSpan::mark_unwound);
-        }
+        // Only unwinding skips `leave`.
+        self.span.end_poll(self.poll.uncounted());
+        self.span.edit(LiveSpan::mark_unwound);
     }
 }
 
-/// Runs one poll with the span current. Returns when the poll ended, if polls are timed.
+/// Runs one poll with the span current. Returns when the poll ended, if polls are counted.
 #[inline]
 fn poll_in_span<R>(
     span: &mut Span,
     fresh: &mut bool,
     poll: impl FnOnce() -> R,
 ) -> (R, Option<Ticks>) {
-    let began = match span.live() {
-        Some(live) if live.counts_polls() => Some(if *fresh {
-            (live.start(), 0)
-        } else {
-            (clock::now(), schedule::waited_since(live.start()))
-        }),
-        _ => None,
-    };
-    *fresh = false;
-    let token = span.push();
-    let mut entered = Entered { span, token };
+    let begun = span.begin_poll(mem::take(fresh));
+    let entered = Entered { span, poll: begun };
     let result = poll();
-    entered.leave();
-    let left = began.map(|(began, waited)| {
-        let left = clock::now();
-        entered.span.edit(|live| {
-            live.add_poll(began, left);
-            if waited > 0 {
-                live.add_schedule_latency(waited);
-            }
-        });
-        left
-    });
-    (result, left)
+    (result, entered.leave())
 }
 
 impl<F: Future, I: Inspect<F::Output>> Future for InSpan<F, I> {

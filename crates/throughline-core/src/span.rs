@@ -7,12 +7,13 @@ use std::mem::ManuallyDrop;
 use throughline_wire::AsKey;
 
 use crate::callsite::Callsite;
-use crate::clock::Ticks;
+use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
 use crate::fields::EventFields;
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::live::LiveSpan;
 use crate::local::{self, Started, Token};
+use crate::schedule;
 use crate::shared::SharedSpan;
 use crate::span_context::SpanContext;
 use crate::value::AttributeValue;
@@ -151,10 +152,49 @@ impl Span {
         }
     }
 
-    /// Moves the span back from the thread's stack.
-    #[inline]
-    pub(crate) fn pop(&mut self, token: Token) {
-        *self.live = local::leave(token);
+    /// Makes the span current for a poll, which begins when the span started if it is `fresh`.
+    #[inline(never)]
+    pub(crate) fn begin_poll(&mut self, fresh: bool) -> Poll {
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::UNCOUNTED;
+        };
+        let began = match live.counts_polls() {
+            true if fresh => live.start(),
+            true => {
+                let waited = schedule::waited_since(live.start());
+                if waited > 0 {
+                    live.add_schedule_latency(waited);
+                }
+                clock::now()
+            }
+            false => Poll::UNCOUNTED.began,
+        };
+        Poll {
+            token: local::enter_inlined(&mut self.live),
+            began,
+        }
+    }
+
+    /// Makes the span current for something else than a poll.
+    pub(crate) fn begin_uncounted(&mut self) -> Poll {
+        Poll {
+            token: self.push(),
+            ..Poll::UNCOUNTED
+        }
+    }
+
+    /// Moves the span back from the thread's stack. Returns when the poll ended, if it counts.
+    #[inline(never)]
+    pub(crate) fn end_poll(&mut self, poll: Poll) -> Option<Ticks> {
+        if let Some(token) = poll.token {
+            *self.live = local::leave_inlined(token);
+        }
+        if poll.began == Poll::UNCOUNTED.began {
+            return None;
+        }
+        let left = clock::now();
+        self.edit(|live| live.add_poll(poll.began, left));
+        Some(left)
     }
 
     /// Ends the span at that time, in that way.
@@ -172,6 +212,29 @@ impl Span {
             .as_deref()
             .map_or(Outcome::Completed, LiveSpan::outcome_so_far);
         self.finish(outcome, None);
+    }
+}
+
+/// A poll that a span is current in. Two words, which stay in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Poll {
+    token: Option<Token>,
+    began: Ticks,
+}
+
+impl Poll {
+    /// A poll whose time does not matter. No reading is zero.
+    const UNCOUNTED: Self = Self {
+        token: None,
+        began: Ticks::from_raw(0),
+    };
+
+    /// The same, whose time does not matter after all.
+    pub(crate) const fn uncounted(self) -> Self {
+        Self {
+            token: self.token,
+            ..Self::UNCOUNTED
+        }
     }
 }
 
