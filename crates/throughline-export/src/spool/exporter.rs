@@ -17,8 +17,8 @@ use super::settings::{MAX_BYTES, MIN_MAX_BYTES};
 use super::stats::SpoolHandle;
 use super::storage::{Directory, Storage};
 use super::worker::{Answer, Request, Times, Worker};
+use crate::bell::Bell;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
-use crate::say;
 use crate::settings::TIMEOUT;
 use crate::thread;
 
@@ -34,9 +34,6 @@ const SEGMENTS: u64 = 8;
 
 /// How long dropping a spool waits for its thread, which may hang on a disk.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long the thread rests after a panic.
-const RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// Keeps spans in files while the destination of another exporter does not work.
 ///
@@ -110,6 +107,8 @@ pub struct SpoolExporter {
     counts: SpoolHandle,
     destination: String,
     directory: PathBuf,
+    /// Ends the rest of the thread after a panic.
+    bell: Arc<Bell>,
     /// Closed when the thread is done with the files.
     done: std_mpsc::Receiver<()>,
 }
@@ -184,6 +183,7 @@ impl SpoolExporter {
 impl Drop for SpoolExporter {
     fn drop(&mut self) {
         self.requests = None;
+        self.bell.ring();
         // The directory is free for the next one once this returns, unless the disk
         // hangs. Nothing is ever sent: the end of the thread closes the channel.
         let _ = self.done.recv_timeout(CLOSE_TIMEOUT);
@@ -310,12 +310,14 @@ impl SpoolBuilder {
         );
         let (requests, asked) = mpsc::channel(1);
         let worker = Worker::new(inner, log, self.times, asked, notices);
-        let done = spawn(worker).map_err(SpoolError::resources)?;
+        let bell = Arc::<Bell>::default();
+        let done = spawn(worker, Arc::clone(&bell)).map_err(SpoolError::resources)?;
         Ok(SpoolExporter {
             requests: Some(requests),
             counts,
             destination,
             directory: self.directory,
+            bell,
             done,
         })
     }
@@ -334,18 +336,13 @@ impl fmt::Debug for SpoolBuilder {
 
 /// Starts the thread and waits until it has its runtime. The result is closed when
 /// the thread is done with the files.
-fn spawn<S: Storage + 'static>(mut worker: Worker<S>) -> io::Result<std_mpsc::Receiver<()>> {
+fn spawn<S: Storage + 'static>(
+    mut worker: Worker<S>,
+    bell: Arc<Bell>,
+) -> io::Result<std_mpsc::Receiver<()>> {
     let (holds_files, done) = std_mpsc::channel();
     thread::start("throughline-spool", thread::runtime, move |runtime| {
-        // The exporter's panics are caught where it is called; what is caught here is a
-        // defect of this module, and even then the spool goes on.
-        let run = |worker: &mut Worker<S>| runtime.block_on(worker.run());
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut worker))) {
-            // Dropping a payload may panic as well.
-            mem::forget(payload);
-            say::warn("the spool's thread panicked and starts again; please report this");
-            std::thread::sleep(RESTART_DELAY);
-        }
+        thread::supervise(&bell, || runtime.block_on(worker.run()), || {});
         let inside = runtime.enter();
         let inner = worker.into_inner();
         drop(holds_files);
