@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -18,6 +17,7 @@ use super::stats::SpoolHandle;
 use super::storage::{Directory, Storage};
 use super::worker::{Answer, Request, Times, Worker};
 use crate::bell::Bell;
+use crate::deliver::quietly;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 use crate::settings::TIMEOUT;
 use crate::thread;
@@ -32,7 +32,7 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 /// A spool has at least so many segments, so that making room costs a part of it.
 const SEGMENTS: u64 = 8;
 
-/// How long dropping a spool waits for its thread, which may hang on a disk.
+/// How long the end of a spool waits for its thread, which may hang on a disk.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Keeps spans in files while the destination of another exporter does not work.
@@ -99,10 +99,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Sharing
 ///
 /// A directory belongs to one exporter of one process at a time, by a lock that ends
-/// with the process; [`open`](SpoolBuilder::open) refuses a second one. A child that
-/// was forked without `exec` inherits the lock. Files with other names are left alone.
+/// with the exporter, with a shutdown of the pipeline that has it, once that is complete,
+/// or with the process. [`open`](SpoolBuilder::open) refuses a second one at once. A child
+/// that was forked without `exec` inherits the lock, and keeps it if the process ends
+/// without giving it back. Files with other names are left alone.
 pub struct SpoolExporter {
-    /// None once it is being dropped, which ends the thread.
+    /// None once it is released, which ends the thread.
     requests: Option<mpsc::Sender<Request>>,
     counts: SpoolHandle,
     destination: String,
@@ -161,6 +163,14 @@ impl SpanExporter for SpoolExporter {
         })
     }
 
+    fn release(&mut self) {
+        self.requests = None;
+        self.bell.ring();
+        // The directory is free for the next one once this returns, unless the disk
+        // hangs. Nothing is ever sent: the end of the thread closes the channel.
+        let _ = self.done.recv_timeout(CLOSE_TIMEOUT);
+    }
+
     fn spooled(&self) -> Option<SpooledReader> {
         let counts = self.counts.clone();
         Some(Arc::new(move || counts.stats().own))
@@ -182,11 +192,7 @@ impl SpoolExporter {
 
 impl Drop for SpoolExporter {
     fn drop(&mut self) {
-        self.requests = None;
-        self.bell.ring();
-        // The directory is free for the next one once this returns, unless the disk
-        // hangs. Nothing is ever sent: the end of the thread closes the channel.
-        let _ = self.done.recv_timeout(CLOSE_TIMEOUT);
+        self.release();
     }
 }
 
@@ -269,9 +275,9 @@ impl SpoolBuilder {
     ///
     /// # Errors
     ///
-    /// The directory is [in use](SpoolError::is_in_use), and still is after a second in
-    /// which a predecessor may end; it is
-    /// [unusable](SpoolError::is_unusable), for one that is read-only for instance; an
+    /// The directory is [in use](SpoolError::is_in_use), which is said at once: a process
+    /// that replaces another one on a directory has to start after that one's end. Or it
+    /// is [unusable](SpoolError::is_unusable), for one that is read-only for instance; an
     /// option is [invalid](SpoolError::is_invalid_option); or there is
     /// [no thread](SpoolError::is_out_of_resources) to be had.
     pub fn open(self) -> Result<SpoolExporter, SpoolError> {
@@ -344,13 +350,13 @@ fn spawn<S: Storage + 'static>(
     thread::start("throughline-spool", thread::runtime, move |runtime| {
         thread::supervise(&bell, || runtime.block_on(worker.run()), || {});
         let inside = runtime.enter();
-        let inner = worker.into_inner();
-        drop(holds_files);
+        // The files are free from here on.
+        let mut inner = worker.into_inner();
         // The exporter may hold what wants a runtime around it while it is dropped, and
         // its destructor may take its time, or panic.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(inner))) {
-            mem::forget(payload);
-        }
+        quietly(|| inner.release());
+        drop(holds_files);
+        quietly(|| drop(inner));
         drop(inside);
         runtime.shutdown_background();
     })?;

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -228,4 +229,25 @@ fn the_lock_of_a_process_ends_with_it() {
     child.kill().unwrap();
     child.wait().unwrap();
     open().unwrap();
+}
+
+#[test]
+fn a_lock_is_gone_with_its_exporter_whatever_other_threads_spawn() {
+    // A process that is being spawned has all files open for a moment.
+    let directory = tempfile::tempdir().unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let opened = (0..200).all(|_| {
+            let exporter =
+                SpoolExporter::wrap(Told(|_: &Batch| Err(unavailable())), directory.path());
+            exporter.open().is_ok()
+        });
+        done.store(true, Ordering::Relaxed);
+        assert!(opened);
+    });
 }
