@@ -25,6 +25,9 @@ const FIRST: &str = "THROUGHLINE_TEST_FIRST";
 
 const MAX_BYTES: u64 = 32 << 20;
 
+/// A child is killed before it has said so many lines; each has an empty one before it.
+const MOST_LINES: u64 = 600;
+
 /// Batches of a child.
 const BATCHES: u64 = 40;
 
@@ -127,15 +130,18 @@ fn run_and_kill(directory: &Path, first: u64, chance: &mut fastrand::Rng, said: 
             let _ = lines.send(line);
         }
     });
-    // It is about to open its spool; from here on, any moment will do.
-    loop {
-        let line = heard.recv_timeout(LONG).expect("a child starts");
+    let mut next = || {
+        let line = heard.recv_timeout(LONG).expect("a child goes on");
         said.hear(&line);
-        if line == "s 0" {
-            break;
-        }
+        line
+    };
+    // It is about to open its spool; from here on, any moment will do.
+    while next() != "s 0" {}
+    // Often early, when much is new.
+    let most = chance.u64(..MOST_LINES);
+    for _ in 0..chance.u64(..=most) {
+        next();
     }
-    std::thread::sleep(Duration::from_micros(chance.u64(..30_000)));
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(
