@@ -123,18 +123,7 @@ impl LiveSpan {
         self.facts.marks.set(Marks::EVENTS);
         let (limits, most) = (self.limits.values(), self.limits.event_attribute_count);
         wire::put_event(&mut self.body, time, name, |writer| {
-            let mut fields = EventFields {
-                writer,
-                limits,
-                most,
-                count: 0,
-                dropped: 0,
-            };
-            fill(&mut fields);
-            let dropped = fields.dropped;
-            if dropped > 0 {
-                writer.dropped_attributes(dropped);
-            }
+            EventFields::write(writer, limits, most, fill);
         });
     }
 
@@ -198,18 +187,7 @@ impl LiveSpan {
             tracestate,
             flags,
             |writer| {
-                let mut fields = LinkFields {
-                    writer,
-                    limits,
-                    most,
-                    count: 0,
-                    dropped: 0,
-                };
-                fill(&mut fields);
-                let dropped = fields.dropped;
-                if dropped > 0 {
-                    writer.dropped_attributes(dropped);
-                }
+                LinkFields::write(writer, limits, most, fill);
             },
         );
     }

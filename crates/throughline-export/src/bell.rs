@@ -1,4 +1,4 @@
-//! Wakes the drain thread.
+//! Wakes a thread: the drain from its waits, the others from the rest after a panic.
 //!
 //! Rings are remembered until the next wait, and rings that come together are one.
 //! To ring takes no lock, so that a thread of a forked child may do it too.
@@ -16,7 +16,7 @@ impl Bell {
         self.0.get_or_init(thread::current);
     }
 
-    /// Ends the wait of the drain thread, or its next one.
+    /// Ends the wait of the thread that listens, or its next one.
     pub(crate) fn ring(&self) {
         if let Some(thread) = self.0.get() {
             thread.unpark();

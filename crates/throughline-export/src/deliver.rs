@@ -132,6 +132,11 @@ impl Delivery {
         self.call(deadline, |exporter| exporter.flush()).await
     }
 
+    /// Lets the exporter give back what the next one may want.
+    pub(crate) fn release(&mut self) {
+        quietly(|| self.exporter.release());
+    }
+
     async fn attempt(&mut self, batch: &Batch, deadline: Instant) -> Result<Receipt, ExportError> {
         let deadline = deadline.min(after(self.timeouts.attempt));
         let batch = batch.clone();
@@ -296,7 +301,8 @@ fn panicked(payload: Box<dyn Any + Send>) -> ExportError {
     ExportError::permanent("panic", format!("the exporter panicked: {text}"))
 }
 
-fn quietly(action: impl FnOnce()) {
+/// Runs foreign code whose panics are of no interest.
+pub(crate) fn quietly(action: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
         mem::forget(payload);
     }

@@ -36,6 +36,8 @@ pub(crate) struct Destination {
     spooled: Option<SpooledReader>,
     /// An item was pushed.
     filled: Notify,
+    /// Somebody waits for the export thread.
+    awaited: Bell,
     notices: Mutex<Notices>,
     drops: Mutex<DropNotices>,
 }
@@ -109,6 +111,7 @@ impl Destination {
             }),
             spooled,
             filled: Notify::new(),
+            awaited: Bell::default(),
         }
     }
 
@@ -169,6 +172,7 @@ impl Destination {
     pub(crate) fn push(&self, item: Item) {
         self.state().queue.push(item);
         self.filled.notify_one();
+        self.awaited.ring();
     }
 
     /// Gives a call of the exporter up that should have ended: the batch in flight
@@ -202,6 +206,7 @@ impl Destination {
         state.queue.push(Item::Close);
         drop(state);
         self.filled.notify_one();
+        self.awaited.ring();
     }
 
     /// Tells of spans that this destination had no room for.
@@ -219,6 +224,11 @@ impl Destination {
 
 /// For the export thread.
 impl Destination {
+    /// Rung when a flush or the end is asked for.
+    pub(crate) fn awaited(&self) -> &Bell {
+        &self.awaited
+    }
+
     /// Takes the first item, waiting for one if need be. A batch is in flight from
     /// here on.
     pub(crate) async fn pop(&self) -> Item {

@@ -3,8 +3,6 @@
 //! Owns the one error of the configuration boundary. Export errors are
 //! [`crate::exporter::ExportError`].
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 
 /// Why [`PipelineBuilder::start`](crate::PipelineBuilder::start) failed.
@@ -46,14 +44,6 @@ impl StartError {
         )
     }
 
-    fn new(kind: Kind, message: impl Into<String>, source: Option<io::Error>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source,
-        }
-    }
-
     /// Whether an option has a value that is wrong in itself.
     #[must_use]
     pub fn is_invalid_option(&self) -> bool {
@@ -82,16 +72,32 @@ impl StartError {
     }
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
+/// What the errors of this crate's starts have in common: a kind to branch on, a message
+/// for people, and what the operating system said.
+macro_rules! start_error {
+    ($name:ident) => {
+        impl $name {
+            fn new(kind: Kind, message: impl Into<String>, source: Option<io::Error>) -> Self {
+                Self {
+                    kind,
+                    message: message.into(),
+                    source,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.message)
+            }
+        }
+
+        impl std::error::Error for $name {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                self.source.as_ref().map(|source| source as _)
+            }
+        }
+    };
 }
 
-impl Error for StartError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|error| error as &(dyn Error + 'static))
-    }
-}
+start_error!(StartError);

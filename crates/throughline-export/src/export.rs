@@ -34,7 +34,10 @@ impl Export {
                     self.destination.settle();
                 }
                 Item::Flush(number) => self.flush(number, shared).await,
-                Item::Close => return self.flush(0, shared).await,
+                Item::Close => {
+                    self.flush(0, shared).await;
+                    return self.delivery.release();
+                }
             }
         }
     }

@@ -56,6 +56,11 @@ pub trait SpanExporter: Send {
         Box::pin(std::future::ready(Ok(Receipt::complete())))
     }
 
+    /// Gives back what only one can have at a time, such as the lock of a file, for the
+    /// next one to have it once a shutdown is complete. Called after the last flush of a
+    /// shutdown; nothing is exported afterwards.
+    fn release(&mut self) {}
+
     /// What tells, from any thread, which of the spans that [`export`](Self::export) has
     /// accepted are not at the destination yet, and what became of the others. None
     /// for an exporter that accepts only what has arrived. Asked once, at the start.

@@ -131,6 +131,7 @@ mod drain;
 mod durations;
 mod endpoint;
 mod env;
+#[macro_use]
 mod error;
 mod export;
 mod exporter;

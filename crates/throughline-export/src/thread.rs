@@ -16,12 +16,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tracing::dispatcher::{self, Dispatch};
 
+use crate::bell::Bell;
 use crate::drain::Drain;
 use crate::export::Export;
 use crate::say;
 use crate::shared::Shared;
 
-/// How long a loop rests after it panicked.
+/// How long a loop rests after it panicked, unless its bell rings.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// Starts all threads and waits until each has what it needs. If one cannot be
@@ -118,15 +119,33 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// Runs an export loop to its end. The exporter's panics are caught where it is
-/// called; what is caught here is a defect of this crate, and even then the
-/// pipeline goes on.
-fn run_export(mut export: Export, shared: &Shared, runtime: &Runtime) {
-    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| runtime.block_on(export.run(shared))))
-    {
-        export.destination.unwound();
-        rest_after(payload);
+/// Runs a loop to its end. The exporters' panics are caught where they are called; what
+/// is caught here is a defect of this crate, and even then the loop goes on: what it left
+/// is tidied up at once, and it starts again after a rest, which the bell ends. So a
+/// thread that somebody waits for does not rest, and one that panics each time leaves the
+/// processor to others, since a ring ends one rest only.
+pub(crate) fn supervise(bell: &Bell, mut run: impl FnMut(), unwound: impl Fn()) {
+    bell.listen();
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut run)) {
+        // Dropping a payload may panic as well.
+        mem::forget(payload);
+        unwound();
+        let thread = thread::current();
+        say::warn(format_args!(
+            "the thread {} panicked and starts again; please report this",
+            thread.name().unwrap_or_default()
+        ));
+        bell.wait(RESTART_DELAY);
     }
+}
+
+fn run_export(mut export: Export, shared: &Shared, runtime: &Runtime) {
+    let destination = Arc::clone(&export.destination);
+    supervise(
+        destination.awaited(),
+        || runtime.block_on(export.run(shared)),
+        || destination.unwound(),
+    );
     shared.ended(export.index, !shared.is_too_late());
     // The exporter is dropped after that, since its destructor may take its time,
     // and may want a runtime around it.
@@ -137,16 +156,7 @@ fn run_export(mut export: Export, shared: &Shared, runtime: &Runtime) {
 fn run_drain(mut drain: Drain, shared: &Arc<Shared>) {
     // Answers the waiting callers however the thread ends.
     let _answer = AnswerOnDrop(Arc::clone(shared));
-    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| drain.run(shared))) {
-        rest_after(payload);
-    }
-}
-
-fn rest_after(payload: Box<dyn std::any::Any + Send>) {
-    // Dropping a payload may panic as well.
-    mem::forget(payload);
-    say::warn("a thread of the pipeline panicked and starts again; please report this");
-    thread::sleep(RESTART_DELAY);
+    supervise(&shared.bell, || drain.run(shared), || {});
 }
 
 struct AnswerOnDrop(Arc<Shared>);
@@ -154,5 +164,41 @@ struct AnswerOnDrop(Arc<Shared>);
 impl Drop for AnswerOnDrop {
     fn drop(&mut self) {
         self.0.stopped();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Runs a loop that panics so often, and says how long that took.
+    fn panics(bell: &Bell, times: u32, run: impl Fn()) -> Duration {
+        let (started, mut left, tidied) = (Instant::now(), times, std::cell::Cell::new(0));
+        let run = || {
+            run();
+            if left > 0 {
+                left -= 1;
+                resume_unwind(Box::new("as the test wants it"));
+            }
+        };
+        supervise(bell, run, || tidied.set(tidied.get() + 1));
+        assert_eq!(tidied.get(), times);
+        started.elapsed()
+    }
+
+    #[test]
+    fn a_loop_that_panicked_starts_again_after_a_rest() {
+        assert!(panics(&Bell::default(), 2, || {}) >= RESTART_DELAY);
+    }
+
+    #[test]
+    fn the_bell_ends_a_rest() {
+        let bell = Bell::default();
+        let times = 20;
+        let took = panics(&bell, times, || bell.ring());
+        assert!(took < times * RESTART_DELAY / 2, "{took:?}");
     }
 }

@@ -12,7 +12,6 @@
 //! assert_eq!(*rx.try_recv().unwrap(), 7);
 //! ```
 
-use std::fmt;
 use std::panic::Location;
 
 pub use ::async_channel::{RecvError, SendError, TryRecvError, TrySendError};
@@ -136,6 +135,17 @@ impl<T> Sender<T> {
         self.inner.closed().await;
     }
 
+    /// Lets nobody send any more; whether this call did it.
+    pub fn close(&self) -> bool {
+        self.inner.close()
+    }
+
+    /// Whether the channel is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
     fn queue(&self, message: T) -> Queued<T> {
         Queued::new(Envelope::new(message), self.channel)
     }
@@ -182,94 +192,20 @@ impl<T> Receiver<T> {
     pub fn try_recv(&self) -> Result<Delivery<T>, TryRecvError> {
         Ok(self.inner.try_recv()?.receive(self.policy))
     }
-}
 
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            channel: self.channel,
-        }
+    /// Lets nobody send any more; whether this call did it.
+    pub fn close(&self) -> bool {
+        self.inner.close()
     }
-}
 
-impl<T> Clone for Receiver<T> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            channel: self.channel,
-            policy: self.policy,
-        }
+    /// Whether the channel is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed()
     }
-}
-
-/// The methods that both sides have.
-macro_rules! side {
-    ($name:ident) => {
-        impl<T> $name<T> {
-            /// Lets nobody send any more; whether this call did it.
-            pub fn close(&self) -> bool {
-                self.inner.close()
-            }
-
-            /// Whether the channel is closed.
-            #[must_use]
-            pub fn is_closed(&self) -> bool {
-                self.inner.is_closed()
-            }
-
-            /// Whether the channel is empty.
-            #[must_use]
-            pub fn is_empty(&self) -> bool {
-                self.inner.is_empty()
-            }
-
-            /// Whether there is no room.
-            #[must_use]
-            pub fn is_full(&self) -> bool {
-                self.inner.is_full()
-            }
-
-            /// How many messages are in the channel.
-            #[must_use]
-            pub fn len(&self) -> usize {
-                self.inner.len()
-            }
-
-            /// How many messages there is room for in the empty channel; none if it is unbounded.
-            #[must_use]
-            pub fn capacity(&self) -> Option<usize> {
-                self.inner.capacity()
-            }
-
-            /// How many senders there are.
-            #[must_use]
-            pub fn sender_count(&self) -> usize {
-                self.inner.sender_count()
-            }
-
-            /// How many receivers there are.
-            #[must_use]
-            pub fn receiver_count(&self) -> usize {
-                self.inner.receiver_count()
-            }
-
-            /// Whether both belong to the same channel.
-            #[must_use]
-            pub fn same_channel(&self, other: &Self) -> bool {
-                self.inner.same_channel(&other.inner)
-            }
-        }
-
-        impl<T> fmt::Debug for $name<T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($name))
-                    .field(&self.channel.name())
-                    .finish()
-            }
-        }
-    };
 }
 
 side!(Sender);
 side!(Receiver);
+handle!(Sender { channel });
+handle!(Receiver { channel, policy });

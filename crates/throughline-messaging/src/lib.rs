@@ -44,6 +44,9 @@
 
 mod delivery;
 mod envelope;
+#[cfg(any(feature = "async-channel", feature = "flume", feature = "tokio"))]
+#[macro_use]
+mod handles;
 mod keys;
 mod queued;
 mod relation;

@@ -1,7 +1,5 @@
 //! Why a spool could not be opened.
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -54,14 +52,6 @@ impl SpoolError {
         Self::new(Kind::Resources, message, Some(source))
     }
 
-    fn new(kind: Kind, message: String, source: Option<io::Error>) -> Self {
-        Self {
-            kind,
-            message,
-            source,
-        }
-    }
-
     /// Whether an option has a value that is wrong in itself.
     #[must_use]
     pub fn is_invalid_option(&self) -> bool {
@@ -88,25 +78,13 @@ impl SpoolError {
     }
 }
 
+start_error!(SpoolError);
+
 impl From<SpoolError> for StartError {
     fn from(error: SpoolError) -> Self {
         match (error.kind, error.source) {
             (Kind::Resources, Some(source)) => Self::resources(error.message, source),
             _ => Self::invalid(error.message),
         }
-    }
-}
-
-impl fmt::Display for SpoolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for SpoolError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|error| error as &(dyn Error + 'static))
     }
 }

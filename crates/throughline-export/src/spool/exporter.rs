@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -17,8 +16,9 @@ use super::settings::{MAX_BYTES, MIN_MAX_BYTES};
 use super::stats::SpoolHandle;
 use super::storage::{Directory, Storage};
 use super::worker::{Answer, Request, Times, Worker};
+use crate::bell::Bell;
+use crate::deliver::quietly;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
-use crate::say;
 use crate::settings::TIMEOUT;
 use crate::thread;
 
@@ -32,11 +32,8 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 /// A spool has at least so many segments, so that making room costs a part of it.
 const SEGMENTS: u64 = 8;
 
-/// How long dropping a spool waits for its thread, which may hang on a disk.
+/// How long the end of a spool waits for its thread, which may hang on a disk.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long the thread rests after a panic.
-const RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// Keeps spans in files while the destination of another exporter does not work.
 ///
@@ -102,14 +99,18 @@ const RESTART_DELAY: Duration = Duration::from_millis(100);
 /// # Sharing
 ///
 /// A directory belongs to one exporter of one process at a time, by a lock that ends
-/// with the process; [`open`](SpoolBuilder::open) refuses a second one. A child that
-/// was forked without `exec` inherits the lock. Files with other names are left alone.
+/// with the exporter, with a shutdown of the pipeline that has it, once that is complete,
+/// or with the process. [`open`](SpoolBuilder::open) refuses a second one at once. A child
+/// that was forked without `exec` inherits the lock, and keeps it if the process ends
+/// without giving it back. Files with other names are left alone.
 pub struct SpoolExporter {
-    /// None once it is being dropped, which ends the thread.
+    /// None once it is released, which ends the thread.
     requests: Option<mpsc::Sender<Request>>,
     counts: SpoolHandle,
     destination: String,
     directory: PathBuf,
+    /// Ends the rest of the thread after a panic.
+    bell: Arc<Bell>,
     /// Closed when the thread is done with the files.
     done: std_mpsc::Receiver<()>,
 }
@@ -162,6 +163,14 @@ impl SpanExporter for SpoolExporter {
         })
     }
 
+    fn release(&mut self) {
+        self.requests = None;
+        self.bell.ring();
+        // The directory is free for the next one once this returns, unless the disk
+        // hangs. Nothing is ever sent: the end of the thread closes the channel.
+        let _ = self.done.recv_timeout(CLOSE_TIMEOUT);
+    }
+
     fn spooled(&self) -> Option<SpooledReader> {
         let counts = self.counts.clone();
         Some(Arc::new(move || counts.stats().own))
@@ -183,10 +192,7 @@ impl SpoolExporter {
 
 impl Drop for SpoolExporter {
     fn drop(&mut self) {
-        self.requests = None;
-        // The directory is free for the next one once this returns, unless the disk
-        // hangs. Nothing is ever sent: the end of the thread closes the channel.
-        let _ = self.done.recv_timeout(CLOSE_TIMEOUT);
+        self.release();
     }
 }
 
@@ -269,9 +275,9 @@ impl SpoolBuilder {
     ///
     /// # Errors
     ///
-    /// The directory is [in use](SpoolError::is_in_use), and still is after a second in
-    /// which a predecessor may end; it is
-    /// [unusable](SpoolError::is_unusable), for one that is read-only for instance; an
+    /// The directory is [in use](SpoolError::is_in_use), which is said at once: a process
+    /// that replaces another one on a directory has to start after that one's end. Or it
+    /// is [unusable](SpoolError::is_unusable), for one that is read-only for instance; an
     /// option is [invalid](SpoolError::is_invalid_option); or there is
     /// [no thread](SpoolError::is_out_of_resources) to be had.
     pub fn open(self) -> Result<SpoolExporter, SpoolError> {
@@ -310,12 +316,14 @@ impl SpoolBuilder {
         );
         let (requests, asked) = mpsc::channel(1);
         let worker = Worker::new(inner, log, self.times, asked, notices);
-        let done = spawn(worker).map_err(SpoolError::resources)?;
+        let bell = Arc::<Bell>::default();
+        let done = spawn(worker, Arc::clone(&bell)).map_err(SpoolError::resources)?;
         Ok(SpoolExporter {
             requests: Some(requests),
             counts,
             destination,
             directory: self.directory,
+            bell,
             done,
         })
     }
@@ -334,26 +342,21 @@ impl fmt::Debug for SpoolBuilder {
 
 /// Starts the thread and waits until it has its runtime. The result is closed when
 /// the thread is done with the files.
-fn spawn<S: Storage + 'static>(mut worker: Worker<S>) -> io::Result<std_mpsc::Receiver<()>> {
+fn spawn<S: Storage + 'static>(
+    mut worker: Worker<S>,
+    bell: Arc<Bell>,
+) -> io::Result<std_mpsc::Receiver<()>> {
     let (holds_files, done) = std_mpsc::channel();
     thread::start("throughline-spool", thread::runtime, move |runtime| {
-        // The exporter's panics are caught where it is called; what is caught here is a
-        // defect of this module, and even then the spool goes on.
-        let run = |worker: &mut Worker<S>| runtime.block_on(worker.run());
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut worker))) {
-            // Dropping a payload may panic as well.
-            mem::forget(payload);
-            say::warn("the spool's thread panicked and starts again; please report this");
-            std::thread::sleep(RESTART_DELAY);
-        }
+        thread::supervise(&bell, || runtime.block_on(worker.run()), || {});
         let inside = runtime.enter();
-        let inner = worker.into_inner();
-        drop(holds_files);
+        // The files are free from here on.
+        let mut inner = worker.into_inner();
         // The exporter may hold what wants a runtime around it while it is dropped, and
         // its destructor may take its time, or panic.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(inner))) {
-            mem::forget(payload);
-        }
+        quietly(|| inner.release());
+        drop(holds_files);
+        quietly(|| drop(inner));
         drop(inside);
         runtime.shutdown_background();
     })?;

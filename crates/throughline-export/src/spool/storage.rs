@@ -7,8 +7,6 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use super::error::SpoolError;
 
@@ -38,21 +36,17 @@ pub(super) trait Storage: Send {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Unlocked by the operating system when it is closed, however the process ends.
-    _lock: File,
+    /// Unlocked by the operating system when the process ends, however it does.
+    lock: File,
 }
 
 /// The name of the file that is locked.
 const LOCK: &str = "lock";
 
-/// How long the lock may be held by a predecessor that is about to end, such as the
-/// process that this one replaces.
-const LOCK_WAIT: Duration = Duration::from_secs(1);
-const LOCK_INTERVAL: Duration = Duration::from_millis(10);
-
 impl Directory {
-    /// Makes the directory if it is missing, and locks it. Waits a while for whoever
-    /// holds the lock.
+    /// Makes the directory if it is missing, and locks it. Does not wait for whoever
+    /// holds the lock: the application is starting, and a predecessor that still works
+    /// may do so for as long as it likes.
     pub(super) fn open(path: &Path) -> Result<Self, SpoolError> {
         let unusable = |source| SpoolError::unusable(path, source);
         let mut builder = DirBuilder::new();
@@ -74,21 +68,13 @@ impl Directory {
             .truncate(false)
             .open(path.join(LOCK))
             .map_err(unusable)?;
-        let started = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => {
-                    return Ok(Self {
-                        path: path.to_owned(),
-                        _lock: lock,
-                    });
-                }
-                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => {
-                    thread::sleep(LOCK_INTERVAL);
-                }
-                Err(TryLockError::WouldBlock) => return Err(SpoolError::in_use(path)),
-                Err(TryLockError::Error(source)) => return Err(unusable(source)),
-            }
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(SpoolError::in_use(path)),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
     }
 
@@ -98,6 +84,15 @@ impl Directory {
 
     fn open_file(&self, name: &str) -> io::Result<File> {
         writable().open(self.file(name))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing would not do: a child that was forked a moment ago, and is about to
+        // become another program, has the file open, too. If this fails, closing is all
+        // that can be done.
+        let _ = self.lock.unlock();
     }
 }
 

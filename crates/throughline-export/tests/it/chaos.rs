@@ -9,6 +9,7 @@ use std::time::Duration;
 use throughline_export::{
     Batch, DestinationReport, ExportError, ExportFuture, Pipeline, Receipt, SpanExporter,
 };
+use tokio::sync::watch;
 
 use crate::support::{LONG, assert_settled, record, record_other};
 
@@ -16,6 +17,8 @@ use crate::support::{LONG, assert_settled, record, record_other};
 struct Moody {
     chance: fastrand::Rng,
     accepted: Arc<AtomicU64>,
+    /// Changes as the test goes on, and is closed before the shutdown.
+    progress: watch::Receiver<()>,
 }
 
 impl SpanExporter for Moody {
@@ -36,11 +39,15 @@ impl SpanExporter for Moody {
                 return Box::pin(ready(Ok(Receipt::partial(rejected, "some"))));
             }
             _ => {
-                let slow = Duration::from_millis(u64::from(mood / 38));
+                let slow = mood >= 38;
                 return Box::pin(async move {
-                    tokio::time::sleep(slow).await;
+                    if slow {
+                        // Until other threads have got on.
+                        self.progress.mark_unchanged();
+                        let _ = self.progress.changed().await;
+                    }
                     // Nothing can come between this and the answer.
-                    accept(spans);
+                    self.accepted.fetch_add(spans, Ordering::Relaxed);
                     Ok(Receipt::complete())
                 });
             }
@@ -62,6 +69,7 @@ fn run(seed: u64) {
     const SPANS: u64 = 1500;
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut accepted = Vec::new();
+    let (progress, seen) = watch::channel(());
     let mut builder = Pipeline::builder()
         .timeout(Duration::from_millis(20))
         .export_timeout(Duration::from_millis(60))
@@ -74,6 +82,7 @@ fn run(seed: u64) {
         builder = builder.exporter(Moody {
             chance: chance.fork(),
             accepted: count,
+            progress: seen.clone(),
         });
     }
     let pipeline = builder.start().unwrap();
@@ -83,12 +92,14 @@ fn run(seed: u64) {
             .map(|_| {
                 let context = pipeline.context();
                 let mut chance = chance.fork();
+                let progress = progress.clone();
                 scope.spawn(move || {
                     let _here = context.attach();
                     for id in 0..SPANS {
                         record([id]);
                         if chance.u8(..) < 8 {
                             record_other();
+                            progress.send_replace(());
                             thread::yield_now();
                         }
                     }
@@ -104,8 +115,10 @@ fn run(seed: u64) {
     for _ in 0..100 {
         let stats = pipeline.stats();
         assert_eq!(stats.unaccounted(), 0, "{stats}");
+        progress.send_replace(());
         thread::yield_now();
     }
+    drop(progress);
     let time = if seed.is_multiple_of(2) {
         LONG
     } else {

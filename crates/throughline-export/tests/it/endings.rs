@@ -6,7 +6,7 @@ use std::future::pending;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{env, panic, process, thread};
 
 use throughline_export::{Batch, ExportFuture, Pipeline, SpanExporter};
@@ -212,6 +212,6 @@ fn say(line: &str) {
 fn wait_for_a_signal() {
     say("ready");
     loop {
-        thread::sleep(Duration::MAX);
+        thread::park();
     }
 }

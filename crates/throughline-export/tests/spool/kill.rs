@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const DIRECTORY: &str = "THROUGHLINE_TEST_SPOOL";
 const FIRST: &str = "THROUGHLINE_TEST_FIRST";
 
 const MAX_BYTES: u64 = 32 << 20;
+
+/// A child is killed before it has said so many lines; each has an empty one before it.
+const MOST_LINES: u64 = 600;
 
 /// Batches of a child.
 const BATCHES: u64 = 40;
@@ -126,15 +130,18 @@ fn run_and_kill(directory: &Path, first: u64, chance: &mut fastrand::Rng, said: 
             let _ = lines.send(line);
         }
     });
-    // It is about to open its spool; from here on, any moment will do.
-    loop {
-        let line = heard.recv_timeout(LONG).expect("a child starts");
+    let mut next = || {
+        let line = heard.recv_timeout(LONG).expect("a child goes on");
         said.hear(&line);
-        if line == "s 0" {
-            break;
-        }
+        line
+    };
+    // It is about to open its spool; from here on, any moment will do.
+    while next() != "s 0" {}
+    // Often early, when much is new.
+    let most = chance.u64(..MOST_LINES);
+    for _ in 0..chance.u64(..=most) {
+        next();
     }
-    std::thread::sleep(Duration::from_micros(chance.u64(..30_000)));
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(
@@ -228,4 +235,25 @@ fn the_lock_of_a_process_ends_with_it() {
     child.kill().unwrap();
     child.wait().unwrap();
     open().unwrap();
+}
+
+#[test]
+fn a_lock_is_gone_with_its_exporter_whatever_other_threads_spawn() {
+    // A process that is being spawned has all files open for a moment.
+    let directory = tempfile::tempdir().unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let opened = (0..200).all(|_| {
+            let exporter =
+                SpoolExporter::wrap(Told(|_: &Batch| Err(unavailable())), directory.path());
+            exporter.open().is_ok()
+        });
+        done.store(true, Ordering::Relaxed);
+        assert!(opened);
+    });
 }

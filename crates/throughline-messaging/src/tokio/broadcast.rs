@@ -123,15 +123,6 @@ impl<T> Sender<T> {
         }
     }
 
-    /// A sender that does not keep the channel open.
-    #[must_use]
-    pub fn downgrade(&self) -> WeakSender<T> {
-        WeakSender {
-            inner: self.inner.downgrade(),
-            channel: self.channel,
-        }
-    }
-
     /// How many messages are kept for receivers.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -160,80 +151,11 @@ impl<T> Sender<T> {
     pub async fn closed(&self) {
         self.inner.closed().await;
     }
-
-    /// How many senders keep the channel open.
-    #[must_use]
-    pub fn strong_count(&self) -> usize {
-        self.inner.strong_count()
-    }
-
-    /// How many senders do not.
-    #[must_use]
-    pub fn weak_count(&self) -> usize {
-        self.inner.weak_count()
-    }
 }
 
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            channel: self.channel,
-        }
-    }
-}
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.channel.name()).finish()
-    }
-}
-
-/// [`tokio::sync::broadcast::WeakSender`]: it does not keep the channel open.
-pub struct WeakSender<T> {
-    inner: broadcast::WeakSender<Envelope<T>>,
-    channel: &'static Channel,
-}
-
-impl<T> WeakSender<T> {
-    /// A sender, unless all of them are gone.
-    #[must_use]
-    pub fn upgrade(&self) -> Option<Sender<T>> {
-        let inner = self.inner.upgrade()?;
-        Some(Sender {
-            inner,
-            channel: self.channel,
-        })
-    }
-
-    /// How many senders keep the channel open.
-    #[must_use]
-    pub fn strong_count(&self) -> usize {
-        self.inner.strong_count()
-    }
-
-    /// How many senders do not.
-    #[must_use]
-    pub fn weak_count(&self) -> usize {
-        self.inner.weak_count()
-    }
-}
-
-impl<T> Clone for WeakSender<T> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            channel: self.channel,
-        }
-    }
-}
-
-impl<T> fmt::Debug for WeakSender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WeakSender")
-            .field(&self.channel.name())
-            .finish()
-    }
+weak_sender! {
+    /// [`tokio::sync::broadcast::WeakSender`]: it does not keep the channel open.
+    WeakSender, Sender, broadcast::WeakSender<Envelope<T>>
 }
 
 /// [`tokio::sync::broadcast::Receiver`] that hands out messages with their contexts.

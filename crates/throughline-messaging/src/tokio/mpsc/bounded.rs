@@ -1,6 +1,5 @@
 //! The sending side of a bounded channel.
 
-use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -213,27 +212,6 @@ impl<T> Sender<T> {
         self.inner.max_capacity()
     }
 
-    /// A sender that does not keep the channel open: [`tokio::sync::mpsc::Sender::downgrade`].
-    #[must_use]
-    pub fn downgrade(&self) -> WeakSender<T> {
-        WeakSender {
-            inner: self.inner.downgrade(),
-            channel: self.channel,
-        }
-    }
-
-    /// How many senders keep the channel open.
-    #[must_use]
-    pub fn strong_count(&self) -> usize {
-        self.inner.strong_count()
-    }
-
-    /// How many senders do not.
-    #[must_use]
-    pub fn weak_count(&self) -> usize {
-        self.inner.weak_count()
-    }
-
     /// Counts a message that the channel did not take.
     #[cold]
     fn refused(&self, message: T) -> T {
@@ -242,58 +220,7 @@ impl<T> Sender<T> {
     }
 }
 
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.channel)
-    }
-}
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.channel.name()).finish()
-    }
-}
-
-/// [`tokio::sync::mpsc::WeakSender`]: it does not keep the channel open.
-pub struct WeakSender<T> {
-    inner: mpsc::WeakSender<Queued<T>>,
-    channel: &'static Channel,
-}
-
-impl<T> WeakSender<T> {
-    /// A sender, unless all of them are gone.
-    #[must_use]
-    pub fn upgrade(&self) -> Option<Sender<T>> {
-        let inner = self.inner.upgrade()?;
-        Some(Sender::new(inner, self.channel))
-    }
-
-    /// How many senders keep the channel open.
-    #[must_use]
-    pub fn strong_count(&self) -> usize {
-        self.inner.strong_count()
-    }
-
-    /// How many senders do not.
-    #[must_use]
-    pub fn weak_count(&self) -> usize {
-        self.inner.weak_count()
-    }
-}
-
-impl<T> Clone for WeakSender<T> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            channel: self.channel,
-        }
-    }
-}
-
-impl<T> fmt::Debug for WeakSender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WeakSender")
-            .field(&self.channel.name())
-            .finish()
-    }
+weak_sender! {
+    /// [`tokio::sync::mpsc::WeakSender`]: it does not keep the channel open.
+    WeakSender, Sender, mpsc::WeakSender<Queued<T>>
 }

@@ -1,7 +1,5 @@
 //! The sending side of an unbounded channel.
 
-use std::fmt;
-
 use tokio::sync::mpsc;
 
 use super::error::SendError;
@@ -63,83 +61,9 @@ impl<T> UnboundedSender<T> {
     pub fn same_channel(&self, other: &Self) -> bool {
         self.inner.same_channel(&other.inner)
     }
-
-    /// A sender that does not keep the channel open: [`tokio::sync::mpsc::UnboundedSender::downgrade`].
-    #[must_use]
-    pub fn downgrade(&self) -> WeakUnboundedSender<T> {
-        WeakUnboundedSender {
-            inner: self.inner.downgrade(),
-            channel: self.channel,
-        }
-    }
-
-    /// How many senders keep the channel open.
-    #[must_use]
-    pub fn strong_count(&self) -> usize {
-        self.inner.strong_count()
-    }
-
-    /// How many senders do not.
-    #[must_use]
-    pub fn weak_count(&self) -> usize {
-        self.inner.weak_count()
-    }
 }
 
-impl<T> Clone for UnboundedSender<T> {
-    fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.channel)
-    }
-}
-
-impl<T> fmt::Debug for UnboundedSender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("UnboundedSender")
-            .field(&self.channel.name())
-            .finish()
-    }
-}
-
-/// [`tokio::sync::mpsc::WeakUnboundedSender`]: it does not keep the channel open.
-pub struct WeakUnboundedSender<T> {
-    inner: mpsc::WeakUnboundedSender<Queued<T>>,
-    channel: &'static Channel,
-}
-
-impl<T> WeakUnboundedSender<T> {
-    /// A sender, unless all of them are gone.
-    #[must_use]
-    pub fn upgrade(&self) -> Option<UnboundedSender<T>> {
-        let inner = self.inner.upgrade()?;
-        Some(UnboundedSender::new(inner, self.channel))
-    }
-
-    /// How many senders keep the channel open.
-    #[must_use]
-    pub fn strong_count(&self) -> usize {
-        self.inner.strong_count()
-    }
-
-    /// How many senders do not.
-    #[must_use]
-    pub fn weak_count(&self) -> usize {
-        self.inner.weak_count()
-    }
-}
-
-impl<T> Clone for WeakUnboundedSender<T> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            channel: self.channel,
-        }
-    }
-}
-
-impl<T> fmt::Debug for WeakUnboundedSender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WeakUnboundedSender")
-            .field(&self.channel.name())
-            .finish()
-    }
+weak_sender! {
+    /// [`tokio::sync::mpsc::WeakUnboundedSender`]: it does not keep the channel open.
+    WeakUnboundedSender, UnboundedSender, mpsc::WeakUnboundedSender<Queued<T>>
 }
