@@ -121,8 +121,14 @@ fn nesting_stops_at_the_depth_limit() {
             depth,
             ..Limits::default()
         };
-        assert_eq!(levels_in_event(limits, |v| arrays(v, 10_000)), u32::from(depth));
-        assert_eq!(levels_in_event(limits, |v| maps(v, 10_000)), u32::from(depth));
+        assert_eq!(
+            levels_in_event(limits, |v| arrays(v, 10_000)),
+            u32::from(depth)
+        );
+        assert_eq!(
+            levels_in_event(limits, |v| maps(v, 10_000)),
+            u32::from(depth)
+        );
     }
 }
 
