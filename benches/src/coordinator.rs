@@ -207,22 +207,9 @@ impl Progress {
         if !self.shown {
             return Ok(());
         }
-        let Scenario {
-            path,
-            shape,
-            attributes,
-            threads,
-            sampling,
-            pace,
-            transport,
-            fault,
-        } = scenario;
         let (done, all) = (self.done, self.all);
         let mut err = io::stderr().lock();
-        write!(
-            err,
-            "\r\x1b[K[{done}/{all}] {shape} {attributes} attributes, {threads} threads, {sampling}, {pace}, {transport}, {fault}: {path}"
-        )?;
+        write!(err, "\r\x1b[K[{done}/{all}] {scenario}")?;
         err.flush()
     }
 

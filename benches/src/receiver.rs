@@ -34,7 +34,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::{DecodeError, Message};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::time::{Interval, interval};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -58,7 +59,8 @@ pub(crate) fn serve() -> io::Result<()> {
             grpc: grpc.local_addr()?,
         })?;
         let counts = Counts::default();
-        tokio::spawn(accept(http, counts.clone()));
+        let beat = Arc::new(AsyncMutex::new(interval(BEAT)));
+        tokio::spawn(accept(http, counts.clone(), beat));
         let service = TraceServiceServer::new(counts.clone()).max_decoding_message_size(LARGEST);
         let server = Server::builder().add_service(service);
         let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
@@ -91,11 +93,14 @@ impl Counts {
     }
 }
 
-async fn accept(listener: TcpListener, counts: Counts) {
+/// A slow receiver takes one request after the other, and a whole beat for each.
+type Beat = Arc<AsyncMutex<Interval>>;
+
+async fn accept(listener: TcpListener, counts: Counts, beat: Beat) {
     while let Ok((stream, _)) = listener.accept().await {
-        let counts = counts.clone();
+        let (counts, beat) = (counts.clone(), beat.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, counts.clone()));
+            let service = service_fn(|request| answer(request, counts.clone(), &beat));
             // A worker that goes away in the middle of a request shows as spans not received.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
@@ -107,6 +112,7 @@ async fn accept(listener: TcpListener, counts: Counts) {
 async fn answer(
     request: Request<Incoming>,
     counts: Counts,
+    beat: &AsyncMutex<Interval>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.method() == Method::GET {
         // A pacing worker asks whether the receiver has had its turn.
@@ -126,7 +132,11 @@ async fn answer(
     match fault {
         Fault::Healthy | Fault::Absent => (),
         Fault::BlackHole => future::pending().await,
-        Fault::Slow => tokio::time::sleep(SLOW).await,
+        Fault::Slow => {
+            let mut beat = beat.lock().await;
+            beat.reset();
+            beat.tick().await;
+        }
         Fault::Unavailable => return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE)),
     }
     let count = if run.starts_with(COUNT_ONLY) {
@@ -275,6 +285,6 @@ fn say(answer: &impl serde::Serialize) -> io::Result<()> {
 pub(crate) const COUNT_ONLY: &str = "count-";
 
 /// How long a slow receiver takes.
-const SLOW: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_secs(1);
 /// The largest message that the gRPC server takes.
 const LARGEST: usize = 64 << 20;

@@ -17,6 +17,24 @@ pub(crate) struct Scenario {
     pub(crate) fault: Fault,
 }
 
+/// Where it lies on each axis.
+impl fmt::Display for Scenario {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} {} attributes, {} threads, {}, {}, {}, {}: {}",
+            self.shape,
+            self.attributes,
+            self.threads,
+            self.sampling,
+            self.pace,
+            self.transport,
+            self.fault,
+            self.path
+        )
+    }
+}
+
 /// An axis whose points have names.
 pub(crate) trait Axis: Copy + PartialEq + Sized + 'static {
     const ALL: &'static [Self];
@@ -115,7 +133,7 @@ axis! {
         Absent = "absent",
         /// It accepts requests and never answers.
         BlackHole = "black-hole",
-        /// It answers after a second.
+        /// It answers one request a second.
         Slow = "slow",
         /// It answers each request with this status.
         Unavailable = "503",

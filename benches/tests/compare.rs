@@ -8,21 +8,19 @@ use serde_json::Value;
 
 #[test]
 fn every_path_records_the_same_spans_and_loses_none_when_paced() {
-    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("paced.json");
-    let output = compare(&[
-        "--quick",
-        "--shape=wide,async",
-        "--attributes=3",
-        "--threads=1",
-        "--sampling=sampled",
-        "--pace=paced",
-        "--json",
-        json.to_str().unwrap(),
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (output, rows) = compared(
+        "paced.json",
+        &[
+            "--quick",
+            "--shape=wide,async",
+            "--attributes=3",
+            "--threads=1",
+            "--sampling=sampled",
+            "--pace=paced",
+        ],
+    );
     assert_eq!(text(&output.stderr), "", "a path records something else");
 
-    let rows: Vec<Value> = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
     let paths = [
         "throughline",
         "throughline-tracing",
@@ -97,21 +95,19 @@ fn every_path_records_the_same_spans_and_loses_none_when_paced() {
 
 #[test]
 fn a_receiver_that_fails_gets_nothing_and_blocks_nobody() {
-    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.json");
-    let output = compare(&[
-        "--quick",
-        "--path=throughline",
-        "--shape=wide",
-        "--attributes=0",
-        "--threads=1",
-        "--sampling=sampled",
-        "--pace=saturation",
-        "--fault=healthy,absent,503,slow",
-        "--json",
-        json.to_str().unwrap(),
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let rows: Vec<Value> = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let (output, rows) = compared(
+        "faults.json",
+        &[
+            "--quick",
+            "--path=throughline",
+            "--shape=wide",
+            "--attributes=0",
+            "--threads=1",
+            "--sampling=sampled",
+            "--pace=saturation",
+            "--fault=healthy,absent,503,slow",
+        ],
+    );
     let arrived: Vec<_> = rows
         .iter()
         .map(|row| (&row["fault"], row["received"] == row["offered"]))
@@ -134,18 +130,16 @@ fn a_receiver_that_fails_gets_nothing_and_blocks_nobody() {
 
 #[test]
 fn what_is_not_wanted_is_not_sent() {
-    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("unwanted.json");
-    let output = compare(&[
-        "--quick",
-        "--shape=deep",
-        "--attributes=10",
-        "--threads=2",
-        "--sampling=unsampled,disabled",
-        "--json",
-        json.to_str().unwrap(),
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let rows: Vec<Value> = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let (output, rows) = compared(
+        "unwanted.json",
+        &[
+            "--quick",
+            "--shape=deep",
+            "--attributes=10",
+            "--threads=2",
+            "--sampling=unsampled,disabled",
+        ],
+    );
     assert_eq!(rows.len(), 16);
     for row in rows {
         assert_eq!(row["received"], 0, "{row}");
@@ -163,6 +157,17 @@ fn a_value_that_does_not_exist_is_refused_with_the_ones_that_do() {
         text(&output.stderr),
         "compare: unknown value \"round\": known are wide, deep, async\n"
     );
+}
+
+/// What a successful comparison prints, and the rows that it writes to this file.
+fn compared(file: &str, arguments: &[&str]) -> (Output, Vec<Value>) {
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
+    let written = ["--json", json.to_str().expect("the path is text")];
+    let output = compare(&[arguments, &written].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = fs::read(json).expect("the file is written");
+    let rows = serde_json::from_slice(&rows).expect("it holds rows");
+    (output, rows)
 }
 
 fn compare(arguments: &[&str]) -> Output {

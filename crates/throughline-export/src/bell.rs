@@ -31,3 +31,28 @@ impl Bell {
         start.elapsed() < timeout
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOREVER: Duration = Duration::MAX;
+
+    #[test]
+    fn a_ring_ends_the_next_wait() {
+        let bell = Bell::default();
+        bell.listen();
+        bell.ring();
+        assert!(bell.wait(FOREVER));
+    }
+
+    #[test]
+    fn a_ring_from_elsewhere_ends_a_wait() {
+        let bell = Bell::default();
+        bell.listen();
+        thread::scope(|scope| {
+            scope.spawn(|| bell.ring());
+            assert!(bell.wait(FOREVER));
+        });
+    }
+}

@@ -41,21 +41,10 @@ macro_rules! weak_sender {
                     channel: self.channel,
                 })
             }
-
-            /// How many senders keep the channel open.
-            #[must_use]
-            pub fn strong_count(&self) -> usize {
-                self.inner.strong_count()
-            }
-
-            /// How many senders do not.
-            #[must_use]
-            pub fn weak_count(&self) -> usize {
-                self.inner.weak_count()
-            }
         }
 
         handle!($weak { channel });
+        counts_senders!($weak);
 
         impl<T> $sender<T> {
             /// A sender that does not keep the channel open.
@@ -66,7 +55,18 @@ macro_rules! weak_sender {
                     channel: self.channel,
                 }
             }
+        }
 
+        handle!($sender { channel });
+        counts_senders!($sender);
+    };
+}
+
+/// How many senders of Tokio's there are of each kind, as either kind knows it.
+#[cfg(feature = "tokio")]
+macro_rules! counts_senders {
+    ($name:ident) => {
+        impl<T> $name<T> {
             /// How many senders keep the channel open.
             #[must_use]
             pub fn strong_count(&self) -> usize {
@@ -79,44 +79,24 @@ macro_rules! weak_sender {
                 self.inner.weak_count()
             }
         }
-
-        handle!($sender { channel });
     };
 }
 
-/// The methods that both sides of a channel of many receivers have.
-#[cfg(any(feature = "async-channel", feature = "flume"))]
-macro_rules! side {
+/// What a side of a channel of many receivers knows of the channel.
+#[cfg(any(feature = "async-channel", feature = "flume", feature = "tokio"))]
+macro_rules! many_receivers {
     ($name:ident) => {
         impl<T> $name<T> {
-            /// Whether the channel is empty.
+            /// Whether no message is in the channel.
             #[must_use]
             pub fn is_empty(&self) -> bool {
                 self.inner.is_empty()
-            }
-
-            /// Whether there is no room.
-            #[must_use]
-            pub fn is_full(&self) -> bool {
-                self.inner.is_full()
             }
 
             /// How many messages are in the channel.
             #[must_use]
             pub fn len(&self) -> usize {
                 self.inner.len()
-            }
-
-            /// How many messages there is room for in the empty channel; none if it is unbounded.
-            #[must_use]
-            pub fn capacity(&self) -> Option<usize> {
-                self.inner.capacity()
-            }
-
-            /// How many senders there are.
-            #[must_use]
-            pub fn sender_count(&self) -> usize {
-                self.inner.sender_count()
             }
 
             /// How many receivers there are.
@@ -129,6 +109,34 @@ macro_rules! side {
             #[must_use]
             pub fn same_channel(&self, other: &Self) -> bool {
                 self.inner.same_channel(&other.inner)
+            }
+        }
+    };
+}
+
+/// The methods of both sides of a channel whose messages go to one of many receivers each.
+#[cfg(any(feature = "async-channel", feature = "flume"))]
+macro_rules! side {
+    ($name:ident) => {
+        many_receivers!($name);
+
+        impl<T> $name<T> {
+            /// Whether there is no room.
+            #[must_use]
+            pub fn is_full(&self) -> bool {
+                self.inner.is_full()
+            }
+
+            /// How many messages there is room for in the empty channel; none if it is unbounded.
+            #[must_use]
+            pub fn capacity(&self) -> Option<usize> {
+                self.inner.capacity()
+            }
+
+            /// How many senders there are.
+            #[must_use]
+            pub fn sender_count(&self) -> usize {
+                self.inner.sender_count()
             }
         }
     };

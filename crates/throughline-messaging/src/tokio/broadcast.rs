@@ -123,36 +123,13 @@ impl<T> Sender<T> {
         }
     }
 
-    /// How many messages are kept for receivers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.inner.len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.inner.is_empty()
-    }
-
-    /// How many receivers there are.
-    #[must_use]
-    pub fn receiver_count(&self) -> usize {
-        self.inner.receiver_count()
-    }
-
-    /// Whether both send into the same channel.
-    #[must_use]
-    pub fn same_channel(&self, other: &Self) -> bool {
-        self.inner.same_channel(&other.inner)
-    }
-
     /// Waits until there is no receiver.
     pub async fn closed(&self) {
         self.inner.closed().await;
     }
 }
 
+many_receivers!(Sender);
 weak_sender! {
     /// [`tokio::sync::broadcast::WeakSender`]: it does not keep the channel open.
     WeakSender, Sender, broadcast::WeakSender<Envelope<T>>
