@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
-use crate::id::{Ids, SpanId, seeded};
+use crate::id::{Ids, seeded};
 use crate::kind::Outcome;
 use crate::lane::{Lane, find_lane};
 use crate::live::LiveSpan;
@@ -35,7 +35,7 @@ use frame::{Frame, next_token};
 pub(crate) use edit::Editable;
 pub(crate) use frame::{Entry, Token};
 pub(crate) use import::import;
-pub(crate) use usual::{attach, detach, enter, enter_inlined, leave_inlined};
+pub(crate) use usual::{attach, detach, enter, enter_inlined, exit_shared, leave_inlined};
 
 pub(crate) struct Local {
     /// The frames below `depth` are in use; those above wait to be used again, so that entering a span writes a few
@@ -150,17 +150,6 @@ pub(crate) fn start_to_enter_under(callsite: &'static Callsite, parent: &Parent)
 /// Makes the shared span current.
 pub(crate) fn enter_shared(span: SharedSpan, entered: Ticks) {
     switch::entered(with(|local| local.push(None, Entry::Shared(span, entered))));
-}
-
-/// Undoes the last [`enter_shared`] of the span; returns what it was given.
-pub(crate) fn exit_shared(span: SpanId) -> Option<(SharedSpan, Ticks)> {
-    match with(|local| local.remove_shared(span)) {
-        Some((token, Entry::Shared(span, entered))) => {
-            switch::exited(token);
-            Some((span, entered))
-        }
-        _ => None,
-    }
 }
 
 /// Leaves the frame and gives back what is entered in it as a span, also if it had none of its own.
@@ -311,27 +300,6 @@ impl Local {
     fn end_frame(&mut self, token: Token) {
         if let Some(live) = self.remove(token) {
             self.end_as_it_is(live);
-        }
-    }
-
-    fn remove_shared(&mut self, span: SpanId) -> (Token, Entry) {
-        let is_it = |frame: &Frame| {
-            matches!(&frame.other, Entry::Shared(other, _)
-                if other.context_ref().span_context().span_id() == span)
-        };
-        let at = self.depth.wrapping_sub(1);
-        match self.frames.get_mut(at) {
-            Some(frame) if is_it(frame) => {
-                self.depth = at;
-                (frame.token, std::mem::take(&mut frame.other))
-            }
-            _ => {
-                let removed = self.remove_where(is_it).1;
-                // What was removed is now the first of the frames that are not in use.
-                let frame = self.frames.get(self.depth);
-                let token = frame.map_or(Token(NonZeroU64::MIN), |frame| frame.token);
-                (token, removed)
-            }
         }
     }
 

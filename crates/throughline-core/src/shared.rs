@@ -73,6 +73,7 @@ impl SharedSpan {
     }
 
     /// Whether the span records; an unsampled one does not.
+    #[inline]
     pub fn is_sampled(&self) -> bool {
         self.0.context.span_context().is_sampled()
     }
@@ -84,6 +85,7 @@ impl SharedSpan {
 
     /// As [`enter`](Self::enter), for an owner that [`exit_owned`](Self::exit_owned) gives back: it is moved rather
     /// than cloned.
+    #[inline]
     pub fn enter_owned(self) {
         let entered = if self.is_sampled() {
             clock::now()
@@ -100,6 +102,7 @@ impl SharedSpan {
 
     /// Undoes the last [`enter_owned`](Self::enter_owned) of the span with that id on this thread; `None` if there was
     /// none.
+    #[inline]
     pub fn exit_owned(id: SpanId) -> Option<Self> {
         let (span, entered) = local::exit_shared(id)?;
         if span.is_sampled() {
@@ -152,6 +155,7 @@ impl SharedSpan {
     }
 
     /// Whether the span has ended.
+    #[inline]
     pub fn is_ended(&self) -> bool {
         // Relaxed: see `end`.
         self.0.ended.load(Ordering::Relaxed)
@@ -159,6 +163,7 @@ impl SharedSpan {
 
     /// Lets go of a span, as dropping does, and keeps its memory for the next one that this thread makes. It is meant
     /// for the owner that is the last one as a rule.
+    #[inline]
     pub fn recycle(self) {
         if self.is_ended() {
             // Where the pool is gone or full, the span is dropped.

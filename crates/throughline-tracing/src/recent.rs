@@ -23,6 +23,9 @@ pub(crate) struct SpanKey {
 }
 
 impl SpanKey {
+    /// The key of nothing: a span's identifier is not zero.
+    const NONE: Self = Self { layer: 0, id: 0 };
+
     pub(crate) fn new(layer: u32, id: &Id) -> Self {
         Self {
             layer,
@@ -46,85 +49,82 @@ pub(crate) fn layer_number() -> u32 {
 /// Makes the span current; `false` if this thread does not know it.
 #[inline]
 pub(crate) fn enter(key: SpanKey) -> bool {
-    with(key, |entry| {
-        let span = entry.span.take()?;
+    let entered = with(key, |slot| {
+        let span = slot.span.take()?;
+        if span.is_ended() {
+            slot.key.set(SpanKey::NONE);
+            return None;
+        }
         span.enter_owned();
         Some(())
-    })
+    });
+    entered.is_some()
 }
 
 /// Undoes the last [`enter`] of the span, or an enter of its own; `false` if this thread does not know it.
 #[inline]
 pub(crate) fn exit(key: SpanKey) -> bool {
-    with(key, |entry| {
-        match &entry.span {
-            Some(span) => span.exit(),
-            None => entry.span = Some(SharedSpan::exit_owned(entry.id)?),
-        }
-        Some(())
-    })
-}
-
-/// Runs `f` on the entry of the span. One that is found to be out of date is removed.
-#[inline]
-fn with(key: SpanKey, f: impl FnOnce(&mut Entry) -> Option<()>) -> bool {
-    let done = RECENT.try_with(|recent| {
-        let slot = &recent[key.slot()];
-        // Out of its slot, the entry is safe from whatever `f` leads to.
-        let Some(mut entry) = slot.take() else {
-            return false;
+    let left = with(key, |slot| {
+        let id = slot.id.get();
+        let span = match slot.span.take() {
+            None => SharedSpan::exit_owned(id)?,
+            Some(span) if span.is_ended() => {
+                slot.key.set(SpanKey::NONE);
+                return None;
+            }
+            Some(span) => {
+                span.exit();
+                span
+            }
         };
-        if entry.key != key {
-            slot.set(Some(entry));
-            return false;
-        }
-        let done = !entry.has_ended() && f(&mut entry).is_some();
-        if done {
-            slot.set(Some(entry));
-        }
-        done
+        slot.fill(key, id, span);
+        Some(())
     });
-    done.unwrap_or_default()
+    left.is_some()
 }
 
 /// Lets this thread know the span.
 #[inline]
 pub(crate) fn remember(key: SpanKey, span: SharedSpan) {
-    let entry = Entry {
-        key,
-        id: span.context().span_context().span_id(),
-        span: Some(span),
-    };
-    // What was there is dropped out here: it may be the last owner of its span, and end it.
-    let replaced = RECENT.try_with(|recent| recent[key.slot()].replace(Some(entry)));
-    drop(replaced);
+    let _ = RECENT.try_with(|recent| {
+        recent[key.slot()].fill(key, span.context().span_context().span_id(), span);
+    });
 }
 
 /// Takes the span out, if this thread knows it.
 #[inline]
 pub(crate) fn forget(key: SpanKey) -> Option<SharedSpan> {
-    let known = RECENT.try_with(|recent| {
+    with(key, |slot| {
+        slot.key.set(SpanKey::NONE);
+        slot.span.take().filter(|span| !span.is_ended())
+    })
+}
+
+/// Runs `f` on the slot of the span, if this thread knows it.
+#[inline]
+fn with<R>(key: SpanKey, f: impl FnOnce(&Slot) -> Option<R>) -> Option<R> {
+    let done = RECENT.try_with(|recent| {
         let slot = &recent[key.slot()];
-        let entry = slot.take()?;
-        if entry.key == key {
-            return entry.span.filter(|span| !span.is_ended());
-        }
-        slot.set(Some(entry));
-        None
+        (slot.key.get() == key).then(|| f(slot)).flatten()
     });
-    known.ok().flatten()
+    done.ok().flatten()
 }
 
-struct Entry {
-    key: SpanKey,
-    id: SpanId,
+/// What a thread knows of one span, each part by itself, so that none is moved which is not needed.
+struct Slot {
+    key: Cell<SpanKey>,
+    id: Cell<SpanId>,
     /// The span, unless it is current: then it is moved to the thread's stack, and comes back when it is left.
-    span: Option<SharedSpan>,
+    span: Cell<Option<SharedSpan>>,
 }
 
-impl Entry {
-    fn has_ended(&self) -> bool {
-        self.span.as_ref().is_some_and(SharedSpan::is_ended)
+impl Slot {
+    #[inline]
+    fn fill(&self, key: SpanKey, id: SpanId, span: SharedSpan) {
+        self.key.set(key);
+        self.id.set(id);
+        // What was there is dropped here, the slot being whole: it may be the last owner of its span, and end it.
+        drop(self.span.replace(Some(span)));
     }
 }
 
@@ -132,5 +132,13 @@ impl Entry {
 const SLOTS: usize = 32;
 
 thread_local! {
-    static RECENT: [Cell<Option<Entry>>; SLOTS] = const { [const { Cell::new(None) }; SLOTS] };
+    static RECENT: [Slot; SLOTS] = const {
+        [const {
+            Slot {
+                key: Cell::new(SpanKey::NONE),
+                id: Cell::new(SpanId::INVALID),
+                span: Cell::new(None),
+            }
+        }; SLOTS]
+    };
 }

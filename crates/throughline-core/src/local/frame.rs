@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use crate::clock::Ticks;
 use crate::context::Context;
+use crate::id::SpanId;
 use crate::live::LiveSpan;
 use crate::shared::SharedSpan;
 
@@ -60,6 +61,13 @@ impl Frame {
     #[inline(always)]
     pub(super) const fn is_unnamed(&self) -> bool {
         matches!(self.other, Entry::Unnamed)
+    }
+
+    /// Whether the shared span is entered here.
+    #[inline(always)]
+    pub(super) fn is_shared(&self, span: SpanId) -> bool {
+        matches!(&self.other, Entry::Shared(other, _)
+            if other.context_ref().span_context().span_id() == span)
     }
 
     #[inline(always)]

@@ -4,9 +4,21 @@
 
 use super::frame::next_token;
 use super::{Entry, Local, Token, with};
+use crate::clock::Ticks;
 use crate::context::Context;
+use crate::id::SpanId;
 use crate::live::LiveSpan;
+use crate::shared::SharedSpan;
 use crate::switch;
+
+/// The usual course, which says `None` where it does not apply; nor does any once somebody watches the switches.
+#[inline(always)]
+fn usual<R>(course: impl FnOnce(&mut Local) -> Option<R>) -> Option<R> {
+    if switch::is_installed() {
+        return None;
+    }
+    with(course).flatten()
+}
 
 /// Makes the span current; it stays where it is if that cannot be.
 pub(crate) fn enter(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
@@ -16,12 +28,7 @@ pub(crate) fn enter(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
 /// [`enter`] for a caller who is not inlined either.
 #[inline(always)]
 pub(crate) fn enter_inlined(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
-    if !switch::is_installed()
-        && let Some(Some(token)) = with(|local| local.put_span(live))
-    {
-        return Some(token);
-    }
-    enter_anyhow(live)
+    usual(|local| local.put_span(live)).or_else(|| enter_anyhow(live))
 }
 
 #[cold]
@@ -32,12 +39,7 @@ fn enter_anyhow(live: &mut Option<Box<LiveSpan>>) -> Option<Token> {
 
 /// Makes the context current.
 pub(crate) fn attach(context: &Context) -> Option<Token> {
-    if !switch::is_installed()
-        && let Some(Some(token)) = with(|local| local.put_context(context))
-    {
-        return Some(token);
-    }
-    attach_anyhow(context)
+    usual(|local| local.put_context(context)).or_else(|| attach_anyhow(context))
 }
 
 #[cold]
@@ -56,9 +58,7 @@ fn attach_anyhow(context: &Context) -> Option<Token> {
 
 /// Leaves the frame.
 pub(crate) fn detach(token: Token) {
-    if switch::is_installed() || with(|local| local.remove_context(token)) != Some(true) {
-        detach_anyhow(token);
-    }
+    usual(|local| local.remove_context(token)).unwrap_or_else(|| detach_anyhow(token));
 }
 
 #[cold]
@@ -71,12 +71,7 @@ fn detach_anyhow(token: Token) {
 /// Leaves the frame and gives back its span. For a caller who is not inlined.
 #[inline(always)]
 pub(crate) fn leave_inlined(token: Token) -> Option<Box<LiveSpan>> {
-    if !switch::is_installed()
-        && let Some(Some(span)) = with(|local| local.remove_span(token))
-    {
-        return Some(span);
-    }
-    leave_anyhow(token)
+    usual(|local| local.remove_span(token)).or_else(|| leave_anyhow(token))
 }
 
 #[cold]
@@ -84,6 +79,27 @@ pub(crate) fn leave_inlined(token: Token) -> Option<Box<LiveSpan>> {
 fn leave_anyhow(token: Token) -> Option<Box<LiveSpan>> {
     switch::exited(token);
     with(|local| local.remove(token)).flatten()
+}
+
+/// Undoes the last [`enter_shared`](super::enter_shared) of the span; returns what it was given.
+pub(crate) fn exit_shared(span: SpanId) -> Option<(SharedSpan, Ticks)> {
+    usual(|local| local.remove_shared(span)).or_else(|| exit_shared_anyhow(span))
+}
+
+#[cold]
+#[inline(never)]
+fn exit_shared_anyhow(span: SpanId) -> Option<(SharedSpan, Ticks)> {
+    let removed = with(|local| {
+        let removed = local.remove_where(|frame| frame.is_shared(span)).1;
+        // What was removed is now the first of the frames that are not in use.
+        let frame = local.frames.get(local.depth);
+        (frame.map(|frame| frame.token), removed)
+    });
+    let (Some(token), Entry::Shared(span, entered)) = removed? else {
+        return None;
+    };
+    switch::exited(token);
+    Some((span, entered))
 }
 
 impl Local {
@@ -134,21 +150,36 @@ impl Local {
         Some(span)
     }
 
-    /// Removes the frame if it is the last and what [`put_context`](Self::put_context) made; says whether it did.
+    /// Removes the frame if it is the last and that of the shared span.
     #[inline(always)]
-    fn remove_context(&mut self, token: Token) -> bool {
+    fn remove_shared(&mut self, span: SpanId) -> Option<(SharedSpan, Ticks)> {
         let at = self.depth.wrapping_sub(1);
-        match self.frames.get_mut(at) {
-            Some(frame) if frame.token == token && frame.span.is_none() => match &frame.other {
-                // It has nothing to drop, which the compiler sees here.
-                Entry::Context(context) if context.extras().is_none() => {
-                    frame.other = Entry::Vacant;
-                    self.depth = at;
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
+        let frame = self.frames.get_mut(at)?;
+        if !frame.is_shared(span) {
+            return None;
+        }
+        let Entry::Shared(span, entered) = std::mem::take(&mut frame.other) else {
+            return None;
+        };
+        self.depth = at;
+        Some((span, entered))
+    }
+
+    /// Removes the frame if it is the last and what [`put_context`](Self::put_context) made.
+    #[inline(always)]
+    fn remove_context(&mut self, token: Token) -> Option<()> {
+        let at = self.depth.wrapping_sub(1);
+        let frame = self.frames.get_mut(at)?;
+        match &frame.other {
+            // It has nothing to drop, which the compiler sees here.
+            Entry::Context(context)
+                if frame.token == token && frame.span.is_none() && context.extras().is_none() =>
+            {
+                frame.other = Entry::Vacant;
+                self.depth = at;
+                Some(())
+            }
+            _ => None,
         }
     }
 }
