@@ -18,8 +18,8 @@ pub use ::async_channel::{RecvError, SendError, TryRecvError, TrySendError};
 
 use crate::delivery::Delivery;
 use crate::envelope::Envelope;
+use crate::policy::Policy;
 use crate::queued::Queued;
-use crate::relation::Policy;
 use crate::stats::Channel;
 
 type Pair<T> = (

@@ -6,13 +6,14 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
-use throughline_core::{
-    Callsite, CallsiteSpec, Context, FutureExt, InSpan, Level, Parent, Span, SpanKind, expansion,
-};
+use throughline_core::{Callsite, CallsiteSpec, Context, Level, Span, SpanKind};
 
+use crate::arrival::Arrival;
 use crate::envelope::Envelope;
 use crate::keys;
-use crate::relation::{Decision, Operation, Policy};
+use crate::observe::{observe, try_observe};
+use crate::policy::Policy;
+use crate::relation::{Decision, Operation};
 use crate::stats::Channel;
 
 /// A message as it comes out of a channel: derefs to the message and starts the span of its handler.
@@ -109,13 +110,11 @@ impl<T> Delivery<T> {
     /// What the policy says about this message now.
     #[must_use]
     pub fn decide(&self) -> Option<Decision> {
-        let envelope = &self.envelope;
-        self.policy.decide(
-            envelope.context(),
-            envelope.operation(),
-            envelope.relation(),
-            self.age(),
-        )
+        self.arrival().decide(&self.policy)
+    }
+
+    fn arrival(&self) -> Arrival<'_> {
+        self.envelope.arrival()
     }
 
     /// Runs the handler in a span that starts now: current whenever the future is polled, ended when it is done.
@@ -141,7 +140,7 @@ impl<T> Delivery<T> {
     ) -> impl Future<Output = F::Output> {
         let span = self.process_span();
         let message = self.into_inner();
-        async move { handler(message).await }.in_span(span)
+        observe(span, async move { handler(message).await })
     }
 
     /// Like [`handle`](Self::handle) for a handler that may fail: an `Err` is recorded as the span's error.
@@ -159,11 +158,7 @@ impl<T> Delivery<T> {
     {
         let span = self.process_span();
         let message = self.into_inner();
-        InSpan::new(
-            span,
-            async move { handler(message).await },
-            expansion::inspect_err_display::<R, E>,
-        )
+        try_observe(span, async move { handler(message).await })
     }
 
     /// Starts the handler's span under a name, for a loop that is written by hand.
@@ -187,51 +182,53 @@ impl<T> Delivery<T> {
 
     /// Like [`span`](Self::span) with a callsite of its own, which has the name: for integrations.
     pub fn span_at(&self, callsite: &'static Callsite) -> Span {
-        if !callsite.is_enabled() {
-            return Span::disabled();
-        }
-        let Some(decision) = self.decide() else {
-            return Span::disabled();
-        };
-        let sender = self.context();
-        let mut span = match decision.parent(sender) {
-            Some(sender) => Span::start_with(callsite, sender),
-            None => start_root(callsite, sender),
-        };
-        span.edit(|span| {
-            // Where the wait ends the span begins, by one reading of the clock.
-            let wait = clock::nanos_between(self.enqueued(), span.start());
-            if let Some(channel) = self.channel {
-                span.attribute(&keys::MAILBOX_NAME, channel.name());
-            }
-            span.attribute(&keys::MAILBOX_WAIT, wait as f64 / NANOS_PER_SECOND);
-            span.attribute(&keys::MESSAGE_TYPE, short_name::<T>());
-            let operation = self.envelope.operation();
-            if operation != Operation::Tell {
-                span.attribute(&keys::MESSAGE_OPERATION, operation.name());
-            }
-            span.attribute(&keys::RELATION, decision.relation().name());
-            span.attribute(&keys::RELATION_REASON, decision.reason().name());
-            if let Some(sender) = decision.link(sender) {
-                span.add_link(sender);
-            }
-        });
-        span
+        span_at::<T>(&self.arrival(), self.channel, callsite, &self.policy)
     }
 
     fn process_span(&self) -> Span {
-        let mut span = self.span_at(&PROCESS);
-        span.edit(|span| {
-            let channel = self.channel.and_then(Channel::chosen_name);
-            let of = channel.unwrap_or_else(short_name::<T>);
-            let mut name = String::with_capacity(PROCESS.name().len() + 1 + of.len());
-            name.push_str(PROCESS.name());
-            name.push(' ');
-            name.push_str(of);
-            span.update_name(&name);
-        });
-        span
+        named_span::<T>(&self.arrival(), self.channel, &self.policy)
     }
+}
+
+/// The span of a handler of messages of type `T`.
+fn span_at<T>(
+    arrival: &Arrival<'_>,
+    channel: Option<&'static Channel>,
+    callsite: &'static Callsite,
+    policy: &Policy,
+) -> Span {
+    let mut span = arrival.span(callsite, policy);
+    span.edit(|span| {
+        if let Some(channel) = channel {
+            span.attribute(&keys::MAILBOX_NAME, channel.name());
+        }
+        span.attribute(&keys::MESSAGE_TYPE, short_name::<T>());
+        let operation = arrival.operation();
+        if operation != Operation::Tell {
+            span.attribute(&keys::MESSAGE_OPERATION, operation.name());
+        }
+    });
+    span
+}
+
+/// The same, called `process {channel}`, or by the type of the message where the channel has no name.
+pub(crate) fn named_span<T>(
+    arrival: &Arrival<'_>,
+    channel: Option<&'static Channel>,
+    policy: &Policy,
+) -> Span {
+    let mut span = span_at::<T>(arrival, channel, &PROCESS, policy);
+    span.edit(|span| {
+        let of = channel
+            .and_then(Channel::chosen_name)
+            .unwrap_or_else(short_name::<T>);
+        let mut name = String::with_capacity(PROCESS.name().len() + 1 + of.len());
+        name.push_str(PROCESS.name());
+        name.push(' ');
+        name.push_str(of);
+        span.update_name(&name);
+    });
+    span
 }
 
 impl<T> Deref for Delivery<T> {
@@ -257,12 +254,6 @@ impl<T> From<Envelope<T>> for Delivery<T> {
     }
 }
 
-/// Starts a trace in the recorder of the sender's: whoever receives may be a task that has none.
-fn start_root(callsite: &'static Callsite, sender: &Context) -> Span {
-    let _sender = sender.attach();
-    Span::start_with(callsite, Parent::Root)
-}
-
 /// The name of the type without the path of its module; of `Vec<my::Order>`, `Vec`.
 fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
@@ -284,8 +275,6 @@ static PROCESS: Callsite = Callsite::new(CallsiteSpec {
     scope_version: env!("CARGO_PKG_VERSION"),
     static_fields: &[],
 });
-
-const NANOS_PER_SECOND: f64 = 1e9;
 
 #[cfg(test)]
 mod tests {

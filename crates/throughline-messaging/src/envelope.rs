@@ -3,6 +3,7 @@
 use throughline_core::Context;
 use throughline_core::clock::{self, Ticks};
 
+use crate::arrival::Arrival;
 use crate::relation::{Operation, Relation};
 
 /// A message with the context it was sent under and the instant it was enqueued.
@@ -124,6 +125,27 @@ impl<T> Envelope<T> {
         (self.message, self.context, self.enqueued)
     }
 
+    /// The message, and the envelope without it.
+    #[inline]
+    pub(crate) fn open(self) -> (T, Envelope<()>) {
+        let envelope = Envelope {
+            message: (),
+            context: self.context,
+            enqueued: self.enqueued,
+            operation: self.operation,
+            hint: self.hint,
+        };
+        (self.message, envelope)
+    }
+
+    /// The message at the moment somebody takes it.
+    #[inline]
+    pub(crate) const fn arrival(&self) -> Arrival<'_> {
+        Arrival::new(&self.context, self.operation)
+            .hint(self.hint)
+            .sent(self.enqueued)
+    }
+
     /// Starts the wait again: an envelope that was made early is enqueued now.
     #[cfg(feature = "tokio")]
     #[inline]
@@ -147,6 +169,19 @@ impl<T> Envelope<T> {
             enqueued: self.enqueued,
             operation: self.operation,
             hint: self.hint,
+        }
+    }
+}
+
+impl Envelope<()> {
+    /// Nothing, from nobody.
+    pub(crate) fn empty() -> Self {
+        Self {
+            message: (),
+            context: Context::default(),
+            enqueued: Ticks::default(),
+            operation: Operation::Tell,
+            hint: Relation::Auto,
         }
     }
 }

@@ -21,8 +21,8 @@ pub use ::flume::{
 
 use crate::delivery::Delivery;
 use crate::envelope::Envelope;
+use crate::policy::Policy;
 use crate::queued::Queued;
-use crate::relation::Policy;
 use crate::stats::Channel;
 
 /// A bounded channel that is counted under the place of this call: [`flume::bounded`].

@@ -1,9 +1,12 @@
 //! Every attribute key that this crate writes.
 //!
 //! Owns names only. OpenTelemetry's semantic conventions (v1.44) have none for actors, mailboxes and in-process
-//! queues, and keep `messaging.*` for brokers: the `actor.*` and `trace.*` keys are this project's own, experimental.
+//! queues, and keep `messaging.*` for brokers, where they have no name for a wait: the `actor.*`, `queue.*`,
+//! `projection.*` and `trace.*` keys are this project's own, experimental.
 
 use throughline_wire::{Key, key};
+
+use crate::relation::Operation;
 
 /// `actor.mailbox.name`: the channel that the message waited in.
 pub(crate) const MAILBOX_NAME: Key = key!("actor.mailbox.name");
@@ -17,3 +20,31 @@ pub(crate) const MESSAGE_TYPE: Key = key!("actor.message.type");
 pub(crate) const RELATION: Key = key!("trace.relation");
 /// `trace.relation.reason`: which rule decided that.
 pub(crate) const RELATION_REASON: Key = key!("trace.relation.reason");
+/// `span.outcome`: how a handler ended, unless in the normal course.
+pub(crate) const OUTCOME: Key = key!("span.outcome");
+
+/// The keys that are another one's for each role, and mean the same.
+pub(crate) struct Role {
+    /// Seconds from the send to the start of the handler, a floating point number.
+    pub(crate) wait: &'static Key,
+    /// Which attempt this is, from one.
+    pub(crate) attempt: &'static Key,
+}
+
+/// The keys of the role that handles what was sent so.
+pub(crate) const fn of(operation: Operation) -> Role {
+    match operation {
+        Operation::Tell | Operation::Ask | Operation::Timer => Role {
+            wait: &MAILBOX_WAIT,
+            attempt: &const { key!("actor.attempt") },
+        },
+        Operation::Record | Operation::Batch => Role {
+            wait: &const { key!("queue.wait") },
+            attempt: &const { key!("queue.attempt") },
+        },
+        Operation::Event | Operation::Replay => Role {
+            wait: &const { key!("projection.lag") },
+            attempt: &const { key!("projection.attempt") },
+        },
+    }
+}

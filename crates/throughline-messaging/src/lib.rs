@@ -2,7 +2,8 @@
 //!
 //! A message in a mailbox, a channel or a queue is the same thing to a trace: something was enqueued under a context,
 //! waits, is handled by a future, and has an outcome. An [`Envelope`] is the message with its context; a [`Policy`]
-//! decides how the handler's span [relates](Relation) to the sender's; a [`Delivery`] starts that span.
+//! decides how the handler's span [relates](Relation) to the sender's; a [`Delivery`] starts that span. Where the queue
+//! is not one of this crate, an [`Arrival`] does, and [`observe`] runs the handler in it.
 //!
 //! # Replacing a channel
 //!
@@ -42,12 +43,16 @@
     expect(dead_code, reason = "channels count their messages, and there is none")
 )]
 
+mod arrival;
+mod budget;
 mod delivery;
 mod envelope;
 #[cfg(any(feature = "async-channel", feature = "flume", feature = "tokio"))]
 #[macro_use]
 mod handles;
 mod keys;
+mod observe;
+mod policy;
 mod queued;
 mod relation;
 mod stats;
@@ -69,7 +74,10 @@ pub mod oneshot;
 #[path = "tokio/watch.rs"]
 pub mod watch;
 
+pub use arrival::Arrival;
 pub use delivery::Delivery;
 pub use envelope::Envelope;
-pub use relation::{Decision, Operation, Policy, Reason, Relation, Starts};
+pub use observe::{Observed, join, observe, observe_with, try_observe};
+pub use policy::{Policy, Situation};
+pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
 pub use stats::{ChannelStats, stats};

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use self::error::{RecvError, SendError, TryRecvError};
 use crate::delivery::Delivery;
 use crate::envelope::Envelope;
-use crate::relation::Policy;
+use crate::policy::Policy;
 use crate::stats::Channel;
 
 /// The errors of the channel: Tokio's own.

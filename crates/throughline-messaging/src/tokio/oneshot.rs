@@ -13,6 +13,8 @@ use std::task::{Context as TaskContext, Poll};
 use throughline_core::{Context, SpanContext, current};
 use tokio::sync::oneshot;
 
+use crate::observe;
+
 /// The errors of the channel: Tokio's own.
 pub mod error {
     pub use tokio::sync::oneshot::error::{RecvError, TryRecvError};
@@ -31,11 +33,17 @@ use self::error::{RecvError, TryRecvError};
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (tx, rx) = oneshot::channel();
-    (Sender(tx), Receiver(rx))
+    (Sender { inner: Some(tx) }, Receiver(rx))
 }
 
 /// [`tokio::sync::oneshot::Sender`] whose reply brings the current context along.
-pub struct Sender<T>(oneshot::Sender<Reply<T>>);
+///
+/// Dropped or sent while nobody waits any more, it says so of the handler that it was given to: the outcome is
+/// *abandoned*.
+pub struct Sender<T> {
+    /// There until it is sent.
+    inner: Option<oneshot::Sender<Reply<T>>>,
+}
 
 /// The value and who sent it.
 struct Reply<T> {
@@ -49,26 +57,45 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// Nobody waits any more; the error is the value.
-    pub fn send(self, value: T) -> Result<(), T> {
+    pub fn send(mut self, value: T) -> Result<(), T> {
+        let Some(inner) = self.inner.take() else {
+            return Err(value);
+        };
         let from = Context::current().span_context();
-        let sent = self.0.send(Reply { value, from });
-        sent.map_err(|reply| reply.value)
+        let sent = inner.send(Reply { value, from });
+        sent.map_err(|reply| {
+            observe::abandon();
+            reply.value
+        })
     }
 
     /// Waits until nobody waits for the value any more.
     pub async fn closed(&mut self) {
-        self.0.closed().await;
+        if let Some(inner) = &mut self.inner {
+            inner.closed().await;
+        }
     }
 
     /// Whether nobody waits for the value any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.inner.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     /// Polls whether nobody waits for the value any more.
     pub fn poll_closed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        self.0.poll_closed(cx)
+        match &mut self.inner {
+            Some(inner) => inner.poll_closed(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        if self.inner.as_ref().is_some_and(oneshot::Sender::is_closed) {
+            observe::abandon();
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use self::error::{RecvError, SendError};
 use crate::delivery::Delivery;
 use crate::envelope::Envelope;
-use crate::relation::{Policy, Relation};
+use crate::policy::Policy;
+use crate::relation::Relation;
 
 /// The errors of the channel: Tokio's own.
 pub mod error {

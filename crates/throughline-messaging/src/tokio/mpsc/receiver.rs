@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::error::TryRecvError;
 use crate::delivery::Delivery;
+use crate::policy::Policy;
 use crate::queued::Queued;
-use crate::relation::Policy;
 use crate::stats::Channel;
 
 /// The methods that both receivers have.

@@ -1,0 +1,218 @@
+//! A message, record or event at the moment somebody takes it, and the span of whoever handles it.
+//!
+//! Owns what all roles have in common: when the wait ends, whose child the span is, what it links. What the span is
+//! called and what else it says is the role's.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use throughline_core::clock::{self, Ticks};
+use throughline_core::{Callsite, Context, Parent, Span, SpanContext};
+
+use crate::budget;
+use crate::keys;
+use crate::policy::{Policy, Situation};
+use crate::relation::{Decision, Operation, Redelivery, Relation};
+
+/// A message, record or event that arrived: starts the span of its handler.
+///
+/// It is what an integration makes of whatever its host hands out. It borrows the sender's context and holds no span.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline_core::{Callsite, CallsiteSpec, Context, Level, SpanKind};
+/// use throughline_messaging::{Arrival, Operation, Policy, observe};
+///
+/// static PROCESS: Callsite = Callsite::new(CallsiteSpec {
+///     name: "process orders",
+///     kind: SpanKind::Consumer,
+///     level: Level::Info,
+///     target: module_path!(),
+///     scope_name: env!("CARGO_PKG_NAME"),
+///     scope_version: env!("CARGO_PKG_VERSION"),
+///     static_fields: &[],
+/// });
+///
+/// # async fn store(_: &str) {}
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// // What came with the record: in a header, a column, a field.
+/// let sender = Context::default();
+/// let arrival = Arrival::new(&sender, Operation::Record).waited(Duration::from_millis(40));
+/// observe(arrival.span(&PROCESS, &Policy::new()), store("order 7")).await;
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "an arrival is there to be handled"]
+pub struct Arrival<'a> {
+    sender: &'a Context,
+    operation: Operation,
+    hint: Relation,
+    wait: Wait,
+    redelivery: Option<Redelivery>,
+    attempt: Option<u32>,
+    previous: Option<SpanContext>,
+    others: &'a [SpanContext],
+}
+
+/// What is known about the time between the send and the handler.
+#[derive(Clone, Copy, Debug)]
+enum Wait {
+    Unknown,
+    Since(Ticks),
+    Known(Duration),
+}
+
+impl<'a> Arrival<'a> {
+    /// A message that was sent under that context, for the first time; nobody knows when.
+    pub const fn new(sender: &'a Context, operation: Operation) -> Self {
+        Self {
+            sender,
+            operation,
+            hint: Relation::Auto,
+            wait: Wait::Unknown,
+            redelivery: None,
+            attempt: None,
+            previous: None,
+            others: &[],
+        }
+    }
+
+    /// Hints at the relation; the receiver's own rule goes first.
+    pub const fn hint(mut self, hint: Relation) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// When it was sent, in this process.
+    pub const fn sent(mut self, sent: Ticks) -> Self {
+        self.wait = Wait::Since(sent);
+        self
+    }
+
+    /// How long ago it was sent, as far as two processes' clocks agree.
+    pub const fn waited(mut self, wait: Duration) -> Self {
+        self.wait = Wait::Known(wait);
+        self
+    }
+
+    /// It comes again, or late.
+    pub const fn redelivered(mut self, redelivery: Redelivery) -> Self {
+        self.redelivery = Some(redelivery);
+        self
+    }
+
+    /// Which attempt at handling it this is, from one; past the first it is a [retry](Redelivery::Retry), if nothing
+    /// else was said.
+    pub const fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = Some(attempt);
+        if attempt > 1 && self.redelivery.is_none() {
+            self.redelivery = Some(Redelivery::Retry);
+        }
+        self
+    }
+
+    /// The span of the attempt before, which is linked.
+    pub const fn after(mut self, previous: SpanContext) -> Self {
+        self.previous = Some(previous);
+        self
+    }
+
+    /// The senders of a batch beside the first one. Each is linked once; past the limit of links they are counted.
+    pub const fn with_others(mut self, others: &'a [SpanContext]) -> Self {
+        self.others = others;
+        self
+    }
+
+    /// What the sender does.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// How long ago it was sent, if that is known.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        match self.wait {
+            Wait::Unknown => None,
+            Wait::Since(sent) => Some(Duration::from_nanos(clock::nanos_between(
+                sent,
+                clock::now(),
+            ))),
+            Wait::Known(wait) => Some(wait),
+        }
+    }
+
+    /// What the policy says about this now.
+    #[must_use]
+    pub fn decide(&self, policy: &Policy) -> Option<Decision> {
+        self.decide_after(policy, 0)
+    }
+
+    fn decide_after(&self, policy: &Policy, spans: u32) -> Option<Decision> {
+        let situation = Situation::new(self.sender, self.operation)
+            .hint(self.hint)
+            .age(self.age().unwrap_or_default())
+            .ambient(self.operation.heeds_ambient() && Context::current().span_context().is_valid())
+            .redelivery(self.redelivery)
+            .spans(spans);
+        policy.decide(&situation)
+    }
+
+    /// Starts the span of the handler, and with it ends the wait; disabled if the policy makes none.
+    ///
+    /// The span has the relation and its reason, the wait and the attempt, as far as they are known.
+    pub fn span(&self, callsite: &'static Callsite, policy: &Policy) -> Span {
+        if !callsite.is_enabled() {
+            return Span::disabled();
+        }
+        let spans = budget::spend(self.sender.span_context());
+        let Some(decision) = self.decide_after(policy, spans) else {
+            return Span::disabled();
+        };
+        let mut span = match decision.parent(self.sender) {
+            Some(sender) => Span::start_with(callsite, sender),
+            None if decision.is_under_ambient() => Span::start(callsite),
+            None => self.start_root(callsite),
+        };
+        span.edit(|span| {
+            // Where the wait ends the span begins, by one reading of the clock.
+            let wait = match self.wait {
+                Wait::Unknown => None,
+                Wait::Since(sent) => Some(clock::nanos_between(sent, span.start()) as f64 / NANOS),
+                Wait::Known(wait) => Some(wait.as_secs_f64()),
+            };
+            let role = keys::of(self.operation);
+            if let Some(wait) = wait {
+                span.attribute(role.wait, wait);
+            }
+            if let Some(attempt) = self.attempt {
+                span.attribute(role.attempt, i64::from(attempt));
+            }
+            span.attribute(&keys::RELATION, decision.relation().name());
+            span.attribute(&keys::RELATION_REASON, decision.reason().name());
+            if let Some(sender) = decision.link(self.sender) {
+                span.add_link(sender);
+            }
+            if let Some(previous) = self.previous {
+                span.add_link(previous);
+            }
+            if decision.relation() == Relation::Link {
+                let mut linked = HashSet::from([self.sender.span_context().span_id()]);
+                for other in self.others {
+                    if linked.insert(other.span_id()) {
+                        span.add_link(*other);
+                    }
+                }
+            }
+        });
+        span
+    }
+
+    /// Starts a trace in the recorder of the sender's: whoever receives may be a task that has none.
+    fn start_root(&self, callsite: &'static Callsite) -> Span {
+        let _sender = self.sender.attach();
+        Span::start_with(callsite, Parent::Root)
+    }
+}
+
+const NANOS: f64 = 1e9;
