@@ -1,0 +1,52 @@
+//! Actors on plain Tokio.
+
+use throughline::channel::{mpsc, oneshot};
+use throughline::testing::{Capture, TreeOptions};
+use throughline::{FutureExt, span};
+
+/// The picture, without how long messages waited.
+fn tree(capture: &Capture) -> String {
+    assert_eq!(capture.stats().live(), 0, "every span ended");
+    let options = TreeOptions::new().sorted_by_name();
+    capture.tree_with(
+        &options
+            .hide("actor.mailbox.wait")
+            .hide("actor.mailbox.name"),
+    )
+}
+
+#[tokio::test]
+async fn what_is_left_in_a_mailbox_is_undelivered() {
+    let capture = Capture::start();
+    let (tx, rx) = mpsc::named("left", 4);
+    let send = async { tx.send("book").await.expect("open") };
+    send.in_span(span!(parent: capture.context(), "request"))
+        .await;
+    drop(rx);
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ process left {trace.relation="child", trace.relation.reason="tell", actor.message.type="&str", span.outcome="undelivered"}
+    "#);
+}
+
+#[tokio::test]
+async fn an_asker_that_goes_abandons_its_message() {
+    let capture = Capture::start();
+    let (tx, mut rx) = mpsc::named::<oneshot::Sender<u32>>("abandoned", 4);
+    let ask = async {
+        let (reply, answer) = oneshot::channel();
+        tx.send(reply).await.expect("open");
+        drop(answer);
+    };
+    ask.in_span(span!(parent: capture.context(), "request"))
+        .await;
+    let delivery = rx.recv().await.expect("sent");
+    delivery
+        .handle(|reply| async move { reply.send(7) })
+        .await
+        .expect_err("nobody waits");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ process abandoned {trace.relation="child", trace.relation.reason="tell", actor.message.type="Sender", span.outcome="abandoned"}
+    "#);
+}
