@@ -63,7 +63,7 @@ async fn the_senders_span_ends_before_its_message_is_handled() {
     delivery.handle(|_| step()).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    └─ process orders {actor.mailbox.name="orders", actor.message.type="&str", trace.relation="child", trace.relation.reason="tell"}
+    └─ process orders {trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="orders", actor.message.type="&str"}
        └─ step
     "#);
     let counts = counts("orders");
@@ -265,7 +265,7 @@ async fn a_watched_value_links_its_last_writer() {
     insta::assert_snapshot!(tree(&capture), @r#"
     first write
     second write
-    process i32 {actor.message.type="i32", trace.relation="link", trace.relation.reason="receiver"}
+    process i32 {trace.relation="link", trace.relation.reason="receiver", actor.message.type="i32"}
     │  → second write (another trace)
     └─ step
     "#);
@@ -299,8 +299,8 @@ async fn an_ask_is_a_child_whatever_the_budgets_say() {
     insta::assert_snapshot!(tree(&capture), @r#"
     asker
     │  → process desk (another trace)
-    └─ process desk {actor.mailbox.name="desk", actor.message.type="Question", actor.message.operation="ask", trace.relation="child", trace.relation.reason="ask"}
-    process desk {actor.mailbox.name="desk", actor.message.type="Question", trace.relation="link", trace.relation.reason="hops"}
+    └─ process desk {trace.relation="child", trace.relation.reason="ask", actor.mailbox.name="desk", actor.message.type="Question", actor.message.operation="ask"}
+    process desk {trace.relation="link", trace.relation.reason="hops", actor.mailbox.name="desk", actor.message.type="Question"}
        → asker (another trace)
     "#);
 }
