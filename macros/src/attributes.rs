@@ -22,6 +22,16 @@ pub(crate) struct Attribute {
 }
 
 impl Attribute {
+    /// An attribute that an annotation has by itself.
+    pub(crate) fn new(key: &str, format: Option<Format>, value: Expr) -> Self {
+        Self {
+            key: key.to_owned(),
+            span: crate::tokens::first_span(&value),
+            format,
+            value,
+        }
+    }
+
     /// Reads one entry and adds it, unless its key is there already.
     pub(crate) fn parse_into(input: ParseStream<'_>, list: &mut Vec<Self>) -> Result<()> {
         let (key, span) = parse_key(input)?;
@@ -60,7 +70,14 @@ impl Attribute {
     }
 
     /// The statement that records it on `live`, a local variable of type `&mut LiveSpan`.
-    pub(crate) fn record(&self, private: &TokenStream, live: &Ident) -> TokenStream {
+    ///
+    /// `replaces`: the span may be another layer's, and have the attribute already.
+    pub(crate) fn record(
+        &self,
+        private: &TokenStream,
+        live: &Ident,
+        replaces: bool,
+    ) -> TokenStream {
         let key = LitStr::new(&self.key, crate::tokens::generated_at(self.span));
         let place = crate::tokens::first_span(&self.value);
         let at = crate::tokens::generated_at(place);
@@ -77,8 +94,16 @@ impl Attribute {
             Some(Format::Display) => quote_spanned!(at=> #private::display(#value)),
             Some(Format::Debug) => quote_spanned!(at=> #private::debug(#value)),
         };
+        let attribute = Ident::new(
+            if replaces {
+                "set_attribute"
+            } else {
+                "attribute"
+            },
+            at,
+        );
         // A path, since a trait of the user's may have a method of that name.
-        quote_spanned!(at=> #private::LiveSpan::attribute(#live, const { &#private::wire::key!(#key) }, #value);)
+        quote_spanned!(at=> #private::LiveSpan::#attribute(#live, const { &#private::wire::key!(#key) }, #value);)
     }
 }
 

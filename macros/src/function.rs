@@ -50,6 +50,7 @@ impl Traced<'_> {
             return function.to_token_stream();
         }
         self.check_inspection(mistakes);
+        self.check_handler(mistakes);
         let carried = match self.options.spawns {
             None | Some(true) => spawns::carry(body, &self.private()),
             Some(false) => None,
@@ -116,6 +117,7 @@ impl Traced<'_> {
             parent: options.parent.as_ref(),
             links: options.links.as_ref(),
             attrs: &options.attrs,
+            handler: options.handler.as_ref(),
         })
     }
 
@@ -135,13 +137,30 @@ impl Traced<'_> {
         }
     }
 
+    /// A span that may be another layer's is told its attributes in a closure.
+    fn check_handler(&self, mistakes: &mut Mistakes) {
+        if self.options.handler.is_none() {
+            return;
+        }
+        for attr in self.options.attrs.iter().filter(|attr| attr.must_stay()) {
+            let message = format!(
+                "`{}` may neither wait nor return here: bind its value in the body and record it on `current()`",
+                attr.key
+            );
+            mistakes.at(self.function.sig.ident.span(), message);
+        }
+    }
+
     /// A guard on the stack, and a closure only where the outcome is looked at: `return` and `?` must not pass by.
     fn sync_body(&self, body: &Group) -> TokenStream {
         let private = self.private();
         let entered = self.start(|start| start.entered());
         let guard = local("__guard");
         let enter = quote_spanned!(generated()=> let #guard = #entered;);
-        if self.options.err.is_none() && self.options.ret.is_none() {
+        if self.options.err.is_none()
+            && self.options.ret.is_none()
+            && self.options.handler.is_none()
+        {
             return quote!(#enter #body);
         }
         let [result, span] = [local("__result"), local("__span")];
@@ -155,6 +174,16 @@ impl Traced<'_> {
                 quote_spanned!(at=> -> #ty)
             }
         };
+        if self.options.handler.is_some() {
+            let tell = self.tell(&quote_spanned!(generated()=> &#result));
+            return quote_spanned! {generated()=>
+                #enter
+                let #result = #private::call(|| #ty #body);
+                #tell
+                #private::Span::end(#private::SpanGuard::exit(#guard));
+                #result
+            };
+        }
         let inspect = self.inspect_calls(
             &quote_spanned!(generated()=> &#result),
             &quote_spanned!(generated()=> &mut #span),
@@ -209,6 +238,13 @@ impl Traced<'_> {
         let private = self.private();
         let at = generated();
         let [out, of] = [local("__out"), local("__of")];
+        if self.options.handler.is_some() {
+            let in_span = Ident::new(begun.wrapper(), at);
+            let tell = self.tell(&out.to_token_stream());
+            return quote_spanned! {at=>
+                #private::#in_span(#span, #private::told(#future, |#out| { #tell }))
+            };
+        }
         if self.options.err.is_none() && self.options.ret.is_none() {
             let in_span = Ident::new(begun.wrapper(), at);
             return quote_spanned!(at=> #private::#in_span(#span, #future));
@@ -218,6 +254,17 @@ impl Traced<'_> {
         let calls = self.inspect_calls(&out.to_token_stream(), &of.to_token_stream());
         let in_span = Ident::new(&format!("{}_inspect", begun.wrapper()), at);
         quote_spanned!(at=> #private::#in_span(#span, #future, |#out, #of| { #calls }))
+    }
+
+    /// Statements that record the error in `out` (a reference), if it can be one, on the span that is current.
+    fn tell(&self, out: &TokenStream) -> TokenStream {
+        let private = self.private();
+        quote_spanned! {generated()=>
+            {
+                use #private::{ToldDebug as _, ToldDisplay as _, ToldFailure as _, ToldNothing as _};
+                (&&&&#private::Told(#out)).tell();
+            }
+        }
     }
 
     /// Statements that record the outcome `out` (a reference) in `span`. With `err`, `ret` means the value of `Ok`.

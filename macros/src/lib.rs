@@ -1,5 +1,6 @@
 //! The attribute macros of Throughline, re-exported by the `throughline` crate: [`macro@traced`], [`macro@skip`],
-//! [`macro@main`], [`macro@test`], [`span!`] and [`enter!`].
+//! [`macro@actor`], [`macro@consumer`], [`macro@producer`], [`macro@projection`], [`macro@main`], [`macro@test`], [`span!`]
+//! and [`enter!`].
 //!
 //! What they write names `::throughline::__private` only, or `__private` of the path that `crate = …` gives. Signatures
 //! are streamed through whole, bodies stay the tokens they are and appear once; nothing is parsed that an expansion does
@@ -15,6 +16,7 @@ mod helper;
 mod item;
 mod mistakes;
 mod options;
+mod role;
 mod shape;
 mod span;
 mod spawns;
@@ -201,6 +203,153 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
     traced::expand(args.into(), item.into()).into()
+}
+
+/// Runs the handler of an actor's messages in a span `{actor type} {message type}`.
+///
+/// It stands on a method or function, or on an impl block, inherent or of a host's trait: there on every method that is
+/// called `handle` or `handle_…` and takes `self` and a message. The signature stays the same, and no type changes.
+///
+/// ```
+/// use throughline::actor;
+///
+/// struct Cart { items: u32 }
+/// struct Add { items: u32 }
+///
+/// #[actor]
+/// impl Cart {
+///     // The span is called `Cart Add`.
+///     async fn handle(&mut self, message: Add) -> Result<u32, String> {
+///         self.items = self.items.checked_add(message.items).ok_or("full")?;
+///         Ok(self.items)
+///     }
+/// }
+/// ```
+///
+/// Where a channel of `throughline::channel` or an integration hands the message out and observes its handler, there is
+/// one span for both: theirs, with the wait and the relation to the sender, which takes over this name and these
+/// attributes. Anywhere else the span is a child of the current one.
+///
+/// An `Err` that the handler returns is recorded as the span's error, by its `Display` form, else by its `Debug` form,
+/// else by its type.
+///
+/// # Arguments
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `message = "…"`, `message = %x` | what the message is: the attribute `actor.message.type`, and in the name | the type of the first argument |
+/// | `name`, `kind`, `level`, `target`, `attrs(…)`, `parent`, `links`, `spawns`, `crate` | as in [`#[traced]`](macro@traced) | |
+///
+/// The type is that of the first argument without references, and that of what is inside of `Delivery<T>`,
+/// `Envelope<T>`, `Vec<T>`, `Box<T>`, `Arc<T>` and `Option<T>`. Of an enum, `message = %message.kind()` says which variant
+/// it is.
+///
+/// # Expansion
+///
+/// The method above becomes, with `P` for `::throughline::__private`:
+///
+/// ```text
+/// async fn handle(&mut self, message: Add) -> Result<u32, String> {
+///     P::in_span(
+///         P::start_handler(
+///             { static __CALLSITE: P::Callsite = P::callsite! { name: "Cart Add", … }; &__CALLSITE },
+///             |__live| {
+///                 P::LiveSpan::set_attribute(__live, const { &P::wire::key!("actor.type") }, &"Cart");
+///                 P::LiveSpan::set_attribute(__live, const { &P::wire::key!("actor.message.type") }, &"Add");
+///             },
+///         ),
+///         P::told(
+///             async move { … },
+///             |__out| {
+///                 use P::{ToldDebug as _, ToldDisplay as _, ToldFailure as _, ToldNothing as _};
+///                 (&&&&P::Told(__out)).tell();
+///             },
+///         ),
+///     )
+///     .await
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn actor(args: TokenStream, item: TokenStream) -> TokenStream {
+    role::expand(role::Role::Actor, args.into(), item.into()).into()
+}
+
+/// Runs the handler of a queue's records in a span `process {destination}` of kind consumer.
+///
+/// It stands where [`#[actor]`](macro@actor) does, shares the span of an integration as that does, and has the attributes
+/// of OpenTelemetry's messaging conventions (v1.44).
+///
+/// ```
+/// use throughline::consumer;
+///
+/// struct Order { id: u64 }
+///
+/// #[consumer(system = "kafka", destination = %topic, batch, attrs(first = orders[0].id))]
+/// async fn store(orders: Vec<Order>, topic: &str) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `system = "kafka"` | `messaging.system`; required |
+/// | `destination = "orders"`, `destination = %topic` | `messaging.destination.name`, and in the name; required |
+/// | `batch` | the first argument is several records: `messaging.batch.message_count` is its `len()` |
+/// | `name`, `kind`, `level`, `target`, `attrs(…)`, `parent`, `links`, `spawns`, `crate` | as in [`#[traced]`](macro@traced) |
+#[proc_macro_attribute]
+pub fn consumer(args: TokenStream, item: TokenStream) -> TokenStream {
+    role::expand(role::Role::Consumer, args.into(), item.into()).into()
+}
+
+/// Runs a function that sends a record in a span `send {destination}` of kind producer.
+///
+/// The span is a child of the current one, and current while the function runs, so that the headers which the function
+/// writes are those of the send.
+///
+/// ```
+/// use throughline::{Context, producer, propagate};
+///
+/// #[producer(system = "kafka", destination = "orders")]
+/// async fn publish(order: &str) -> Result<(), std::io::Error> {
+///     let mut headers = std::collections::HashMap::<String, String>::new();
+///     propagate::inject(&Context::current(), &mut headers);
+///     // …
+///     Ok(())
+/// }
+/// ```
+///
+/// The arguments are those of [`#[consumer]`](macro@consumer) but `batch`.
+#[proc_macro_attribute]
+pub fn producer(args: TokenStream, item: TokenStream) -> TokenStream {
+    role::expand(role::Role::Producer, args.into(), item.into()).into()
+}
+
+/// Runs a projection's handler of events in a span `project {projection} {event type}`.
+///
+/// It stands where [`#[actor]`](macro@actor) does and shares the span of an integration as that does. The span ends when
+/// the future of the handler does, and fails when that returns an error.
+///
+/// ```
+/// use throughline::projection;
+///
+/// struct GoalAdded { stream_id: String, sequence: u64 }
+///
+/// #[projection(name = "goal_summary", stream = %event.stream_id, sequence = event.sequence)]
+/// async fn on_added(event: &GoalAdded) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `name = "goal_summary"` | the projection: `projection.name`, and in the name; required, written out | |
+/// | `event = "…"`, `event = %x` | `projection.event.type`, and in the name | the type of the first argument |
+/// | `stream = %x` | `projection.stream.id` | none |
+/// | `sequence = x` | `projection.sequence` | none |
+/// | `kind`, `level`, `target`, `attrs(…)`, `parent`, `links`, `spawns`, `crate` | as in [`#[traced]`](macro@traced) | |
+#[proc_macro_attribute]
+pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
+    role::expand(role::Role::Projection, args.into(), item.into()).into()
 }
 
 /// Leaves a member of an impl block, trait or module out that is annotated with [`#[traced]`](macro@traced).

@@ -28,6 +28,39 @@ pub(crate) struct Options {
     /// Whether spawn calls in the body carry the context, which they do unless told otherwise.
     pub(crate) spawns: Option<bool>,
     pub(crate) krate: Option<Path>,
+    /// Whether the function handles messages, and how.
+    pub(crate) handler: Option<Handler>,
+}
+
+/// What the span of a handler has that others do not.
+#[derive(Clone)]
+pub(crate) struct Handler {
+    /// Whether the span of a layer further out that observes the same message serves for this one.
+    pub(crate) joins: bool,
+    /// What follows the name of the span, where it is known at run time only.
+    pub(crate) subject: Option<(Option<Format>, Expr)>,
+}
+
+/// Arguments that an annotation has beside those of `#[traced]`, or instead of them.
+pub(crate) trait OwnArguments {
+    /// Their names, for messages.
+    fn list(&self) -> &'static str;
+
+    /// Reads the value of one of them; `None` if there is none of that name.
+    fn entry(&mut self, key: &Ident, input: ParseStream<'_>) -> Option<Result<()>>;
+}
+
+/// `#[traced]` itself has no others.
+struct NoOwnArguments;
+
+impl OwnArguments for NoOwnArguments {
+    fn list(&self) -> &'static str {
+        ""
+    }
+
+    fn entry(&mut self, _: &Ident, _: ParseStream<'_>) -> Option<Result<()>> {
+        None
+    }
 }
 
 /// `err` or `ret`: where it stands and how the value is formatted.
@@ -40,9 +73,19 @@ pub(crate) struct Inspect {
 impl Options {
     /// Reads the arguments; whatever is wrong is added to `mistakes` and left out.
     pub(crate) fn parse(args: TokenStream, mistakes: &mut Mistakes) -> Self {
+        Self::parse_with(args, &mut NoOwnArguments, mistakes)
+    }
+
+    /// Like [`parse`](Self::parse) for an annotation with arguments of its own.
+    pub(crate) fn parse_with(
+        args: TokenStream,
+        own: &mut dyn OwnArguments,
+        mistakes: &mut Mistakes,
+    ) -> Self {
         let mut options = Self::default();
         let mut reader = Reader {
             options: &mut options,
+            own,
             seen: Vec::new(),
         };
         let parser = |input: ParseStream<'_>| {
@@ -78,6 +121,7 @@ impl Options {
         self.links = self.links.or_else(|| outer.links.clone());
         self.spawns = self.spawns.or(outer.spawns);
         self.krate = self.krate.or_else(|| outer.krate.clone());
+        self.handler = self.handler.or_else(|| outer.handler.clone());
         self
     }
 }
@@ -85,6 +129,7 @@ impl Options {
 /// A local mistake list exists per annotation; this one reads its entries.
 struct Reader<'a> {
     options: &'a mut Options,
+    own: &'a mut dyn OwnArguments,
     seen: Vec<String>,
 }
 
@@ -92,6 +137,9 @@ impl Reader<'_> {
     fn entry(&mut self, input: ParseStream<'_>, mistakes: &mut Mistakes) -> Result<()> {
         let key = parse_key(input)?;
         let word = key.to_string();
+        if let Some(read) = self.own.entry(&key, input) {
+            return read;
+        }
         if KEYS.contains(&word.as_str()) {
             if self.seen.contains(&word) {
                 return Err(Error::new(
@@ -149,7 +197,7 @@ impl Reader<'_> {
                     format!("attributes go into `attrs(…)`: `attrs({word}.… = …)`"),
                 ));
             }
-            _ => return Err(unknown(&key)),
+            _ => return Err(unknown(&key, self.own.list())),
         }
         Ok(())
     }
@@ -198,6 +246,10 @@ const KEYS: [&str; 11] = [
 ];
 const KEY_LIST: &str = "`name`, `kind`, `level`, `target`, `attrs(…)`, `err`, `ret`, `parent`, `links`, `spawns`, `crate`";
 
+/// Those that make sense for every annotation.
+const SHARED_KEY_LIST: &str =
+    "`name`, `kind`, `level`, `target`, `attrs(…)`, `parent`, `links`, `spawns`, `crate`";
+
 fn parse_key(input: ParseStream<'_>) -> Result<Ident> {
     if input.peek(Ident::peek_any) {
         return input.call(Ident::parse_any);
@@ -212,12 +264,17 @@ fn parse_key(input: ParseStream<'_>) -> Result<Ident> {
     Err(input.error(format!("expected one of {KEY_LIST}")))
 }
 
-fn unknown(key: &Ident) -> Error {
+fn unknown(key: &Ident, own: &str) -> Error {
+    let list = if own.is_empty() {
+        KEY_LIST.to_owned()
+    } else {
+        format!("{own}, {SHARED_KEY_LIST}")
+    };
     let message = match vocabulary::advice(&key.to_string()) {
         Some(advice) => {
-            format!("unknown argument `{key}`: {advice}; the valid arguments are {KEY_LIST}")
+            format!("unknown argument `{key}`: {advice}; the valid arguments are {list}")
         }
-        None => format!("unknown argument `{key}`; the valid arguments are {KEY_LIST}"),
+        None => format!("unknown argument `{key}`; the valid arguments are {list}"),
     };
     Error::new(key.span(), message)
 }

@@ -53,6 +53,7 @@ pub(crate) fn expand(input: TokenStream, form: Form) -> TokenStream {
                 parent: block.parent.as_ref(),
                 links: block.links.as_ref(),
                 attrs: &block.attrs,
+                handler: None,
             };
             match form {
                 Form::Span => start.expression(),

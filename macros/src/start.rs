@@ -7,8 +7,9 @@ use quote::{quote, quote_spanned};
 use syn::{Expr, Ident, Path};
 
 use crate::attributes::Attribute;
+use crate::options::Handler;
 use crate::tokens::{first_span, generated, generated_at, leaves_its_function, local, placed};
-use crate::vocabulary::Word;
+use crate::vocabulary::{Format, Word};
 
 /// What is known about a span at its start.
 pub(crate) struct Start<'a> {
@@ -26,6 +27,7 @@ pub(crate) struct Start<'a> {
     pub(crate) parent: Option<&'a Expr>,
     pub(crate) links: Option<&'a Expr>,
     pub(crate) attrs: &'a [Attribute],
+    pub(crate) handler: Option<&'a Handler>,
 }
 
 impl Start<'_> {
@@ -35,6 +37,11 @@ impl Start<'_> {
         let callsite = self.callsite();
         let parent = self.parent();
         let at = generated();
+        if self.joins() {
+            let live = local("__live");
+            let fill = self.fill(&live);
+            return quote_spanned!(at=> #private::start_handler(#callsite, |#live| { #fill }));
+        }
         if self.attrs.is_empty() && self.links.is_none() {
             return match parent {
                 None => quote_spanned!(at=> #private::Span::start(#callsite)),
@@ -74,7 +81,7 @@ impl Start<'_> {
     pub(crate) fn entered(&self) -> TokenStream {
         let private = self.private;
         let at = generated();
-        if self.must_stay() {
+        if self.joins() || self.must_stay() {
             let span = self.expression();
             return quote_spanned!(at=> #private::Span::enter(#span));
         }
@@ -101,6 +108,11 @@ impl Start<'_> {
         })
     }
 
+    /// Whether the span of a layer further out may serve for this one.
+    fn joins(&self) -> bool {
+        self.parent.is_none() && self.handler.is_some_and(|handler| handler.joins)
+    }
+
     /// Whether attributes and links have to be evaluated in the function itself, not in a closure.
     fn must_stay(&self) -> bool {
         self.attrs.iter().any(Attribute::must_stay)
@@ -112,14 +124,28 @@ impl Start<'_> {
     /// The statements that record attributes and links on `live`.
     fn fill(&self, live: &Ident) -> TokenStream {
         let private = self.private;
-        let attrs = self.attrs.iter().map(|attr| attr.record(private, live));
+        let attrs = self
+            .attrs
+            .iter()
+            .map(|attr| attr.record(private, live, self.joins()));
         let links = self.links.map(|links| {
             let place = first_span(links);
             let at = generated_at(place);
             let private = placed(private, place);
             quote_spanned!(at=> #private::add_links(#live, #links);)
         });
-        quote_spanned!(generated()=> #(#attrs)* #links)
+        let subject = self.handler.and_then(|handler| handler.subject.as_ref());
+        let subject = subject.map(|(format, subject)| {
+            let place = first_span(subject);
+            let at = generated_at(place);
+            let (private, name) = (placed(private, place), &self.name);
+            let name_after = match format {
+                None | Some(Format::Display) => quote_spanned!(at=> name_after),
+                Some(Format::Debug) => quote_spanned!(at=> name_after_debug),
+            };
+            quote_spanned!(at=> #private::#name_after(#live, #name, &#subject);)
+        });
+        quote_spanned!(generated()=> #subject #(#attrs)* #links)
     }
 
     /// The static lives in a block of its own: it can neither meet nor shadow an item of the user's.

@@ -6,6 +6,7 @@ mod containers;
 mod entries;
 mod functions;
 mod mistakes;
+mod roles;
 mod spans;
 
 use proc_macro2::TokenStream;

@@ -1,3 +1,4 @@
 //! Roles: whole trees of actors, consumers and projections, on every host.
 
+mod attributes; // the role attributes, alone and under an observer
 mod plain; // actors on plain Tokio: a mailbox, a loop, a way back

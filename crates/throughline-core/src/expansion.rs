@@ -5,6 +5,7 @@ use std::future::Future;
 
 use crate::callsite::Callsite;
 use crate::context::Parent;
+use crate::current::current;
 use crate::future::{FutureExt, InSpan, Inspect, NoInspection, WithContext};
 use crate::kind::Status;
 use crate::live::LiveSpan;
@@ -200,6 +201,83 @@ pub fn inspect_err_debug<T, E: fmt::Debug>(result: &Result<T, E>, span: &mut Spa
     }
 }
 
+/// Calls the span `{name} {subject}`.
+pub fn name_after(span: &mut LiveSpan, name: &str, subject: impl fmt::Display) {
+    span.update_name(&format!("{name} {subject}"));
+}
+
+/// Calls the span `{name} {subject:?}`.
+pub fn name_after_debug(span: &mut LiveSpan, name: &str, subject: impl fmt::Debug) {
+    span.update_name(&format!("{name} {subject:?}"));
+}
+
+/// Looks at what a future yields before it does.
+pub async fn told<F: Future>(future: F, tell: impl FnOnce(&F::Output)) -> F::Output {
+    let output = future.await;
+    tell(&output);
+    output
+}
+
+/// What a handler returned, whatever it is: in `(&&&&Told(output)).tell()` the compiler finds the first of the traits
+/// below that the output fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a, T>(pub &'a T);
+
+/// Records an error by its `Display` form on the span that is current.
+pub trait ToldDisplay {
+    /// Records it, if there is one.
+    fn tell(&self);
+}
+
+/// Records an error by its `Debug` form on the span that is current.
+pub trait ToldDebug {
+    /// Records it, if there is one.
+    fn tell(&self);
+}
+
+/// Records that there was an error on the span that is current.
+pub trait ToldFailure {
+    /// Records it, if there was one.
+    fn tell(&self);
+}
+
+/// Records nothing of what can be no error.
+pub trait ToldNothing {
+    /// Does nothing.
+    fn tell(&self);
+}
+
+impl<R, E: fmt::Display> ToldDisplay for &&&Told<'_, Result<R, E>> {
+    fn tell(&self) {
+        if let Err(error) = self.0 {
+            let kind = std::any::type_name::<E>();
+            current().edit(|span| record_err(kind, &error.to_string(), span));
+        }
+    }
+}
+
+impl<R, E: fmt::Debug> ToldDebug for &&Told<'_, Result<R, E>> {
+    fn tell(&self) {
+        if let Err(error) = self.0 {
+            let kind = std::any::type_name::<E>();
+            current().edit(|span| record_err(kind, &format!("{error:?}"), span));
+        }
+    }
+}
+
+impl<R, E> ToldFailure for &Told<'_, Result<R, E>> {
+    fn tell(&self) {
+        if self.0.is_err() {
+            let kind = std::any::type_name::<E>();
+            current().edit(|span| record_err(kind, "", span));
+        }
+    }
+}
+
+impl<T> ToldNothing for Told<'_, T> {
+    fn tell(&self) {}
+}
+
 /// `ret`: records the returned value by its `Debug` form.
 pub fn inspect_ret_debug<T: fmt::Debug>(output: &T, span: &mut Span) {
     span.set_attribute(
@@ -218,10 +296,11 @@ pub fn inspect_ret_display<T: fmt::Display>(output: &T, span: &mut Span) {
 
 #[cold]
 fn inspect_err(kind: &str, message: fmt::Arguments<'_>, span: &mut Span) {
-    span.edit(|span| {
-        let message = message.to_string();
-        span.set_attribute(const { crate::__wire::key!("error.type") }, kind);
-        span.add_exception(kind, message.as_str());
-        span.set_status(Status::Error, &message);
-    });
+    span.edit(|span| record_err(kind, &message.to_string(), span));
+}
+
+fn record_err(kind: &str, message: &str, span: &mut LiveSpan) {
+    span.set_attribute(const { crate::__wire::key!("error.type") }, kind);
+    span.add_exception(kind, message);
+    span.set_status(Status::Error, message);
 }

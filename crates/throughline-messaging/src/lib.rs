@@ -47,6 +47,8 @@ mod arrival;
 mod budget;
 mod delivery;
 mod envelope;
+#[doc(hidden)]
+pub mod expansion;
 #[cfg(any(feature = "async-channel", feature = "flume", feature = "tokio"))]
 #[macro_use]
 mod handles;

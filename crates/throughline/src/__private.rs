@@ -7,14 +7,21 @@ pub use core::result::Result;
 pub use throughline_core::__callsite as callsite;
 pub use throughline_core::__wire as wire;
 pub use throughline_core::expansion::{
-    add_links, call, carry, carry_call, enter, enter_with, in_earlier_span,
-    in_earlier_span_inspect, in_span, in_span_inspect, inspect_err_debug, inspect_err_display,
-    inspect_ret_debug, inspect_ret_display, start, start_with,
+    Told, ToldDebug, ToldDisplay, ToldFailure, ToldNothing, add_links, call, carry, carry_call,
+    enter, enter_with, in_earlier_span, in_earlier_span_inspect, in_span, in_span_inspect,
+    inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display, name_after,
+    name_after_debug, start, start_with, told,
 };
 pub use throughline_core::{
     Callsite, Context, Level, LiveSpan, Parent, Span, SpanContext, SpanGuard, SpanKind, debug,
     display,
 };
+
+// Without channels and integrations there is no layer further out.
+#[cfg(not(feature = "messaging"))]
+pub use throughline_core::expansion::start as start_handler;
+#[cfg(feature = "messaging")]
+pub use throughline_messaging::expansion::start_handler;
 
 #[cfg(feature = "tokio")]
 pub use crate::entry::*;

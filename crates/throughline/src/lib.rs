@@ -92,7 +92,9 @@ pub use throughline_export as export;
 pub use throughline_export::Pipeline;
 #[cfg(feature = "http")]
 pub use throughline_http as http;
-pub use throughline_macros::{enter, main, skip, span, test, traced};
+pub use throughline_macros::{
+    actor, consumer, enter, main, producer, projection, skip, span, test, traced,
+};
 #[cfg(feature = "messaging")]
 pub use throughline_messaging as channel;
 #[cfg(feature = "opentelemetry")]
