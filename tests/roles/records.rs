@@ -1,0 +1,209 @@
+//! Records of a queue, whatever the queue is: single ones, batches, those that come again.
+
+use throughline::channel::{Arrival, Operation, Policy, Redelivery, observe, try_observe};
+use throughline::core::{Callsite, CallsiteSpec, Level, Sampler, SpanContext, SpanKind};
+use throughline::testing::{Capture, TreeOptions};
+use throughline::{Context, FutureExt, propagate, span};
+
+static PROCESS: Callsite = Callsite::new(CallsiteSpec {
+    name: "process orders",
+    kind: SpanKind::Consumer,
+    level: Level::Info,
+    target: "roles",
+    scope_name: "roles",
+    scope_version: "",
+    static_fields: &[],
+});
+
+fn tree(capture: &Capture) -> String {
+    assert_eq!(capture.stats().live(), 0, "every span ended");
+    assert_eq!(Context::current(), Context::default());
+    capture.tree_with(&TreeOptions::new().hide("exception.*").hide("error.type"))
+}
+
+/// Runs the making of a record, and returns the context that it brings along.
+async fn send(capture: &Capture, name: &str) -> Context {
+    let mut span = span!(parent: capture.context(), kind: producer, "send");
+    span.update_name(name);
+    async { Context::current() }.in_span(span).await
+}
+
+async fn store() {
+    tokio::task::yield_now().await;
+}
+
+#[tokio::test]
+async fn one_record_is_a_child_with_a_link_and_an_ambient_span_goes_first() {
+    let capture = Capture::start();
+    let sender = send(&capture, "send orders").await;
+    let arrival = Arrival::new(&sender, Operation::Record);
+    let handle = || async {
+        observe(arrival.span(&PROCESS, &Policy::new()), store()).await;
+    };
+    handle().with_context(capture.context()).await;
+    handle()
+        .in_span(span!(parent: capture.context(), "poll loop"))
+        .await;
+    insta::assert_snapshot!(tree(&capture), @r#"
+    send orders [producer]
+    └─ process orders [consumer] {trace.relation="child", trace.relation.reason="record"}
+          → send orders
+    poll loop
+    └─ process orders [consumer] {trace.relation="link", trace.relation.reason="ambient"}
+          → send orders (another trace)
+    "#);
+}
+
+#[tokio::test]
+async fn a_batch_has_one_span_and_each_sender_once() {
+    let capture = Capture::start();
+    let mut senders: Vec<SpanContext> = Vec::new();
+    for number in 0..100 {
+        let sender = send(&capture, &format!("send {number}")).await;
+        // Each sender wrote five of the records.
+        senders.extend([sender.span_context(); 5]);
+    }
+    let handled = async {
+        let first = Context::from(senders[0]);
+        let arrival = Arrival::new(&first, Operation::Batch).with_others(&senders[1..]);
+        observe(arrival.span(&PROCESS, &Policy::new()), store()).await;
+    };
+    handled.with_context(capture.context()).await;
+    let spans = capture.spans();
+    let process: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == "process orders")
+        .collect();
+    assert_eq!(process.len(), 1);
+    let linked: Vec<_> = process[0].links.iter().map(|link| link.span_id).collect();
+    let mut unique: Vec<_> = senders.iter().map(SpanContext::span_id).collect();
+    unique.dedup();
+    assert_eq!(linked, unique);
+    assert_eq!((process[0].parent, process[0].dropped_links), (None, 0));
+}
+
+#[tokio::test]
+async fn links_past_the_limit_are_counted() {
+    let capture = Capture::start();
+    let mut senders: Vec<SpanContext> = Vec::new();
+    for _ in 0..500 {
+        senders.push(send(&capture, "send").await.span_context());
+    }
+    let handled = async {
+        let first = Context::from(senders[0]);
+        let arrival = Arrival::new(&first, Operation::Batch).with_others(&senders[1..]);
+        observe(arrival.span(&PROCESS, &Policy::new()), store()).await;
+    };
+    handled.with_context(capture.context()).await;
+    let spans = capture.spans();
+    let process = spans
+        .iter()
+        .find(|span| span.name == "process orders")
+        .expect("it was handled");
+    assert_eq!((process.links.len(), process.dropped_links), (128, 372));
+}
+
+#[tokio::test]
+async fn each_attempt_is_linked_to_the_one_before_and_a_dead_letter_to_both() {
+    let capture = Capture::start();
+    let sender = send(&capture, "send orders").await;
+    let mut previous = None;
+    for attempt in 1..=3 {
+        let mut arrival = Arrival::new(&sender, Operation::Record).attempt(attempt);
+        if let Some(previous) = previous {
+            arrival = arrival.after(previous);
+        }
+        let handled = async {
+            let span = arrival.span(&PROCESS, &Policy::new());
+            previous = Some(span.context().span_context());
+            try_observe(span, async {
+                store().await;
+                Err::<(), _>("out of stock")
+            })
+            .await
+        };
+        handled
+            .with_context(capture.context())
+            .await
+            .expect_err("it fails each time");
+    }
+    let handled = async {
+        let arrival = Arrival::new(&sender, Operation::Record)
+            .redelivered(Redelivery::DeadLetter)
+            .after(previous.expect("there were attempts"));
+        observe(arrival.span(&PROCESS, &Policy::new()), store()).await;
+    };
+    handled.with_context(capture.context()).await;
+    insta::assert_snapshot!(tree(&capture), @r#"
+    send orders [producer]
+    └─ process orders [consumer] {queue.attempt=1, trace.relation="child", trace.relation.reason="record"} error: out of stock
+          • exception
+          → send orders
+    process orders [consumer] {queue.attempt=2, trace.relation="link", trace.relation.reason="retry"} error: out of stock
+       • exception
+       → send orders (another trace)
+       → process orders (another trace)
+    process orders [consumer] {queue.attempt=3, trace.relation="link", trace.relation.reason="retry"} error: out of stock
+       • exception
+       → send orders (another trace)
+       → process orders (another trace)
+    process orders [consumer] {trace.relation="link", trace.relation.reason="dead_letter"}
+       → send orders (another trace)
+       → process orders (another trace)
+    "#);
+}
+
+#[tokio::test]
+async fn the_context_goes_on_where_nothing_is_sampled() {
+    let mut config = throughline::core::RecorderConfig::default();
+    config.sampler = Sampler::always_off();
+    let capture = Capture::with_config(config);
+    let sender = send(&capture, "send orders").await;
+    let mut headers = std::collections::HashMap::<String, String>::new();
+    propagate::inject(&sender, &mut headers);
+    let arrived = propagate::extract(&headers);
+    assert_eq!(
+        arrived.span_context().trace_id(),
+        sender.span_context().trace_id()
+    );
+    let handled = async {
+        let arrival = Arrival::new(&arrived, Operation::Record);
+        let handler = async { Context::current().span_context() };
+        observe(arrival.span(&PROCESS, &Policy::new()), handler).await
+    };
+    let inside = handled.with_context(capture.context()).await;
+    assert_eq!(inside.trace_id(), sender.span_context().trace_id());
+    assert!(!inside.is_sampled());
+    assert_eq!(capture.spans().len(), 0);
+}
+
+#[tokio::test]
+async fn a_handler_that_is_dropped_at_any_poll_is_cancelled() {
+    let capture = Capture::start();
+    let sender = send(&capture, "send orders").await;
+    for polls in 0..3 {
+        let arrival = Arrival::new(&sender, Operation::Record);
+        let span = {
+            let _here = capture.attach();
+            arrival.span(&PROCESS, &Policy::new())
+        };
+        let mut handled = Box::pin(observe(span, async {
+            for _ in 0..3 {
+                store().await;
+            }
+        }));
+        for _ in 0..polls {
+            assert!(futures::poll!(&mut handled).is_pending());
+        }
+        drop(handled);
+    }
+    insta::assert_snapshot!(tree(&capture), @r#"
+    send orders [producer]
+    ├─ process orders [consumer] {trace.relation="child", trace.relation.reason="record", span.outcome="cancelled"} error: dropped before it was ready
+    │     → send orders
+    ├─ process orders [consumer] {trace.relation="child", trace.relation.reason="record", span.outcome="cancelled"} error: dropped before it was ready
+    │     → send orders
+    └─ process orders [consumer] {trace.relation="child", trace.relation.reason="record", span.outcome="cancelled"} error: dropped before it was ready
+          → send orders
+    "#);
+}
