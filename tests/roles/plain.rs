@@ -1,5 +1,7 @@
 //! Actors on plain Tokio.
 
+use std::time::Duration;
+
 use throughline::channel::{mpsc, oneshot};
 use throughline::testing::{Capture, TreeOptions};
 use throughline::{FutureExt, span};
@@ -49,4 +51,36 @@ async fn an_asker_that_goes_abandons_its_message() {
     request
     └─ process abandoned {trace.relation="child", trace.relation.reason="tell", actor.message.type="Sender", span.outcome="abandoned"}
     "#);
+}
+
+#[tokio::test]
+async fn a_question_that_is_given_up_is_told_to_both_sides() {
+    let capture = Capture::start();
+    let (tx, mut rx) = mpsc::named::<oneshot::Sender<u32>>("slow", 4);
+    let answer = async {
+        let delivery = rx.recv().await.expect("sent");
+        delivery
+            .handle(|mut reply| async move {
+                reply.closed().await;
+                reply.send(7).expect_err("nobody waits");
+            })
+            .await;
+    };
+    let ask = async {
+        let error = tx.ask_within(Duration::ZERO, |reply| reply).await;
+        assert!(error.expect_err("it takes too long").is_timeout());
+    };
+    let ask = ask.in_span(span!(parent: capture.context(), "request"));
+    tokio::join!(ask, answer);
+    let options = TreeOptions::new()
+        .hide("actor.mailbox.*")
+        .hide("code.line.number");
+    insta::assert_snapshot!(capture.tree_with(&options), @r#"
+    request
+    │  • actor.ask.timeout {actor.ask.limit=0.0}
+    └─ process slow {trace.relation="child", trace.relation.reason="ask", actor.message.type="Sender", actor.message.operation="ask", span.outcome="abandoned"}
+    "#);
+    let stats = throughline::channel::stats();
+    let slow = stats.iter().find(|channel| channel.name == "slow");
+    assert_eq!(slow.map(|slow| slow.ask_timeouts), Some(1));
 }

@@ -13,7 +13,15 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "tokio")]
+use std::time::Duration;
+
 use throughline_core::clock::{self, Ticks};
+#[cfg(feature = "tokio")]
+use throughline_core::{Level, current, diagnostics};
+
+#[cfg(feature = "tokio")]
+use crate::keys;
 
 /// The counts of the channels of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -31,6 +39,8 @@ pub struct ChannelStats {
     pub lagged: u64,
     /// Messages that a channel did not take, because it was full or closed.
     pub rejected: u64,
+    /// Questions that were given up, since no answer came in time.
+    pub ask_timeouts: u64,
     /// Messages that are in the channels.
     pub depth: u64,
     /// How long the received messages were in the channels, together, in nanoseconds.
@@ -83,6 +93,7 @@ pub(crate) struct Channel {
 struct Senders {
     sent: AtomicU64,
     rejected: AtomicU64,
+    ask_timeouts: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -103,6 +114,7 @@ impl Channel {
             senders: Senders {
                 sent: AtomicU64::new(0),
                 rejected: AtomicU64::new(0),
+                ask_timeouts: AtomicU64::new(0),
             },
             receivers: Receivers {
                 received: AtomicU64::new(0),
@@ -148,6 +160,29 @@ impl Channel {
         self.senders.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a question that was given up, and tells the asker's span and, more and more rarely, the user.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn ask_timed_out(&self, limit: Duration, asker: &Location<'_>) {
+        let timeouts = self.senders.ask_timeouts.fetch_add(1, Ordering::Relaxed) + 1;
+        let (file, line) = (asker.file(), asker.line());
+        current().add_event("actor.ask.timeout", |event| {
+            event.attribute(&keys::MAILBOX_NAME, self.name);
+            event.attribute(&keys::ASK_LIMIT, limit.as_secs_f64());
+            event.attribute(&keys::CODE_FILE_PATH, file);
+            event.attribute(&keys::CODE_LINE_NUMBER, i64::from(line));
+        });
+        if timeouts.is_power_of_two() {
+            diagnostics::say(
+                Level::Warn,
+                format_args!(
+                    "the question asked at {file}:{line} was not answered within {limit:?}; questions to {} that were \
+                     given up so far: {timeouts}",
+                    self.name
+                ),
+            );
+        }
+    }
+
     pub(crate) fn undelivered(&self, messages: u64) {
         let undelivered = &self.receivers.undelivered;
         undelivered.fetch_add(messages, Ordering::Relaxed);
@@ -183,6 +218,7 @@ impl Channel {
             undelivered,
             lagged,
             rejected: read(&self.senders.rejected),
+            ask_timeouts: read(&self.senders.ask_timeouts),
             depth: sent.saturating_sub(received + undelivered + lagged),
             wait_sum_nanos: clock::ticks_to_nanos(read(&receivers.wait_ticks)),
             wait_max_nanos: clock::ticks_to_nanos(read(&receivers.longest_wait)),

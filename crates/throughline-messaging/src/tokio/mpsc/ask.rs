@@ -2,6 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::{Sender, UnboundedSender};
 use crate::envelope::Envelope;
@@ -41,8 +46,8 @@ impl<T> Sender<T> {
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope::ask(question(reply));
         let sent = self.send_envelope(envelope).await;
-        sent.map_err(|_| AskError { sent: false })?;
-        answer.await.map_err(|_| AskError { sent: true })
+        sent.map_err(|_| AskError(Failure::Closed))?;
+        answer.await.map_err(|_| AskError(Failure::Unanswered))
     }
 }
 
@@ -58,37 +63,88 @@ impl<T> UnboundedSender<T> {
     ) -> Result<R, AskError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.send_envelope(Envelope::ask(question(reply)));
-        sent.map_err(|_| AskError { sent: false })?;
-        answer.await.map_err(|_| AskError { sent: true })
+        sent.map_err(|_| AskError(Failure::Closed))?;
+        answer.await.map_err(|_| AskError(Failure::Unanswered))
     }
 }
 
+/// Asks for so long and no longer.
+macro_rules! ask_within {
+    ($sender:ident) => {
+        impl<T> $sender<T> {
+            /// Like [`ask`](Self::ask), for so long and no longer: then the question is given up, and whoever handles
+            /// it is told that nobody waits.
+            ///
+            /// A question that is given up is counted ([`ChannelStats::ask_timeouts`](crate::ChannelStats)), is an event
+            /// of the current span, and is warned of with the place of this call: the first of a channel, the second,
+            /// the fourth, the eighth and so on.
+            ///
+            /// # Errors
+            ///
+            /// As for `ask`, or the time is over.
+            ///
+            /// # Panics
+            ///
+            /// As Tokio's timers do, in a runtime without time.
+            #[track_caller]
+            pub fn ask_within<R>(
+                &self,
+                limit: Duration,
+                question: impl FnOnce(oneshot::Sender<R>) -> T,
+            ) -> impl Future<Output = Result<R, AskError>> {
+                let asker = Location::caller();
+                async move {
+                    let answer = timeout(limit, self.ask(question)).await;
+                    answer.unwrap_or_else(|_| {
+                        self.channel().ask_timed_out(limit, asker);
+                        Err(AskError(Failure::TimedOut))
+                    })
+                }
+            }
+        }
+    };
+}
+
+ask_within!(Sender);
+ask_within!(UnboundedSender);
+
 /// A question was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AskError {
-    sent: bool,
+pub struct AskError(Failure);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Closed,
+    Unanswered,
+    TimedOut,
 }
 
 impl AskError {
     /// Whether the channel was closed, so that nobody saw the question.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        !self.sent
+        matches!(self.0, Failure::Closed)
     }
 
     /// Whether the question was sent, and the way back then dropped without a reply.
     #[must_use]
     pub const fn is_unanswered(&self) -> bool {
-        self.sent
+        matches!(self.0, Failure::Unanswered)
+    }
+
+    /// Whether the time was over, be the question sent by then or not.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self.0, Failure::TimedOut)
     }
 }
 
 impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.sent {
-            "the question was dropped without a reply"
-        } else {
-            "the channel is closed"
+        f.write_str(match self.0 {
+            Failure::Closed => "the channel is closed",
+            Failure::Unanswered => "the question was dropped without a reply",
+            Failure::TimedOut => "the question was not answered in time",
         })
     }
 }

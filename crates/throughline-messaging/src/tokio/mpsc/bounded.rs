@@ -17,6 +17,10 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
+    pub(super) const fn channel(&self) -> &'static Channel {
+        self.channel
+    }
+
     pub(super) const fn new(inner: mpsc::Sender<Queued<T>>, channel: &'static Channel) -> Self {
         Self { inner, channel }
     }

@@ -14,6 +14,10 @@ pub struct UnboundedSender<T> {
 }
 
 impl<T> UnboundedSender<T> {
+    pub(super) const fn channel(&self) -> &'static Channel {
+        self.channel
+    }
+
     pub(super) const fn new(
         inner: mpsc::UnboundedSender<Queued<T>>,
         channel: &'static Channel,
