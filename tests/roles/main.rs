@@ -2,3 +2,4 @@
 
 mod cqrs_es; // commands, events and projections of cqrs-es
 mod plain; // actors on plain Tokio: a mailbox, a loop, a way back
+mod projections; // stored events, on no host

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use cqrs_es::AggregateError;
 use cqrs_es::persist::{PersistenceError, QueryErrorHandler};
-use throughline_messaging::fail;
+use throughline_messaging::event_failed;
 
 /// An error handler for `GenericQuery::use_error_handler` that makes the current span an error, then calls `then`.
 ///
@@ -30,7 +30,7 @@ pub fn error_handler(
     then: impl Fn(PersistenceError) + Send + Sync + 'static,
 ) -> Box<QueryErrorHandler> {
     Box::new(move |error| {
-        fail(kind_of(&error), &error);
+        event_failed(kind_of(&error), &error);
         then(error);
     })
 }

@@ -1,8 +1,8 @@
 //! Spans for the commands, queries and replays of [`cqrs_es`] 0.5.
 //!
 //! A command is a span, the events it stores bring its context along in their metadata, and whoever projects them has a
-//! span that links it. What is wrapped are the traits of the host, so that its in-memory store and those of `postgres-es`,
-//! `mysql-es` and `dynamo-es` 0.5 serve alike.
+//! span that links it. What is wrapped are the traits of the host, so that any store that implements them serves: the host's own
+//! `MemStore`, its `PersistedEventStore` with the repository of `postgres-es`, or another.
 //!
 //! | the host's | here | what it does |
 //! |---|---|---|

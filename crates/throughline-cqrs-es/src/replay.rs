@@ -8,7 +8,7 @@ use cqrs_es::persist::{
     EventUpcaster, PersistedEventRepository, PersistenceError, QueryErrorHandler, ReplayStream,
 };
 use cqrs_es::{Aggregate, AggregateError, EventEnvelope, Query};
-use throughline_messaging::{Projection, fail};
+use throughline_messaging::{Projection, event_failed};
 
 use crate::failure::kind_of;
 
@@ -123,7 +123,7 @@ where
                 self.query.dispatch(&aggregate_id, &[event]).await;
             }
             Err(error) => {
-                fail(kind_of(&error), &error);
+                event_failed(kind_of(&error), &error);
                 if let Some(handler) = &self.error_handler {
                     handler(error);
                 }

@@ -80,6 +80,6 @@ pub use delivery::Delivery;
 pub use envelope::Envelope;
 pub use observe::{Observed, join, observe, observe_with, try_observe};
 pub use policy::{Policy, Situation};
-pub use projection::{Projection, StoredEvent, fail};
+pub use projection::{Projection, StoredEvent, event_failed};
 pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
 pub use stats::{ChannelStats, stats};

@@ -311,7 +311,7 @@ impl Projection {
     ///
     /// The span starts a trace, and has `projection.replay` and, once the page is done, `projection.page.events`. Nothing
     /// within the page makes a span: the events have none, and the handlers run in an unsampled context, which goes along
-    /// with whatever they send. What [`fail`] reports makes the page an error.
+    /// with whatever they send. What [`event_failed`] reports makes the page an error.
     ///
     /// ```
     /// use throughline_messaging::Projection;
@@ -334,11 +334,11 @@ impl Projection {
     /// ```
     pub async fn replay_page<F: Future<Output = u64>>(&self, page: F) -> u64 {
         let span = self.replay_span();
-        let here = if span.is_disabled() {
+        let here = unsampled(if span.is_disabled() {
             Context::current()
         } else {
-            unsampled(&span.context())
-        };
+            span.context()
+        });
         let replaying = Replaying {
             inner: page.with_context(here),
             failures: Failures::default(),
@@ -382,14 +382,14 @@ impl Projection {
 /// low cardinality, for the attribute `error.type`.
 ///
 /// ```
-/// use throughline_messaging::fail;
+/// use throughline_messaging::event_failed;
 ///
 /// # fn store() -> Result<(), std::io::Error> { Ok(()) }
 /// if let Err(error) = store() {
-///     fail("io", &error);
+///     event_failed("io", &error);
 /// }
 /// ```
-pub fn fail<E: Error + ?Sized>(error_type: &'static str, error: &E) {
+pub fn event_failed<E: Error + ?Sized>(error_type: &'static str, error: &E) {
     if let Some(failures) = REPLAY.get() {
         REPLAY.set(Some(failures.with(error_type)));
         return;
@@ -402,8 +402,11 @@ pub fn fail<E: Error + ?Sized>(error_type: &'static str, error: &E) {
 }
 
 /// The same ids, for work that is not to be recorded.
-fn unsampled(context: &Context) -> Context {
+fn unsampled(context: Context) -> Context {
     let span = context.span_context();
+    if !span.is_valid() {
+        return context;
+    }
     let flags = span.trace_flags().to_u8() & !TraceFlags::SAMPLED.to_u8();
     context.with_span(SpanContext::new(
         span.trace_id(),
@@ -446,7 +449,8 @@ thread_local! {
     static REPLAY: Cell<Option<Failures>> = const { Cell::new(None) };
 }
 
-fn is_replay() -> bool {
+/// Whether the thread handles a page of a replay just now.
+pub(crate) fn is_replay() -> bool {
     REPLAY.get().is_some()
 }
 
