@@ -237,10 +237,13 @@ async fn a_store_by_itself_brings_the_callers_context() {
 #[tokio::test]
 async fn without_a_recorder_everything_is_as_it_is() {
     let seen = Seen::default();
-    let cqrs = in_memory(Projection::new("summary"), seen.clone());
+    let projection = Arc::new(Projection::new("summary").skipping(["GoalReached"]));
+    let query = TracedQuery::new(Arc::clone(&projection), seen.clone());
+    let cqrs = TracedCqrs::new(MemStore::default(), vec![Box::new(query)], ());
     let executed = cqrs.execute("g-1", Command::SetAndReach).await;
     executed.expect("accepted");
     assert_eq!(seen.sequences(), [1, 2]);
+    assert_eq!(projection.skipped(), 1);
     let events = seen.events.lock().expect("no panic");
     let keys: Vec<_> = events[0].metadata.keys().collect();
     assert_eq!(keys, [STORED_AT]);

@@ -54,7 +54,7 @@ impl<Q> TracedQuery<Q> {
     }
 
     fn span<A: Aggregate>(&self, events: &[EventEnvelope<A>]) -> Span {
-        if !self.projection.is_observed() {
+        if !self.projection.wants_events() {
             return Span::disabled();
         }
         let now = Anchor::now();

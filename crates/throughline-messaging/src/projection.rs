@@ -167,7 +167,7 @@ impl Projection {
         &self.name
     }
 
-    /// How many events were passed over while somebody recorded; a replay counts none again.
+    /// How many events were passed over, whether somebody records or not; a replay counts none again.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
@@ -178,11 +178,11 @@ impl Projection {
         self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether spans are made here and now: somebody records, and no replay is going on. What stands in a [`StoredEvent`]
-    /// need not be found out otherwise.
+    /// Whether anything is to be known of an event here and now: somebody records, or types are passed over and counted,
+    /// and no replay is going on. What stands in a [`StoredEvent`] need not be found out otherwise.
     #[must_use]
-    pub fn is_observed(&self) -> bool {
-        PROJECT.is_enabled() && !is_replay()
+    pub fn wants_events(&self) -> bool {
+        !is_replay() && (PROJECT.is_enabled() || !self.skips.is_empty())
     }
 
     /// Whether it passes over this event, which is counted.
@@ -197,7 +197,7 @@ impl Projection {
     /// Starts the span of the handler of one event; disabled for those that the projection passes over, and within a
     /// [replay](Self::replay_page).
     pub fn span(&self, event: &StoredEvent<'_>) -> Span {
-        if !self.is_observed() || self.skips(event.event_type) {
+        if is_replay() || self.skips(event.event_type) {
             return Span::disabled();
         }
         self.event_span(event)
@@ -224,7 +224,7 @@ impl Projection {
     /// of the event which waited longest, its attempt that of the first one. The policy's `child` applies where all events
     /// were stored under one span. A page of one event is that [event's](Self::span), and a page of none has no span.
     pub fn page_span(&self, events: &[StoredEvent<'_>]) -> Span {
-        if !self.is_observed() {
+        if !self.wants_events() {
             return Span::disabled();
         }
         let handled: Vec<_> = events
@@ -353,7 +353,7 @@ impl Projection {
     }
 
     fn replay_span(&self) -> Span {
-        if !self.is_observed() {
+        if is_replay() {
             return Span::disabled();
         }
         let nobody = Context::current().without_span();
