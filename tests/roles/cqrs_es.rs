@@ -155,6 +155,16 @@ async fn a_young_event_is_a_child_where_the_policy_says_so_and_an_old_one_is_not
     │  → execute goal (another trace)
     └─ write
     "#);
+    let spans = capture.spans();
+    let lags: Vec<_> = spans
+        .iter()
+        .filter_map(|span| match span.attribute("projection.lag") {
+            Some(Value::Double(lag)) => Some(*lag),
+            _ => None,
+        })
+        .collect();
+    assert!(lags[0] > 0.0 && lags[0] < 60.0, "{lags:?}");
+    assert!(lags[1] > 1e9, "since 1970: {lags:?}");
 }
 
 #[tokio::test]
@@ -377,16 +387,17 @@ fn history(events: usize) -> Repository {
     repository
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_makes_a_span_per_page() {
     let capture = Capture::start();
     let seen = Seen::default();
     let projection = Arc::new(Projection::new("summary"));
     let live = TracedQuery::new(Arc::clone(&projection), seen.clone());
     let replay = TracedReplay::<_, _, Goal>::new(projection, history(10_000), live);
-    let replayed = replay.replay_all();
-    let replayed = replayed.in_span(span!(parent: capture.context(), "rebuild"));
-    replayed.await.expect("there are events");
+    let rebuild = span!(parent: capture.context(), "rebuild");
+    let replayed = tokio::spawn(async move { replay.replay_all().await }.in_span(rebuild));
+    let replayed = replayed.await.expect("no panic");
+    replayed.expect("there are events");
     assert_eq!(seen.dispatches.load(Ordering::Relaxed), 10_000);
     let spans = capture.spans();
     let pages = spans.iter().filter(|span| span.name == "project summary");

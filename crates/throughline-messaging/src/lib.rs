@@ -30,6 +30,11 @@
 //! Channels made by `channel(…)` are counted under the place they are made at; `named(name, …)` gives them a name.
 //! [`stats`] has the counts.
 //!
+//! # Stored events
+//!
+//! A [`Projection`] starts the spans of whoever handles [events](StoredEvent) that a store kept, with the context that was
+//! kept beside them: one span per event, per page of events, or per page of a [replay](Projection::replay_page).
+//!
 //! # Features
 //!
 //! | feature | default | adds |
