@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use throughline::channel::{Policy, Projection, Relation, StoredEvent, event_failed, try_observe};
+use throughline::channel::{
+    Arrival, Operation, Policy, Projection, Relation, StoredEvent, event_failed, try_observe,
+};
+use throughline::core::{Callsite, CallsiteSpec, Level, SpanKind};
 use throughline::testing::{Capture, TreeOptions};
 use throughline::{Context, FutureExt, span, traced};
 
@@ -137,7 +140,7 @@ async fn skipped_events_are_counted_and_their_handlers_run() {
 async fn a_replay_runs_unsampled_and_counts_what_fails() {
     let capture = Capture::start();
     let context = stored(&capture, "set");
-    let summary = Projection::new("summary");
+    let summary = Projection::new("summary").skipping(["GoalRenamed"]);
     let event = StoredEvent::new(&context, "GoalSet");
     let page = async {
         for at in 0..100 {
@@ -150,9 +153,16 @@ async fn a_replay_runs_unsampled_and_counts_what_fails() {
             });
             handled.await;
         }
+        let skipped = StoredEvent::new(&context, "GoalRenamed");
+        summary.span(&skipped).end();
+        summary.page_span(&[skipped, event]).end();
+        // Nor does who knows nothing of projections make one.
+        let arrival = Arrival::new(&context, Operation::Event);
+        assert!(arrival.span(&EVENT, &Policy::new()).is_disabled());
         100
     };
     assert_eq!(capture.run(summary.replay_page(page)).await, 100);
+    assert_eq!(summary.skipped(), 0, "it was counted before");
     // What comes after it is no replay.
     summary
         .handle(&event, async { event_failed("NoView", &std::fmt::Error) })
@@ -165,3 +175,13 @@ async fn a_replay_runs_unsampled_and_counts_what_fails() {
        → set (another trace)
     "#);
 }
+
+static EVENT: Callsite = Callsite::new(CallsiteSpec {
+    name: "event",
+    kind: SpanKind::Internal,
+    level: Level::Info,
+    target: module_path!(),
+    scope_name: "roles",
+    scope_version: "",
+    static_fields: &[],
+});
