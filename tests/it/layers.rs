@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-testing", 2),
     ("throughline-tokio", 2),
     ("throughline-tracing", 2),
+    ("throughline-cqrs-es", 3),
     ("throughline-export", 3),
     ("throughline", 4),
     ("throughline-benches", 5),

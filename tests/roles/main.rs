@@ -2,5 +2,7 @@
 
 mod attributes; // the role attributes, alone and under an observer
 mod budgets; // how large traces get
+mod cqrs_es; // commands, events and projections of cqrs-es
 mod plain; // actors on plain Tokio: a mailbox, a loop, a way back
+mod projections; // stored events, on no host
 mod records; // what comes out of a queue, whatever queue

@@ -12,6 +12,7 @@ use throughline_core::{Callsite, Context, Parent, Span, SpanContext};
 use crate::budget;
 use crate::keys;
 use crate::policy::{Policy, Situation};
+use crate::projection::is_replay;
 use crate::relation::{Decision, Operation, Redelivery, Relation};
 
 /// A message, record or event that arrived: starts the span of its handler.
@@ -158,11 +159,12 @@ impl<'a> Arrival<'a> {
         policy.decide(&situation)
     }
 
-    /// Starts the span of the handler, and with it ends the wait; disabled if the policy makes none.
+    /// Starts the span of the handler, and with it ends the wait; disabled if the policy makes none, and for an event
+    /// within a [replay](crate::Projection::replay_page).
     ///
     /// The span has the relation and its reason, the wait and the attempt, as far as they are known.
     pub fn span(&self, callsite: &'static Callsite, policy: &Policy) -> Span {
-        if !callsite.is_enabled() {
+        if !callsite.is_enabled() || (self.operation == Operation::Event && is_replay()) {
             return Span::disabled();
         }
         let spans = budget::spend(self.sender.span_context());

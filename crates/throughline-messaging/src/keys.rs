@@ -31,6 +31,20 @@ pub(crate) const RELATION: Key = key!("trace.relation");
 pub(crate) const RELATION_REASON: Key = key!("trace.relation.reason");
 /// `span.outcome`: how a handler ended, unless in the normal course.
 pub(crate) const OUTCOME: Key = key!("span.outcome");
+/// `error.type`: which kind of error, by the conventions; stable.
+pub(crate) const ERROR_TYPE: Key = key!("error.type");
+/// `projection.name`: the projection that takes the event.
+pub(crate) const PROJECTION_NAME: Key = key!("projection.name");
+/// `projection.event.type`: the type of the event, by the name that the store knows.
+pub(crate) const EVENT_TYPE: Key = key!("projection.event.type");
+/// `projection.stream.id`: the stream, or the aggregate, that the event belongs to.
+pub(crate) const STREAM_ID: Key = key!("projection.stream.id");
+/// `projection.sequence`: the place of the event in its stream.
+pub(crate) const SEQUENCE: Key = key!("projection.sequence");
+/// `projection.page.events`: how many events are handled at once.
+pub(crate) const PAGE_EVENTS: Key = key!("projection.page.events");
+/// `projection.replay`: that the events were handled before.
+pub(crate) const REPLAY: Key = key!("projection.replay");
 
 /// The keys that are another one's for each role, and mean the same.
 pub(crate) struct Role {

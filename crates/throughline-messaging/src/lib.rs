@@ -30,6 +30,11 @@
 //! Channels made by `channel(…)` are counted under the place they are made at; `named(name, …)` gives them a name.
 //! [`stats`] has the counts.
 //!
+//! # Stored events
+//!
+//! A [`Projection`] starts the spans of whoever handles [events](StoredEvent) that a store kept, with the context that was
+//! kept beside them: one span per event, per page of events, or per page of a [replay](Projection::replay_page).
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -55,6 +60,7 @@ mod handles;
 mod keys;
 mod observe;
 mod policy;
+mod projection;
 mod queued;
 mod relation;
 mod stats;
@@ -81,5 +87,6 @@ pub use delivery::Delivery;
 pub use envelope::Envelope;
 pub use observe::{Observed, join, observe, observe_with, try_observe};
 pub use policy::{Policy, Situation};
+pub use projection::{Projection, StoredEvent, event_failed};
 pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
 pub use stats::{ChannelStats, stats};

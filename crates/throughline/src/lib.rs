@@ -67,6 +67,7 @@
 //! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
 //! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
+//! | `cqrs-es` | no | spans for the commands, queries and replays of this crate |
 //! | `signals` | no | `Pipeline::shutdown_on_signals`: the last spans at `SIGTERM` and `SIGINT`, on Unix |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
 //! | `spool` | no | a bounded buffer in files, for the time that a destination does not work |
@@ -86,6 +87,8 @@ pub mod __private;
 pub use init::init;
 pub use throughline_core as core;
 pub use throughline_core::{Context, FutureExt, Span, current, propagate, thread};
+#[cfg(feature = "cqrs-es")]
+pub use throughline_cqrs_es as cqrs_es;
 #[cfg(feature = "export")]
 pub use throughline_export as export;
 #[cfg(feature = "export")]

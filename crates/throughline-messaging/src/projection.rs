@@ -1,0 +1,504 @@
+//! Projections: stored events that a handler takes one at a time, a page at a time, or once more.
+//!
+//! Owns what is a projection's own: the names of its spans, what it passes over, pages, replays, and whether the events
+//! of a thread are being replayed just now. Which span is whose parent is the policy's.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use throughline_core::{
+    Callsite, CallsiteSpec, Context, FutureExt, Inspect, Level, LiveSpan, Span, SpanContext,
+    SpanKind, Status, TraceFlags, current,
+};
+
+use crate::arrival::Arrival;
+use crate::keys;
+use crate::observe::{Observed, observe, observe_with, try_observe};
+use crate::policy::Policy;
+use crate::relation::{Operation, Relation};
+
+/// A stored event at the moment a projection takes it.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline_core::Context;
+/// use throughline_messaging::StoredEvent;
+///
+/// // What was stored beside the event.
+/// let stored = Context::default();
+/// let event = StoredEvent::new(&stored, "GoalReached").stream("goal-7").sequence(3).lag(Duration::from_millis(20));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "an event is there to be handled"]
+pub struct StoredEvent<'a> {
+    context: &'a Context,
+    event_type: &'a str,
+    stream: Option<&'a str>,
+    sequence: Option<u64>,
+    lag: Option<Duration>,
+    attempt: Option<u32>,
+    previous: Option<SpanContext>,
+}
+
+impl<'a> StoredEvent<'a> {
+    /// An event of that type, with the context that was stored beside it; an empty one if there was none.
+    pub const fn new(context: &'a Context, event_type: &'a str) -> Self {
+        Self {
+            context,
+            event_type,
+            stream: None,
+            sequence: None,
+            lag: None,
+            attempt: None,
+            previous: None,
+        }
+    }
+
+    /// The stream it is in: the aggregate's identifier, as a rule.
+    pub const fn stream(mut self, stream: &'a str) -> Self {
+        self.stream = Some(stream);
+        self
+    }
+
+    /// Its place in the stream.
+    pub const fn sequence(mut self, sequence: u64) -> Self {
+        self.sequence = Some(sequence);
+        self
+    }
+
+    /// How long ago it was stored, as far as two processes' clocks agree.
+    pub const fn lag(mut self, lag: Duration) -> Self {
+        self.lag = Some(lag);
+        self
+    }
+
+    /// Which attempt at handling it this is, from one.
+    pub const fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
+    /// The span of the attempt before, which is linked.
+    pub const fn after(mut self, previous: SpanContext) -> Self {
+        self.previous = Some(previous);
+        self
+    }
+
+    const fn arrival(&self, lag: Option<Duration>) -> Arrival<'a> {
+        let mut arrival = Arrival::new(self.context, Operation::Event);
+        if let Some(lag) = lag {
+            arrival = arrival.waited(lag);
+        }
+        if let Some(attempt) = self.attempt {
+            arrival = arrival.attempt(attempt);
+        }
+        if let Some(previous) = self.previous {
+            arrival = arrival.after(previous);
+        }
+        arrival
+    }
+}
+
+/// A projection: starts the spans of whoever handles its events.
+///
+/// The span of an event is called `project {projection} {event type}`, starts a trace of its own unless the policy says
+/// otherwise, and links the context that was stored with the event. Events that the projection [passes
+/// over](Self::skipping) have none, and are counted.
+///
+/// ```
+/// use throughline_core::Context;
+/// use throughline_messaging::{Projection, StoredEvent};
+///
+/// # async fn update() -> Result<(), std::io::Error> { Ok(()) }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let summary = Projection::new("goal_summary").skipping(["GoalRenamed"]);
+/// let stored = Context::default();
+/// summary.try_handle(&StoredEvent::new(&stored, "GoalReached").sequence(3), update()).await?;
+/// summary.try_handle(&StoredEvent::new(&stored, "GoalRenamed").sequence(4), update()).await?;
+/// assert_eq!(summary.skipped(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Projection {
+    name: String,
+    policy: Policy,
+    skips: Vec<String>,
+    /// A count and nothing else: it is read and written relaxed.
+    skipped: AtomicU64,
+}
+
+impl Projection {
+    /// A projection of that name, with the [default policy](Policy::new).
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            policy: Policy::new(),
+            skips: Vec::new(),
+            skipped: AtomicU64::new(0),
+        }
+    }
+
+    /// Another policy. `Policy::from(Relation::Child)` makes young events children of the spans that stored them.
+    #[must_use]
+    pub const fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Types of events that the projection passes over, beside those it passes over already.
+    #[must_use]
+    pub fn skipping<T: Into<String>>(mut self, event_types: impl IntoIterator<Item = T>) -> Self {
+        self.skips.extend(event_types.into_iter().map(Into::into));
+        self
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many events were passed over, whether somebody records or not; a replay counts none again.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Counts an event that the projection passed over for a reason that is not its type.
+    pub fn skip(&self) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether anything is to be known of an event here and now: somebody records, or types are passed over and counted,
+    /// and no replay is going on. What stands in a [`StoredEvent`] need not be found out otherwise.
+    #[must_use]
+    pub fn wants_events(&self) -> bool {
+        !is_replay() && (PROJECT.is_enabled() || !self.skips.is_empty())
+    }
+
+    /// Whether it passes over this event, which is counted.
+    fn skips(&self, event_type: &str) -> bool {
+        let skips = self.skips.iter().any(|skipped| skipped == event_type);
+        if skips {
+            self.skip();
+        }
+        skips
+    }
+
+    /// Starts the span of the handler of one event; disabled for those that the projection passes over, and within a
+    /// [replay](Self::replay_page).
+    pub fn span(&self, event: &StoredEvent<'_>) -> Span {
+        if is_replay() || self.skips(event.event_type) {
+            return Span::disabled();
+        }
+        self.event_span(event)
+    }
+
+    fn event_span(&self, event: &StoredEvent<'_>) -> Span {
+        let mut span = event.arrival(event.lag).span(&PROJECT, &self.policy);
+        span.edit(|span| {
+            self.describe(span, Some(event.event_type));
+            span.attribute(&keys::EVENT_TYPE, event.event_type);
+            if let Some(stream) = event.stream {
+                span.attribute(&keys::STREAM_ID, stream);
+            }
+            if let Some(sequence) = event.sequence {
+                span.attribute(&keys::SEQUENCE, integer(sequence));
+            }
+        });
+        span
+    }
+
+    /// Starts the span of a handler that takes several events at once.
+    ///
+    /// It has a link to each context that was stored with them, each once, and `projection.page.events`. Its lag is that
+    /// of the event which waited longest, its attempt that of the first one. The policy's `child` applies where all events
+    /// were stored under one span. A page of one event is that [event's](Self::span), and a page of none has no span.
+    pub fn page_span(&self, events: &[StoredEvent<'_>]) -> Span {
+        if !self.wants_events() {
+            return Span::disabled();
+        }
+        let handled: Vec<_> = events
+            .iter()
+            .filter(|event| !self.skips(event.event_type))
+            .collect();
+        let Some(first) = handled.first() else {
+            return Span::disabled();
+        };
+        if handled.len() == 1 {
+            return self.event_span(first);
+        }
+        let mut contexts = handled.iter().map(|event| event.context);
+        let sender = contexts
+            .find(|context| context.span_context().is_valid())
+            .unwrap_or(first.context);
+        let others: Vec<_> = contexts
+            .map(Context::span_context)
+            .filter(|other| other.is_valid() && *other != sender.span_context())
+            .collect();
+        let from_sender = StoredEvent {
+            context: sender,
+            ..**first
+        };
+        let lag = handled.iter().filter_map(|event| event.lag).max();
+        let mut policy = self.policy;
+        if !others.is_empty() && policy == policy.relation(Relation::Child) {
+            // Several spans cannot be the parent: they are linked, as those of any page.
+            policy = policy.relation(Relation::Auto);
+        }
+        let arrival = from_sender.arrival(lag).with_others(&others);
+        let mut span = arrival.span(&PROJECT, &policy);
+        span.edit(|span| {
+            self.describe(span, None);
+            if let Some(stream) = first.stream
+                && handled.iter().all(|event| event.stream == first.stream)
+            {
+                span.attribute(&keys::STREAM_ID, stream);
+            }
+            span.attribute(&keys::PAGE_EVENTS, integer(handled.len() as u64));
+        });
+        span
+    }
+
+    /// Runs the handler of an event in its [span](Self::span).
+    pub fn handle<F: Future>(&self, event: &StoredEvent<'_>, handler: F) -> Observed<F> {
+        observe(self.span(event), handler)
+    }
+
+    /// Like [`handle`](Self::handle) for a handler that may fail: an `Err` is recorded as the span's error.
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    /// use throughline_messaging::{Projection, StoredEvent, try_observe};
+    ///
+    /// # async fn update() -> Result<(), std::io::Error> { Ok(()) }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let summary = Projection::new("goal_summary");
+    /// let stored = Context::default();
+    /// // A loop that tries again starts the spans itself, since each attempt links the one before.
+    /// let mut event = StoredEvent::new(&stored, "GoalReached");
+    /// for attempt in 1..=3 {
+    ///     let span = summary.span(&event.attempt(attempt));
+    ///     event = event.after(span.context().span_context());
+    ///     if try_observe(span, update()).await.is_ok() {
+    ///         break;
+    ///     }
+    /// }
+    /// # });
+    /// ```
+    pub fn try_handle<F, R, E>(
+        &self,
+        event: &StoredEvent<'_>,
+        handler: F,
+    ) -> Observed<F, impl Inspect<Result<R, E>> + use<F, R, E>>
+    where
+        F: Future<Output = Result<R, E>>,
+        E: fmt::Display,
+    {
+        try_observe(self.span(event), handler)
+    }
+
+    /// Runs a page of a replay, a future that returns how many events it handled, in one span.
+    ///
+    /// The span starts a trace, and has `projection.replay` and, once the page is done, `projection.page.events`. Nothing
+    /// within the page makes a span: the events have none, and the handlers run in an unsampled context, which goes along
+    /// with whatever they send. What [`event_failed`] reports makes the page an error.
+    ///
+    /// ```
+    /// use throughline_messaging::Projection;
+    ///
+    /// # async fn handle(_: u64) {}
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let summary = Projection::new("goal_summary");
+    /// for page in (0_u64..3_000).collect::<Vec<_>>().chunks(1_000) {
+    ///     let handled = summary
+    ///         .replay_page(async {
+    ///             for event in page {
+    ///                 handle(*event).await;
+    ///             }
+    ///             page.len() as u64
+    ///         })
+    ///         .await;
+    ///     assert_eq!(handled, 1_000);
+    /// }
+    /// # });
+    /// ```
+    pub async fn replay_page<F: Future<Output = u64>>(&self, page: F) -> u64 {
+        let span = self.replay_span();
+        let here = unsampled(if span.is_disabled() {
+            Context::current()
+        } else {
+            span.context()
+        });
+        let replaying = Replaying {
+            inner: page.with_context(here),
+            failures: Failures::default(),
+        };
+        let tell = |(events, failures): &(u64, Failures), span: &mut Span| {
+            span.edit(|span| {
+                span.attribute(&keys::PAGE_EVENTS, integer(*events));
+                failures.tell(span);
+            });
+        };
+        observe_with(span, replaying, tell).await.0
+    }
+
+    fn replay_span(&self) -> Span {
+        if is_replay() {
+            return Span::disabled();
+        }
+        let nobody = Context::current().without_span();
+        let mut span = Arrival::new(&nobody, Operation::Replay).span(&PROJECT, &self.policy);
+        span.edit(|span| {
+            self.describe(span, None);
+            span.attribute(&keys::REPLAY, true);
+        });
+        span
+    }
+
+    fn describe(&self, span: &mut LiveSpan, event_type: Option<&str>) {
+        let mut name = format!("{} {}", PROJECT.name(), self.name);
+        if let Some(event_type) = event_type {
+            name.push(' ');
+            name.push_str(event_type);
+        }
+        span.update_name(&name);
+        span.attribute(&keys::PROJECTION_NAME, self.name.as_str());
+    }
+}
+
+/// Reports that the handler of an event failed, from where its result does not reach whoever runs it.
+///
+/// The current span gets the error, or, within a [replay](Projection::replay_page), the page does. The type is a name of
+/// low cardinality, for the attribute `error.type`.
+///
+/// ```
+/// use throughline_messaging::event_failed;
+///
+/// # fn store() -> Result<(), std::io::Error> { Ok(()) }
+/// if let Err(error) = store() {
+///     event_failed("io", &error);
+/// }
+/// ```
+pub fn event_failed<E: Error + ?Sized>(error_type: &'static str, error: &E) {
+    if let Some(failures) = REPLAY.get() {
+        REPLAY.set(Some(failures.with(error_type)));
+        return;
+    }
+    current().edit(|span| {
+        span.set_attribute(keys::ERROR_TYPE, error_type);
+        span.record_error(error);
+        span.set_status(Status::Error, &error.to_string());
+    });
+}
+
+/// The same ids, for work that is not to be recorded.
+fn unsampled(context: Context) -> Context {
+    let span = context.span_context();
+    if !span.is_valid() {
+        return context;
+    }
+    let flags = span.trace_flags().to_u8() & !TraceFlags::SAMPLED.to_u8();
+    context.with_span(SpanContext::new(
+        span.trace_id(),
+        span.span_id(),
+        TraceFlags::from_u8(flags),
+        false,
+    ))
+}
+
+/// Numbers of OpenTelemetry are signed.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What failed within a page.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    count: u64,
+    first: Option<&'static str>,
+}
+
+impl Failures {
+    fn with(self, error_type: &'static str) -> Self {
+        Self {
+            count: self.count.saturating_add(1),
+            first: self.first.or(Some(error_type)),
+        }
+    }
+
+    fn tell(self, span: &mut LiveSpan) {
+        if let Some(first) = self.first {
+            span.set_attribute(keys::ERROR_TYPE, first);
+            span.set_status(Status::Error, &format!("{} events failed", self.count));
+        }
+    }
+}
+
+thread_local! {
+    /// What failed so far in the page that the thread replays.
+    static REPLAY: Cell<Option<Failures>> = const { Cell::new(None) };
+}
+
+/// Whether the thread handles a page of a replay just now.
+pub(crate) fn is_replay() -> bool {
+    REPLAY.get().is_some()
+}
+
+pin_project! {
+    /// A page whose thread knows, while it is polled, that this is a replay.
+    struct Replaying<F> {
+        #[pin]
+        inner: F,
+        failures: Failures,
+    }
+}
+
+impl<F: Future> Future for Replaying<F> {
+    type Output = (F::Output, Failures);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let here = Here {
+            before: REPLAY.replace(Some(*this.failures)),
+            failures: this.failures,
+        };
+        let polled = this.inner.poll(cx);
+        drop(here);
+        polled.map(|output| (output, *this.failures))
+    }
+}
+
+/// A replay on its thread, which ends also when the handler unwinds.
+struct Here<'a> {
+    before: Option<Failures>,
+    failures: &'a mut Failures,
+}
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        if let Some(failures) = REPLAY.replace(self.before) {
+            *self.failures = failures;
+        }
+    }
+}
+
+/// The span of every projection; it is renamed to say which.
+static PROJECT: Callsite = Callsite::new(CallsiteSpec {
+    name: "project",
+    kind: SpanKind::Internal,
+    level: Level::Info,
+    target: "throughline_messaging",
+    scope_name: env!("CARGO_PKG_NAME"),
+    scope_version: env!("CARGO_PKG_VERSION"),
+    static_fields: &[],
+});
