@@ -218,15 +218,9 @@ pub(crate) fn named_span<T>(
     policy: &Policy,
 ) -> Span {
     let mut span = span_at::<T>(arrival, channel, &PROCESS, policy);
-    span.edit(|span| {
-        let of = channel
-            .and_then(Channel::chosen_name)
-            .unwrap_or_else(short_name::<T>);
-        let mut name = String::with_capacity(PROCESS.name().len() + 1 + of.len());
-        name.push_str(PROCESS.name());
-        name.push(' ');
-        name.push_str(of);
-        span.update_name(&name);
+    span.edit(|span| match channel.and_then(Channel::process_name) {
+        Some(name) => span.update_name(name),
+        None => span.update_name(&format!("{} {}", PROCESS.name(), short_name::<T>())),
     });
     span
 }
@@ -257,12 +251,23 @@ impl<T> From<Envelope<T>> for Delivery<T> {
 /// The name of the type without the path of its module; of `Vec<my::Order>`, `Vec`.
 fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
-    let path = name.split('<').next().unwrap_or(name);
-    if path.starts_with(|first: char| first.is_alphabetic() || first == '_') {
-        path.rsplit("::").next().unwrap_or(path)
-    } else {
-        name
+    // Bytes, since this runs for each message: searching for text takes several times as long.
+    let bytes = name.as_bytes();
+    if !bytes
+        .first()
+        .is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
+    {
+        return name;
     }
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'<')
+        .unwrap_or(bytes.len());
+    let start = bytes[..end]
+        .iter()
+        .rposition(|byte| *byte == b':')
+        .map_or(0, |colon| colon + 1);
+    name.get(start..end).unwrap_or(name)
 }
 
 /// The span of every handler that has no callsite of its own; it is renamed to say of what.

@@ -82,8 +82,8 @@ pub fn stats() -> Vec<ChannelStats> {
 #[derive(Debug)]
 pub(crate) struct Channel {
     name: &'static str,
-    /// Whether the program chose the name; the place in the source stands in otherwise.
-    chosen: bool,
+    /// What its handlers' spans are called, if the program chose the name; the place in the source stands in otherwise.
+    process: Option<&'static str>,
     senders: Senders,
     receivers: Receivers,
 }
@@ -107,10 +107,10 @@ struct Receivers {
 }
 
 impl Channel {
-    const fn new(name: &'static str, chosen: bool) -> Self {
+    const fn new(name: &'static str, process: Option<&'static str>) -> Self {
         Self {
             name,
-            chosen,
+            process,
             senders: Senders {
                 sent: AtomicU64::new(0),
                 rejected: AtomicU64::new(0),
@@ -140,8 +140,9 @@ impl Channel {
         self.name
     }
 
-    pub(crate) const fn chosen_name(&self) -> Option<&'static str> {
-        if self.chosen { Some(self.name) } else { None }
+    /// `process {name}`, if the program chose the name.
+    pub(crate) const fn process_name(&self) -> Option<&'static str> {
+        self.process
     }
 
     // All orderings below are relaxed: see rule 1 of the module.
@@ -241,13 +242,14 @@ fn find(name: &str, chosen: bool) -> &'static Channel {
     }
     // Bounded by the two limits, and named for the life of the process: messages point at their counters.
     let name: &'static str = Box::leak(name.into());
-    let channel: &'static Channel = Box::leak(Box::new(Channel::new(name, chosen)));
+    let process = chosen.then(|| &*format!("process {name}").leak());
+    let channel: &'static Channel = Box::leak(Box::new(Channel::new(name, process)));
     channels.insert(name, channel);
     channel
 }
 
 static REGISTRY: Mutex<Option<HashMap<&'static str, &'static Channel>>> = Mutex::new(None);
-static OVERFLOW: Channel = Channel::new(OVERFLOW_NAME, true);
+static OVERFLOW: Channel = Channel::new(OVERFLOW_NAME, Some("process (other)"));
 
 /// Names that have counters of their own.
 const MAX_NAMES: usize = 1024;
