@@ -53,6 +53,7 @@ mod handles;
 mod keys;
 mod observe;
 mod policy;
+pub mod queue;
 mod queued;
 mod relation;
 mod stats;
