@@ -121,10 +121,6 @@ impl<C: ClientContext + 'static, R: AsyncRuntime> FutureProducer<C, R> {
 }
 
 /// Records what the delivery report says.
-#[expect(
-    clippy::ptr_arg,
-    reason = "the type of a delivery report is the host's"
-)]
 fn report(result: &OwnedDeliveryResult, span: &mut Span) {
     match result {
         Ok(delivery) => delivered(span, delivery.partition, delivery.offset),

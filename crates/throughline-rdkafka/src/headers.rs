@@ -161,10 +161,7 @@ mod tests {
     fn with(pairs: &[(&str, Option<&str>)]) -> OwnedHeaders {
         let headers = OwnedHeaders::new();
         pairs.iter().fold(headers, |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: value.as_ref(),
-            })
+            headers.insert(Header { key, value: *value })
         })
     }
 
