@@ -512,3 +512,80 @@ async fn who_drops_a_report_says_nothing_of_it() {
     insta::assert_snapshot!(tree(&capture), @r#"send orders [producer] {messaging.system="kafka", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.client.id="shop-1"}"#);
     assert_eq!(receive(&cluster, 1)[0].payload(), Some(&b"book"[..]));
 }
+
+#[tokio::test]
+async fn a_transaction_is_part_of_the_handler() {
+    let capture = Capture::start();
+    let cluster = cluster();
+    cluster.create_topic("invoices", 1, 1).expect("a topic");
+    let orders: FutureProducer = config(&cluster).create().expect("a producer");
+    capture.run(send(&orders, "book")).await;
+    let producer: FutureProducer = config(&cluster)
+        .set("transactional.id", "billing-1")
+        .create()
+        .expect("a producer");
+    producer.init_transactions(PATIENCE).expect("initialised");
+    let consumer = stream_consumer(&cluster);
+    let message = consumer.recv().await.expect("a record");
+    let handler = async {
+        producer.begin_transaction().expect("begun");
+        let invoice = FutureRecord::<str, str>::to("invoices").payload("invoice");
+        producer.send(invoice, PATIENCE).await.expect("delivered");
+        let mut offsets = TopicPartitionList::new();
+        offsets
+            .add_partition_offset(TOPIC, 0, Offset::Offset(1))
+            .expect("an offset");
+        let group = consumer.group_metadata().expect("a group");
+        producer
+            .send_offsets_to_transaction(&offsets, &group, PATIENCE)
+            .expect("part of the transaction");
+        producer.commit_transaction(PATIENCE).expect("committed");
+        producer
+            .abort_transaction(PATIENCE)
+            .expect_err("there is none any more");
+    };
+    capture
+        .run(async { consumer.record(&message).process(handler).await })
+        .await;
+    insta::assert_snapshot!(tree(&capture), @r#"
+    send orders [producer] {messaging.system="kafka", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.kafka.message.key="7", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+    └─ process orders [consumer] {queue.wait=…, trace.relation="child", trace.relation.reason="record", messaging.system="kafka", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0, messaging.kafka.message.key="7"}
+       │  → send orders
+       ├─ send invoices [producer] {messaging.system="kafka", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="invoices", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+       ├─ send_offsets_to_transaction orders [client] {messaging.system="kafka", messaging.operation.name="send_offsets_to_transaction", messaging.operation.type="settle", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.destination.partition.id="0"}
+       ├─ commit_transaction [client] {messaging.system="kafka", messaging.operation.name="commit_transaction", messaging.operation.type="settle", messaging.client.id="shop-1"}
+       └─ abort_transaction [client] {messaging.system="kafka", messaging.operation.name="abort_transaction", messaging.operation.type="settle", messaging.client.id="shop-1", error.type="State"} error: Transaction error: Operation not valid in state Ready
+    "#);
+}
+
+#[test]
+fn a_handler_that_is_no_future_runs_in_the_span() {
+    let capture = Capture::start();
+    let cluster = cluster();
+    let _here = capture.attach();
+    let producer: BaseProducer = config(&cluster).create().expect("a producer");
+    let record = BaseRecord::<str, str>::to(TOPIC).payload("book");
+    let sent = producer.send(record).map_err(|(error, _)| error);
+    sent.expect("enqueued");
+    producer.flush(PATIENCE).expect("delivered");
+    let consumer: BaseConsumer = config(&cluster).create().expect("a consumer");
+    let consumer = consumer.with_policy(Policy::from(Relation::Link));
+    read_all(&*consumer);
+    let message = consumer.poll(PATIENCE).expect("a record in time");
+    let message = message.expect("a record");
+    let store = || {
+        span!("store").end();
+        consumer
+            .commit_message(&message, CommitMode::Sync)
+            .expect("committed");
+    };
+    consumer.record(&message).span().in_scope(store);
+    insta::assert_snapshot!(tree(&capture), @r#"
+    send orders [producer] {messaging.system="kafka", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+    process orders [consumer] {queue.wait=…, trace.relation="link", trace.relation.reason="receiver", messaging.system="kafka", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+    │  → send orders (another trace)
+    ├─ store
+    └─ commit orders [client] {messaging.system="kafka", messaging.operation.name="commit", messaging.operation.type="settle", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+          → send orders (another trace)
+    "#);
+}

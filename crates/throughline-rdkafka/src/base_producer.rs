@@ -10,15 +10,19 @@ use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{
     ClientConfig, FromClientConfig, FromClientConfigAndContext, RDKafkaLogLevel,
 };
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{DeliveryResult, Message, ToBytes};
 use rdkafka::producer::{
-    self, BaseRecord, DefaultProducerContext, NoCustomPartitioner, Partitioner, ProducerContext,
+    self, BaseRecord, DefaultProducerContext, NoCustomPartitioner, Partitioner, Producer,
+    ProducerContext,
 };
-use rdkafka::util::IntoOpaque;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::util::{IntoOpaque, Timeout};
 use throughline_core::Span;
 
 use crate::send::{Outgoing, delivered, refused};
+use crate::settle::{of_offsets, of_transaction, settle, transactions};
 
 /// A [`ProducerContext`] that ends the span of each send at its delivery report, then hands the report on.
 ///
@@ -187,6 +191,8 @@ macro_rules! producer {
             {
                 send(self.client_id.as_deref(), record, |record| self.inner.send(record))
             }
+
+            transactions!();
         }
 
         impl<C, Part> Deref for $name<C, Part>

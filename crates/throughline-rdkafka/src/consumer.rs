@@ -9,10 +9,11 @@ use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::DefaultRuntime;
-use throughline_core::{Span, current, display};
+use throughline_core::{current, display};
 use throughline_messaging::Policy;
 
 use crate::record::{Batch, Observer, Record, context_of};
+use crate::settle::settle;
 use crate::{SYSTEM, keys, outcome};
 
 /// [`rdkafka::consumer::StreamConsumer`] whose records become spans: a [`Consuming`].
@@ -118,13 +119,7 @@ impl<K> Consuming<K> {
         K: Consumer<C>,
         C: ConsumerContext,
     {
-        let elements = offsets.elements();
-        let topic = elements.first().map(|first| first.topic());
-        let topic = topic.filter(|topic| elements.iter().all(|other| other.topic() == *topic));
-        let mut span = self.observer.destination(topic).settle(COMMIT);
-        if let [one] = &*elements {
-            span.attribute(&keys::PARTITION_ID, display(&one.partition()));
-        }
+        let span = self.observer.settle(COMMIT, offsets);
         settle(span, || self.inner.commit(offsets, mode))
     }
 
@@ -174,16 +169,6 @@ impl<K> Consuming<K> {
 }
 
 const COMMIT: &str = "commit";
-
-/// Commits in the span, which gets the error.
-fn settle(span: Span, commit: impl FnOnce() -> KafkaResult<()>) -> KafkaResult<()> {
-    let mut span = span.enter();
-    let result = commit();
-    if let Err(error) = &result {
-        span.edit(|span| outcome::fail(span, error));
-    }
-    result
-}
 
 impl<K> Deref for Consuming<K> {
     type Target = K;

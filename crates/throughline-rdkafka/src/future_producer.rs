@@ -9,20 +9,23 @@ use std::task::{Context as TaskContext, Poll};
 
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::ToBytes;
 use rdkafka::producer::future_producer::OwnedDeliveryResult;
-use rdkafka::producer::{self, FutureRecord};
+use rdkafka::producer::{self, FutureRecord, Producer};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::{AsyncRuntime, DefaultRuntime, Timeout};
 use throughline_core::{InSpan, Span};
 
 use crate::send::{Outgoing, delivered, refused};
+use crate::settle::{of_offsets, of_transaction, settle, transactions};
 
 /// [`rdkafka::producer::FutureProducer`] whose records take the context along, with a span from each send to its
 /// delivery report.
 ///
-/// It is made like rdkafka's own, from a `ClientConfig`, and derefs to it, so that `flush`, `poll` and transactions are
-/// the same. The span is called `send {topic}`, is the child of the span that is current, and says where the record
+/// It is made like rdkafka's own, from a `ClientConfig`, and derefs to it, so that `flush` and `poll` are the
+/// same. The span is called `send {topic}`, is the child of the span that is current, and says where the record
 /// went, or why it did not. Its context is in the record's headers, sampled or not; where no span is made, the current
 /// context is.
 ///
@@ -104,6 +107,8 @@ impl<C: ClientContext + 'static, R: AsyncRuntime> FutureProducer<C, R> {
             }
         }
     }
+
+    transactions!();
 
     fn start<K, P>(&self, record: &mut FutureRecord<'_, K, P>) -> Span
     where

@@ -8,6 +8,7 @@
 //! | `FutureProducer` | [`FutureProducer`] | `send {topic}`, until the delivery report |
 //! | `BaseProducer`, `ThreadedProducer` | [`BaseProducer`], [`ThreadedProducer`] | the same |
 //! | `StreamConsumer`, `BaseConsumer` | [`StreamConsumer`], [`BaseConsumer`] | `process {topic}` for each [`record`](Consuming::record) or [`batch`](Consuming::batch), `commit {topic}` |
+//! | transactions | the producers | `send_offsets_to_transaction {topic}`, `commit_transaction`, `abort_transaction` |
 //! | rebalances | [`RebalanceEvents`], [`rebalanced`] | events on the current span |
 //!
 //! The names, kinds, attributes and links are those of OpenTelemetry's conventions for messaging and Kafka (v1.44).
@@ -50,6 +51,7 @@ mod keys;
 mod outcome;
 mod record;
 mod send;
+mod settle;
 
 pub use base_producer::{BaseProducer, Reporting, Sent, ThreadedProducer};
 pub use consumer::{BaseConsumer, Consuming, RebalanceEvents, StreamConsumer, rebalanced};

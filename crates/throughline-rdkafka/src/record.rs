@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Message, Timestamp};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use throughline_core::{Context, Inspect, Span, SpanContext, display};
 use throughline_messaging::queue::Destination;
 use throughline_messaging::{
@@ -18,6 +19,7 @@ use throughline_messaging::{
 
 use crate::headers::extract;
 use crate::send::key_of;
+use crate::settle::of_offsets;
 use crate::{SYSTEM, keys};
 
 /// How the records of one consumer become spans: the policy, and what all these spans say.
@@ -107,6 +109,12 @@ impl Observer {
                 previous: None,
             },
         }
+    }
+
+    /// Starts the span of settling these offsets.
+    pub(crate) fn settle(&self, operation: &str, offsets: &TopicPartitionList) -> Span {
+        let (group, client_id) = (self.group.as_deref(), self.client_id.as_deref());
+        of_offsets(operation, group, client_id, offsets)
     }
 
     /// What all spans say, and the topic, if there is one.
