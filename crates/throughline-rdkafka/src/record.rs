@@ -260,7 +260,7 @@ impl<M: Message> Batch<'_, M> {
     ///
     /// It is called `process {topic}` if all records are of one topic, is the child of the span that is current, and
     /// links each sender's span once: as many as a span may have links, the rest is counted. The wait is that of the
-    /// oldest record, as for a single one.
+    /// oldest record, as for a single one. No record's baggage is current in it.
     pub fn span(&self) -> Span {
         let Some(first) = self.messages.first() else {
             return Span::disabled();
@@ -269,7 +269,9 @@ impl<M: Message> Batch<'_, M> {
         // A record whose sender is not known must not hide the others' senders.
         let mut senders = all().map(context_of);
         let known = senders.find(|context| context.span_context().is_valid());
-        let sender = known.unwrap_or_else(|| Context::current().without_span());
+        // Baggage is about one record, and must not be taken for the others'.
+        let sender = known.map_or(SpanContext::INVALID, SpanContext::from);
+        let sender = Context::current().without_span().with_span(sender);
         let others: Vec<_> = senders
             .map(|context| context.span_context())
             .filter(SpanContext::is_valid)
@@ -304,4 +306,64 @@ fn age(timestamp: Timestamp) -> Option<Duration> {
     let now = Timestamp::now().to_millis()?;
     let age = now.saturating_sub(timestamp.to_millis()?);
     Some(Duration::from_millis(u64::try_from(age).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
+    use throughline_messaging::Relation;
+    use throughline_testing::Capture;
+
+    use super::*;
+
+    fn message(timestamp: Timestamp) -> OwnedMessage {
+        let headers = [
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+            ("baggage", "tenant=blue"),
+        ];
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(*value),
+                })
+            });
+        OwnedMessage::new(None, None, "orders".into(), timestamp, 0, 0, Some(headers))
+    }
+
+    #[test]
+    fn baggage_is_that_of_one_record() {
+        let capture = Capture::start();
+        let _here = capture.attach();
+        let tenant = || {
+            Context::current()
+                .baggage()
+                .get("tenant")
+                .map(str::to_owned)
+        };
+        let messages = [
+            message(Timestamp::NotAvailable),
+            message(Timestamp::NotAvailable),
+        ];
+        let observer = Observer::new();
+        for relation in [Relation::Child, Relation::Link] {
+            let observer = observer.clone().policy(Policy::from(relation));
+            let one = observer.record(&messages[0]).span().in_scope(tenant);
+            let all = observer.batch(&messages).span().in_scope(tenant);
+            assert_eq!((one.as_deref(), all), (Some("blue"), None));
+        }
+        assert_eq!(capture.spans().len(), 4);
+    }
+
+    #[test]
+    fn a_record_without_a_timestamp_has_no_age() {
+        assert_eq!(age(Timestamp::NotAvailable), None);
+        assert_eq!(age(Timestamp::CreateTime(-1)), None);
+        assert_eq!(age(Timestamp::CreateTime(i64::MAX)), Some(Duration::ZERO));
+        assert!(age(Timestamp::LogAppendTime(0)) > Some(Duration::from_secs(1)));
+    }
 }
