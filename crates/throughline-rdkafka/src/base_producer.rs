@@ -26,8 +26,8 @@ use crate::settle::{of_offsets, of_transaction, settle, transactions};
 
 /// A [`ProducerContext`] that ends the span of each send at its delivery report, then hands the report on.
 ///
-/// [`BaseProducer`] and [`ThreadedProducer`] put it around the context they are given. The report is handed on under the
-/// context of the send, so that what it sets off is in the same trace.
+/// [`BaseProducer`] and [`ThreadedProducer`] put it around the context they are given. The report is handed on under
+/// the context of the send, so that what it sets off is in the same trace.
 ///
 /// ```
 /// use rdkafka::producer::DefaultProducerContext;

@@ -67,7 +67,8 @@ pub type BaseConsumer<C = RebalanceEvents> = Consuming<consumer::BaseConsumer<C>
 /// A consumer of rdkafka, with what makes spans of its records and commits.
 ///
 /// It is made like rdkafka's own, from a `ClientConfig`, whose `group.id` and `client.id` the spans have, and derefs to
-/// it. Receiving is as it was, and makes no span: an empty poll leaves nothing behind.
+/// it. Receiving is as it was, and makes no span: an empty poll leaves nothing behind. Records from queues that are
+/// split off go through an [`Observer`].
 #[derive(Clone, Debug)]
 pub struct Consuming<K> {
     inner: K,

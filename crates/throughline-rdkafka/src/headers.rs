@@ -2,7 +2,7 @@
 //!
 //! Owns the two ways: what is written replaces what is there, what is read is the last of its name. Formats are the
 //! propagator's. A header whose name is not UTF-8 makes rdkafka panic when anyone looks at it, so looking is done
-//! behind a fence: such a record keeps the headers it has.
+//! behind a fence where panics unwind: such a record keeps the headers it has, and counts as one without a context.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,9 @@
 //! Kafka records that keep their Throughline context, and spans for those who send and handle them.
 //!
-//! For rdkafka 0.39, in whatever way its librdkafka is built. The clients have rdkafka's names, are made from the same
-//! `ClientConfig`, and deref to rdkafka's own; what a program changes is an import, and one call around its handler:
+//! For rdkafka 0.39. Of its features only `tokio` is on, so that librdkafka is built with a C compiler and `make` alone;
+//! who needs TLS, SASL or more codecs depends on rdkafka too and turns its features on. The clients have rdkafka's names,
+//! are made from the same `ClientConfig`, and deref to rdkafka's own; what a program changes is an import, and one call
+//! around its handler:
 //!
 //! | rdkafka | here | spans |
 //! |---|---|---|
