@@ -5,4 +5,5 @@ mod budgets; // how large traces get
 mod cqrs_es; // commands, events and projections of cqrs-es
 mod plain; // actors on plain Tokio: a mailbox, a loop, a way back
 mod projections; // stored events, on no host
+mod rdkafka; // records of Kafka, on librdkafka's mock cluster
 mod records; // what comes out of a queue, whatever queue

@@ -1,8 +1,8 @@
 //! Every attribute key that this crate writes.
 //!
-//! Owns names only. OpenTelemetry's semantic conventions (v1.44) have none for actors, mailboxes and in-process
-//! queues, and keep `messaging.*` for brokers, where they have no name for a wait: the `actor.*`, `queue.*`,
-//! `projection.*` and `trace.*` keys are this project's own, experimental.
+//! Owns names only. The `messaging.*` keys are those of OpenTelemetry's semantic conventions (v1.44, in development),
+//! for brokers. These have none for actors, mailboxes and in-process queues, and no name for a wait: the `actor.*`,
+//! `queue.*`, `projection.*` and `trace.*` keys are this project's own, experimental.
 
 use throughline_wire::{Key, key};
 
@@ -45,6 +45,21 @@ pub(crate) const SEQUENCE: Key = key!("projection.sequence");
 pub(crate) const PAGE_EVENTS: Key = key!("projection.page.events");
 /// `projection.replay`: that the events were handled before.
 pub(crate) const REPLAY: Key = key!("projection.replay");
+
+/// `messaging.system`: the broker's kind, such as `kafka`.
+pub(crate) const SYSTEM: Key = key!("messaging.system");
+/// `messaging.operation.name`: what the broker's own clients call it, such as `commit`.
+pub(crate) const OPERATION_NAME: Key = key!("messaging.operation.name");
+/// `messaging.operation.type`: `create`, `send`, `receive`, `process` or `settle`.
+pub(crate) const OPERATION_TYPE: Key = key!("messaging.operation.type");
+/// `messaging.destination.name`: the topic or queue.
+pub(crate) const DESTINATION_NAME: Key = key!("messaging.destination.name");
+/// `messaging.consumer.group.name`: the group that the consumer is one of.
+pub(crate) const CONSUMER_GROUP_NAME: Key = key!("messaging.consumer.group.name");
+/// `messaging.client.id`: the client that sends or receives.
+pub(crate) const CLIENT_ID: Key = key!("messaging.client.id");
+/// `messaging.batch.message_count`: how many messages, where an operation takes several.
+pub(crate) const BATCH_MESSAGE_COUNT: Key = key!("messaging.batch.message_count");
 
 /// The keys that are another one's for each role, and mean the same.
 pub(crate) struct Role {

@@ -61,6 +61,7 @@ mod keys;
 mod observe;
 mod policy;
 mod projection;
+pub mod queue;
 mod queued;
 mod relation;
 mod stats;

@@ -70,6 +70,7 @@
 //! | `cqrs-es` | no | spans for the commands, queries and replays of this crate |
 //! | `signals` | no | `Pipeline::shutdown_on_signals`: the last spans at `SIGTERM` and `SIGINT`, on Unix |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
+//! | `rdkafka` | no | Kafka records that keep their context, spans for those who send and handle them |
 //! | `spool` | no | a bounded buffer in files, for the time that a destination does not work |
 //! | `testing` | no | captures and tree pictures for tests, an OTLP receiver |
 #![forbid(unsafe_code)]
@@ -104,6 +105,8 @@ pub use throughline_messaging as channel;
 pub use throughline_opentelemetry as opentelemetry;
 #[cfg(feature = "rayon")]
 pub use throughline_rayon as rayon;
+#[cfg(feature = "rdkafka")]
+pub use throughline_rdkafka as rdkafka;
 #[cfg(feature = "testing")]
 pub use throughline_testing as testing;
 #[cfg(feature = "tokio")]

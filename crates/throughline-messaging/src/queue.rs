@@ -1,0 +1,201 @@
+//! The role of those who send to a broker and take from it: the spans of the messaging conventions.
+//!
+//! Owns the kinds, names and attributes that are the same for every broker (OpenTelemetry's semantic conventions,
+//! v1.44). How a handler relates to its sender is the [`Arrival`]'s; what only one broker has, such as an offset, the
+//! integration adds to the span it gets.
+
+use throughline_core::{Callsite, CallsiteSpec, Level, Span, SpanKind};
+
+use crate::arrival::Arrival;
+use crate::keys;
+use crate::policy::Policy;
+
+/// A topic or queue at a broker, as the spans of those who work with it tell it.
+///
+/// It starts the span of each operation: the program is current while it sends, and the context that is current becomes
+/// the parent; only [`process`](Self::process) relates to a sender. The spans are called by the operation and the
+/// destination, as in `send orders`.
+///
+/// ```
+/// use throughline_core::{Context, propagate};
+/// use throughline_messaging::{Arrival, Operation, Policy, observe, queue::Destination};
+///
+/// # async fn store(_: &str) {}
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let orders = Destination::new("mybroker", "orders");
+///
+/// let span = orders.send();
+/// let mut headers = Vec::<(String, String)>::new();
+/// propagate::inject(&span.context(), &mut headers);
+/// span.end(); // when the broker has it
+///
+/// let sender = propagate::extract(&headers);
+/// let arrival = Arrival::new(&sender, Operation::Record);
+/// let span = orders.consumer_group(Some("billing")).process(&arrival, &Policy::new());
+/// observe(span, store("order 7")).await;
+/// orders.settle("ack").end();
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    system: &'static str,
+    name: Option<&'a str>,
+    consumer_group: Option<&'a str>,
+    client_id: Option<&'a str>,
+    messages: Option<usize>,
+}
+
+impl<'a> Destination<'a> {
+    /// The destination of that name; `system` is the broker's kind, by the list of the conventions where it is in it.
+    #[must_use]
+    pub const fn new(system: &'static str, name: &'a str) -> Self {
+        Self::of(system, Some(name))
+    }
+
+    /// What an operation works on that has no destination, or several: a batch from two topics.
+    #[must_use]
+    pub const fn of(system: &'static str, name: Option<&'a str>) -> Self {
+        Self {
+            system,
+            name,
+            consumer_group: None,
+            client_id: None,
+            messages: None,
+        }
+    }
+
+    /// The group that the consumer is one of, if it is in one.
+    #[must_use]
+    pub const fn consumer_group(mut self, name: Option<&'a str>) -> Self {
+        self.consumer_group = name;
+        self
+    }
+
+    /// The client that sends or receives, if it has a name.
+    #[must_use]
+    pub const fn client_id(mut self, id: Option<&'a str>) -> Self {
+        self.client_id = id;
+        self
+    }
+
+    /// The operation takes so many messages at once. For operations on single messages nothing is said.
+    #[must_use]
+    pub const fn batch_of(mut self, messages: usize) -> Self {
+        self.messages = Some(messages);
+        self
+    }
+
+    /// Starts the span of a message that is made now and sent later, perhaps with others: its context goes along.
+    pub fn create(&self) -> Span {
+        self.start(&CREATE, CREATE.name())
+    }
+
+    /// Starts the span of sending, which ends when the broker has taken the message, or refused it.
+    ///
+    /// Its context goes along with the message, unless one of a [`create`](Self::create) span does.
+    pub fn send(&self) -> Span {
+        self.start(&SEND, SEND.name())
+    }
+
+    /// Starts the span of taking messages from the broker, `operation` being the client's word for it, such as `poll`.
+    ///
+    /// A poll that brings nothing should make none.
+    pub fn receive(&self, operation: &str) -> Span {
+        self.start(&RECEIVE, operation)
+    }
+
+    /// Starts the span of a handler, whose parent and links are the arrival's and the policy's.
+    pub fn process(&self, arrival: &Arrival<'_>, policy: &Policy) -> Span {
+        self.tell(arrival.span(&PROCESS, policy), PROCESS.name(), "process")
+    }
+
+    /// Starts the span of telling the broker what became of messages, `operation` being the client's word for it, such
+    /// as `ack` or `commit`.
+    pub fn settle(&self, operation: &str) -> Span {
+        self.start(&SETTLE, operation)
+    }
+
+    fn start(&self, callsite: &'static Callsite, operation: &str) -> Span {
+        self.tell(Span::start(callsite), operation, callsite.name())
+    }
+
+    fn tell(&self, mut span: Span, operation: &str, kind: &str) -> Span {
+        span.edit(|span| {
+            span.attribute(&keys::SYSTEM, self.system);
+            span.attribute(&keys::OPERATION_NAME, operation);
+            span.attribute(&keys::OPERATION_TYPE, kind);
+            if let Some(name) = self.name {
+                let mut title = String::with_capacity(operation.len() + 1 + name.len());
+                title.push_str(operation);
+                title.push(' ');
+                title.push_str(name);
+                span.update_name(&title);
+                span.attribute(&keys::DESTINATION_NAME, name);
+            } else if operation != kind {
+                span.update_name(operation);
+            }
+            if let Some(group) = self.consumer_group {
+                span.attribute(&keys::CONSUMER_GROUP_NAME, group);
+            }
+            if let Some(client) = self.client_id {
+                span.attribute(&keys::CLIENT_ID, client);
+            }
+            if let Some(messages) = self.messages {
+                let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+                span.attribute(&keys::BATCH_MESSAGE_COUNT, messages);
+            }
+        });
+        span
+    }
+}
+
+/// The callsite of a type of operation, which is what it is called until the span has a destination.
+const fn callsite(operation_type: &'static str, kind: SpanKind) -> Callsite {
+    Callsite::new(CallsiteSpec {
+        name: operation_type,
+        kind,
+        level: Level::Info,
+        target: "throughline_messaging",
+        scope_name: env!("CARGO_PKG_NAME"),
+        scope_version: env!("CARGO_PKG_VERSION"),
+        static_fields: &[],
+    })
+}
+
+static CREATE: Callsite = callsite("create", SpanKind::Producer);
+static SEND: Callsite = callsite("send", SpanKind::Producer);
+static RECEIVE: Callsite = callsite("receive", SpanKind::Client);
+static PROCESS: Callsite = callsite("process", SpanKind::Consumer);
+static SETTLE: Callsite = callsite("settle", SpanKind::Client);
+
+#[cfg(test)]
+mod tests {
+    use throughline_core::Context;
+    use throughline_testing::Capture;
+
+    use super::*;
+    use crate::relation::Operation;
+
+    #[test]
+    fn every_operation_has_its_kind_and_name() {
+        let capture = Capture::start();
+        let _here = capture.attach();
+        let orders = Destination::new("mybroker", "orders").client_id(Some("shop-1"));
+        orders.create().end();
+        orders.send().end();
+        orders.batch_of(3).receive("poll").end();
+        let nobody = Context::current();
+        let arrival = Arrival::new(&nobody, Operation::Record);
+        let orders = orders.consumer_group(Some("billing"));
+        orders.process(&arrival, &Policy::new()).end();
+        Destination::of("mybroker", None).settle("ack").end();
+        let expected = r#"
+create orders [producer] {messaging.system="mybroker", messaging.operation.name="create", messaging.operation.type="create", messaging.destination.name="orders", messaging.client.id="shop-1"}
+send orders [producer] {messaging.system="mybroker", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.client.id="shop-1"}
+poll orders [client] {messaging.system="mybroker", messaging.operation.name="poll", messaging.operation.type="receive", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.batch.message_count=3}
+process orders [consumer] {trace.relation="root", trace.relation.reason="no_sender", messaging.system="mybroker", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1"}
+ack [client] {messaging.system="mybroker", messaging.operation.name="ack", messaging.operation.type="settle"}
+"#;
+        assert_eq!(capture.tree().trim(), expected.trim());
+    }
+}

@@ -1,0 +1,236 @@
+//! Contexts in the headers of records.
+//!
+//! Owns the two ways: what is written replaces what is there, what is read is the last of its name. Formats are the
+//! propagator's. A header whose name is not UTF-8 makes rdkafka panic when anyone looks at it, so looking is done
+//! behind a fence where panics unwind: such a record keeps the headers it has, and counts as one without a context.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rdkafka::message::{Header, Headers, OwnedHeaders};
+use throughline_core::Context;
+use throughline_core::propagate::{self, Extract, Inject};
+
+/// Writes the context to the headers of a record, by the [propagator of the process](propagate::global).
+///
+/// What the headers have of the propagator's names is left out, so that a record which is sent on says one thing; all
+/// others stay, in their order, and the context comes after them. Where there is no context to write, the headers are
+/// given back as they are.
+///
+/// The producers of this crate do that; call it for one of your own.
+///
+/// ```
+/// use rdkafka::message::{Header, Headers, OwnedHeaders};
+/// use throughline_core::Context;
+/// use throughline_rdkafka::inject;
+///
+/// let headers = OwnedHeaders::new().insert(Header { key: "tenant", value: Some("blue") });
+/// let headers = inject(&Context::current(), Some(headers));
+/// assert_eq!(headers.map(|headers| headers.count()), Some(1), "nothing is current here");
+/// ```
+#[must_use = "the headers of the record are what is returned"]
+pub fn inject(context: &Context, headers: Option<OwnedHeaders>) -> Option<OwnedHeaders> {
+    let mut written = Written::default();
+    propagate::inject(context, &mut written);
+    if written.set.is_empty() {
+        return headers;
+    }
+    let kept = match headers {
+        None => OwnedHeaders::new_with_capacity(written.set.len()),
+        Some(headers) => without(headers, &written),
+    };
+    let headers = written.set.iter().fold(kept, |headers, (key, value)| {
+        headers.insert(Header {
+            key,
+            value: Some(value),
+        })
+    });
+    Some(headers)
+}
+
+/// The context that the headers of a record have, by the [propagator of the process](propagate::global); an empty one
+/// if they have none. Of several headers of a name the last one counts.
+///
+/// What starts under it goes to the recorder that is current here.
+///
+/// ```
+/// use rdkafka::message::{Header, OwnedHeaders};
+/// use throughline_rdkafka::extract;
+///
+/// let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let headers = OwnedHeaders::new().insert(Header { key: "traceparent", value: Some(traceparent) });
+/// assert!(extract(&headers).span_context().is_remote());
+/// ```
+pub fn extract<H: Headers>(headers: &H) -> Context {
+    let here = Context::current().without_span();
+    let read = || propagate::global().extract_onto(here.clone(), &Last(headers));
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or(here)
+}
+
+/// The headers without those that are to be written, and those that the propagator could have written.
+fn without(headers: OwnedHeaders, written: &Written) -> OwnedHeaders {
+    let goes = |name: &str| {
+        let mut fields = propagate::global().fields();
+        fields.any(|field| field.eq_ignore_ascii_case(name)) || written.names(name)
+    };
+    let rebuild = || {
+        let count = headers.count();
+        let all = || (0..count).filter_map(|at| headers.try_get(at));
+        if !all().any(|header| goes(header.key)) {
+            return None;
+        }
+        let room = count + written.set.len();
+        let kept = all().filter(|header| !goes(header.key));
+        Some(kept.fold(OwnedHeaders::new_with_capacity(room), OwnedHeaders::insert))
+    };
+    // A header that cannot be looked at cannot be copied either. What is appended then is the last of its name.
+    let rebuilt = catch_unwind(AssertUnwindSafe(rebuild)).unwrap_or(None);
+    rebuilt.unwrap_or(headers)
+}
+
+/// What a propagator wrote.
+#[derive(Default)]
+struct Written {
+    set: Vec<(String, String)>,
+    removed: Vec<String>,
+}
+
+impl Written {
+    fn names(&self, name: &str) -> bool {
+        let set = self.set.iter().map(|(name, _)| name);
+        set.chain(&self.removed)
+            .any(|one| one.eq_ignore_ascii_case(name))
+    }
+}
+
+impl Inject for Written {
+    fn set(&mut self, name: &str, value: &str) {
+        self.set.set(name, value);
+    }
+
+    fn remove(&mut self, name: &str) {
+        Inject::remove(&mut self.set, name);
+        self.removed.push(name.to_owned());
+    }
+}
+
+/// Headers of which the last one of a name counts.
+struct Last<'a, H>(&'a H);
+
+impl<H: Headers> Extract for Last<'_, H> {
+    fn get_all(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+        let last_first = (0..self.0.count()).rev();
+        let value = last_first
+            .filter_map(|at| self.0.try_get(at))
+            .find(|header| header.key.eq_ignore_ascii_case(name))
+            .and_then(|header| header.value);
+        if let Some(value) = value {
+            let _ = visit(value);
+        }
+    }
+
+    fn names(&self, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+        for header in (0..self.0.count()).filter_map(|at| self.0.try_get(at)) {
+            if visit(header.key.as_bytes()).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use throughline_core::{SpanContext, SpanId, TraceFlags, TraceId};
+
+    use super::*;
+
+    fn context(last: u8) -> Context {
+        let trace = TraceId::from_bytes([7; 16]);
+        let span = SpanId::from_bytes([0, 0, 0, 0, 0, 0, 0, last]);
+        SpanContext::new(trace, span, TraceFlags::SAMPLED, true).into()
+    }
+
+    fn told(headers: &OwnedHeaders) -> Vec<(&str, Option<&str>)> {
+        let text = |value| std::str::from_utf8(value).expect("text");
+        let headers = headers.iter();
+        headers
+            .map(|header| (header.key, header.value.map(text)))
+            .collect()
+    }
+
+    fn with(pairs: &[(&str, Option<&str>)]) -> OwnedHeaders {
+        let headers = OwnedHeaders::new();
+        pairs.iter().fold(headers, |headers, (key, value)| {
+            headers.insert(Header { key, value: *value })
+        })
+    }
+
+    const OURS: &str = "00-07070707070707070707070707070707-0000000000000002-01";
+
+    #[test]
+    fn headers_are_replaced_and_never_doubled() {
+        let old = with(&[
+            ("a", Some("1")),
+            ("traceparent", Some("old")),
+            ("a", Some("2")),
+            ("Traceparent", Some("older")),
+            ("tracestate", Some("x=y")),
+            ("empty", Some("")),
+            ("nothing", None),
+            ("baggage", Some("user=me")),
+        ]);
+        let new = inject(&context(2), Some(old)).expect("headers");
+        let kept = [
+            ("a", Some("1")),
+            ("a", Some("2")),
+            ("empty", Some("")),
+            ("nothing", None),
+            ("traceparent", Some(OURS)),
+        ];
+        assert_eq!(told(&new), kept);
+        let again = inject(&context(2), Some(new)).expect("headers");
+        assert_eq!(told(&again), kept);
+    }
+
+    #[test]
+    fn records_without_headers_get_some() {
+        let new = inject(&context(2), None).expect("headers");
+        assert_eq!(told(&new), [("traceparent", Some(OURS))]);
+    }
+
+    #[test]
+    fn nothing_is_touched_where_there_is_nothing_to_write() {
+        assert!(inject(&Context::default(), None).is_none());
+        let old = with(&[("traceparent", Some(OURS)), ("a", None)]);
+        let new = inject(&Context::default(), Some(old)).expect("headers");
+        assert_eq!(told(&new), [("traceparent", Some(OURS)), ("a", None)]);
+    }
+
+    #[test]
+    fn the_last_one_counts() {
+        let first = "00-07070707070707070707070707070707-0000000000000001-01";
+        let headers = with(&[("traceparent", Some(first)), ("traceparent", Some(OURS))]);
+        let read = extract(&headers).span_context();
+        assert_eq!(read.span_id(), context(2).span_context().span_id());
+        let broken = with(&[("traceparent", Some(OURS)), ("traceparent", Some("junk"))]);
+        assert!(!extract(&broken).span_context().is_valid());
+    }
+
+    /// Like headers with a name that is not UTF-8, which only other clients can write.
+    struct Unreadable;
+
+    impl Headers for Unreadable {
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn try_get(&self, _: usize) -> Option<Header<'_, &[u8]>> {
+            std::panic::resume_unwind(Box::new("not UTF-8"))
+        }
+    }
+
+    #[test]
+    fn headers_that_cannot_be_read_are_none() {
+        assert!(!extract(&Unreadable).span_context().is_valid());
+    }
+}
