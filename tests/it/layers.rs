@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-tokio", 2),
     ("throughline-tracing", 2),
     ("throughline-export", 3),
+    ("throughline-kameo", 3),
     ("throughline", 4),
     ("throughline-benches", 5),
     ("throughline-examples", 5),

@@ -67,6 +67,7 @@
 //! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |
 //! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
+//! | `kameo` | no | spans for the messages and the lifecycle of kameo actors |
 //! | `signals` | no | `Pipeline::shutdown_on_signals`: the last spans at `SIGTERM` and `SIGINT`, on Unix |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
 //! | `spool` | no | a bounded buffer in files, for the time that a destination does not work |
@@ -92,6 +93,8 @@ pub use throughline_export as export;
 pub use throughline_export::Pipeline;
 #[cfg(feature = "http")]
 pub use throughline_http as http;
+#[cfg(feature = "kameo")]
+pub use throughline_kameo as kameo;
 pub use throughline_macros::{enter, main, skip, span, test, traced};
 #[cfg(feature = "messaging")]
 pub use throughline_messaging as channel;
