@@ -68,13 +68,13 @@ pub async fn on_message<A: Actor>(
         .await
 }
 
-/// Runs the handler of the message in its span: what [`traced!`](crate::traced!) prints.
-pub fn handle<'a, A, M>(
-    actor: &'a mut A,
+/// Runs the handler of the message in its span: what [`traced_actor!`](crate::traced_actor!) prints.
+pub fn handle<'actor, 'ctx, A, M>(
+    actor: &'actor mut A,
     traced: Traced<M>,
-    ctx: &'a mut Context<A, <A as Message<M>>::Reply>,
+    ctx: &'ctx mut Context<A, <A as Message<M>>::Reply>,
     policy: &Policy,
-) -> impl Future<Output = <A as Message<M>>::Reply> + Send + use<'a, A, M>
+) -> impl Future<Output = <A as Message<M>>::Reply> + Send + use<'actor, 'ctx, A, M>
 where
     A: Message<M>,
     M: Send + 'static,

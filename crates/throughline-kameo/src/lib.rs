@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use kameo::prelude::*;
-//! use throughline_kameo::{ActorRefExt, traced};
+//! use throughline_kameo::{ActorRefExt, traced_actor};
 //!
 //! #[derive(Actor)]
 //! struct Account {
@@ -38,7 +38,7 @@
 //!     }
 //! }
 //!
-//! traced!(Account); // once for the actor, whatever messages it takes
+//! traced_actor!(Account); // once for the actor, whatever messages it takes
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let account = Account::spawn(Account { balance: 0 });
@@ -81,7 +81,7 @@
 //! lives as long as the actor, and keeps the sender's `tracing` span open as long as the message waits. Switch it off
 //! where the program allows it: `kameo = { version = "0.22", default-features = false, features = ["macros"] }`. Where
 //! another crate switches it on, reject its spans in the filter of traces, so that one span per message remains:
-//! `kameo::actor=off`, as in `THROUGHLINE_LOG=info,kameo::actor=off`.
+//! `kameo::actor=off`, as in `THROUGHLINE_FILTER=info,kameo::actor=off`.
 //!
 //! [`Context::spawn`]: kameo::message::Context::spawn
 //! [`Policy`]: throughline_messaging::Policy
@@ -96,7 +96,7 @@ mod traced;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What [`traced!`](crate::traced!) prints paths to.
+    //! What [`traced_actor!`](crate::traced_actor!) prints paths to.
 
     pub use core::future::Future;
     pub use core::marker::Send;

@@ -7,21 +7,21 @@
 ///
 /// ```
 /// use kameo::prelude::*;
-/// use throughline_kameo::traced;
+/// use throughline_kameo::traced_actor;
 /// use throughline_messaging::Policy;
 ///
 /// #[derive(Actor)]
 /// struct Mailer;
-/// traced!(Mailer, Policy::new().max_hops(4));
+/// traced_actor!(Mailer, Policy::new().max_hops(4));
 ///
 /// #[derive(Actor)]
 /// struct Cache<T: Send + 'static>(Vec<T>);
-/// traced!([T: Send + 'static] Cache<T>);
+/// traced_actor!([T: Send + 'static] Cache<T>);
 /// ```
 #[macro_export]
-macro_rules! traced {
+macro_rules! traced_actor {
     ([$($parameters:tt)*] $actor:ty $(,)?) => {
-        $crate::traced!([$($parameters)*] $actor, $crate::__private::Policy::new());
+        $crate::traced_actor!([$($parameters)*] $actor, $crate::__private::Policy::new());
     };
     ([$($parameters:tt)*] $actor:ty, $policy:expr $(,)?) => {
         impl<__M, $($parameters)*> $crate::__private::Message<$crate::Traced<__M>> for $actor
@@ -46,6 +46,6 @@ macro_rules! traced {
         }
     };
     ($actor:ty $(, $policy:expr)? $(,)?) => {
-        $crate::traced!([] $actor $(, $policy)?);
+        $crate::traced_actor!([] $actor $(, $policy)?);
     };
 }

@@ -29,7 +29,7 @@ pub trait ActorRefExt<A: Actor> {
     /// #     type Reply = ();
     /// #     async fn handle(&mut self, _: Add, _: &mut Context<Self, ()>) {}
     /// # }
-    /// # throughline_kameo::traced!(Counter);
+    /// # throughline_kameo::traced_actor!(Counter);
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let counter = Counter::spawn(Counter);
     /// counter.tell_traced(Add(1)).await?;
@@ -77,7 +77,7 @@ pub trait ActorRefExt<A: Actor> {
     ///         ctx.actor_ref().timer_traced(Tick).send_after(Duration::from_secs(1));
     ///     }
     /// }
-    /// # throughline_kameo::traced!(Clock);
+    /// # throughline_kameo::traced_actor!(Clock);
     /// ```
     ///
     /// # Errors

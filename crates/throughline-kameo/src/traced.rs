@@ -10,7 +10,7 @@ use throughline_messaging::{Arrival, Envelope, Operation, Policy, Relation, Star
 use crate::handle;
 use crate::keys;
 
-/// A message with the context it was sent under: what travels to an actor that is [`traced!`](crate::traced!).
+/// A message with the context it was sent under: what travels to an actor that is [`traced_actor!`](crate::traced_actor!).
 ///
 /// It holds identifiers, never a span. [`tell_traced`](crate::ActorRefExt::tell_traced) and its siblings make it by
 /// themselves; make it by hand where kameo takes a message by another way, as for a
@@ -33,7 +33,7 @@ use crate::keys;
 ///     type Reply = ();
 ///     async fn handle(&mut self, _: Mail, _: &mut Context<Self, ()>) {}
 /// }
-/// throughline_kameo::traced!(Mailer);
+/// throughline_kameo::traced_actor!(Mailer);
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let recipient = Mailer::spawn(Mailer).recipient::<Traced<Mail>>();
@@ -86,7 +86,7 @@ impl<M> Traced<M> {
     /// #     type Reply = u32;
     /// #     async fn handle(&mut self, _: Job, _: &mut Context<Self, u32>) -> u32 { 7 }
     /// # }
-    /// # throughline_kameo::traced!(Worker);
+    /// # throughline_kameo::traced_actor!(Worker);
     /// # #[derive(Actor)]
     /// # struct Router(ActorRef<Worker>);
     ///
@@ -97,7 +97,7 @@ impl<M> Traced<M> {
     ///         ctx.forward(&self.0, Traced::forward(job)).await
     ///     }
     /// }
-    /// # throughline_kameo::traced!(Router);
+    /// # throughline_kameo::traced_actor!(Router);
     /// ```
     pub fn forward(message: M) -> Self {
         match handle::operation_here() {
