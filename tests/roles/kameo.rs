@@ -7,7 +7,7 @@ use std::time::Duration;
 use kameo::error::Infallible;
 use kameo::prelude::*;
 use kameo::reply::{BoxReplySender, ReplyError};
-use throughline::channel::Policy;
+use throughline::channel::{Policy, Starts};
 use throughline::core::{Filter, Level, set_filter};
 use throughline::kameo::{ActorRefExt, SpawnExt, Traced, traced_actor};
 use throughline::task::spawn_blocking;
@@ -92,7 +92,11 @@ async fn the_senders_span_ends_before_its_message_is_handled() {
     assert_eq!(capture.stats().live(), 0, "the mailbox holds no span");
     prepared.spawn(Account::default());
     stop(&account).await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ Account Deposit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Deposit", actor.message.operation="tell"}
+       └─ book
+    "#);
     let spans = capture.spans();
     let handled = spans.iter().find(|span| span.name == "Account Deposit");
     let handled = format!("{:?}", handled.expect("handled").attributes);
@@ -113,7 +117,12 @@ async fn ask_and_tell_are_told_apart() {
     requests
         .in_span(span!(parent: capture.context(), "request"))
         .await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    ├─ Account Deposit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Deposit", actor.message.operation="tell"}
+    │  └─ book
+    └─ Account Withdraw {trace.relation="child", trace.relation.reason="ask", actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask"}
+    "#);
 }
 
 #[tokio::test]
@@ -147,7 +156,23 @@ async fn every_way_to_tell_carries_the_context() {
         .in_span(span!(parent: capture.context(), "request"))
         .await;
     assert_eq!(account.ask(Withdraw(0)).await.ok(), Some(7));
-    insta::assert_snapshot!(outline(&capture), @"");
+    insta::assert_snapshot!(outline(&capture), @r#"
+    request
+    ├─ Account Deposit {actor.message.operation="tell"}
+    │  └─ book
+    ├─ Account Deposit {actor.message.operation="tell"}
+    │  └─ book
+    ├─ Account Deposit {actor.message.operation="tell"}
+    │  └─ book
+    ├─ Account Deposit {actor.message.operation="tell"}
+    │  └─ book
+    ├─ Account Deposit {actor.message.operation="tell"}
+    │  └─ book
+    ├─ Account Deposit {actor.message.operation="tell"}
+    │  └─ book
+    └─ Account Deposit {actor.message.operation="tell"}
+       └─ book
+    "#);
 }
 
 #[tokio::test]
@@ -179,7 +204,18 @@ async fn every_way_to_ask_carries_the_context() {
     requests
         .in_span(span!(parent: capture.context(), "request"))
         .await;
-    insta::assert_snapshot!(outline(&capture), @"");
+    insta::assert_snapshot!(outline(&capture), @r#"
+    request
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    ├─ Account Withdraw {actor.message.operation="ask"}
+    └─ Account Withdraw {actor.message.operation="ask"}
+    "#);
 }
 
 #[tokio::test]
@@ -196,7 +232,11 @@ async fn an_error_is_the_spans_though_the_asker_gets_it() {
     request
         .in_span(span!(parent: capture.context(), "request"))
         .await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ Account Withdraw {trace.relation="child", trace.relation.reason="ask", actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask", error.type="roles::kameo::Overdrawn"} error: Overdrawn
+          • exception {exception.type="roles::kameo::Overdrawn", exception.message="Overdrawn"}
+    "#);
 }
 
 /// Sends on what it gets.
@@ -243,7 +283,15 @@ async fn a_forwarded_message_and_a_delegated_reply_stay_in_the_trace() {
         .in_span(span!(parent: capture.context(), "request"))
         .await;
     assert_eq!(account.ask(Withdraw(0)).await.ok(), Some(5));
-    insta::assert_snapshot!(outline(&capture), @"");
+    insta::assert_snapshot!(outline(&capture), @r#"
+    request
+    ├─ Teller Later {actor.message.operation="ask"}
+    │  └─ book
+    ├─ Teller Withdraw {actor.message.operation="ask"}
+    │  └─ Account Withdraw {actor.message.operation="ask"}
+    └─ Teller Withdraw {actor.message.operation="tell"}
+       └─ Account Withdraw {actor.message.operation="tell"}
+    "#);
 }
 
 /// Fails as told, and tells of its life.
@@ -321,11 +369,24 @@ async fn an_actor_lives_in_short_spans_that_are_linked() {
         let _request = span!(parent: capture.context(), "request").enter();
         Worker::spawn_traced(Worker)
     };
+    worker.wait_for_startup().await;
     let tell = async { worker.tell_traced(Job::Fail).await.expect("room") };
     tell.in_span(span!(parent: capture.context(), "order"))
         .await;
     stop(&worker).await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    Worker start {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker"}
+       → request (another trace)
+    order
+    └─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job", actor.message.operation="tell", error.type="roles::kameo::Overdrawn"} error: Overdrawn
+          • exception {exception.type="roles::kameo::Overdrawn", exception.message="Overdrawn"}
+    Worker panic {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", error.type="kameo::error::PanicError"} error: on_message returned error
+       • exception {exception.type="kameo::error::PanicError", exception.message="on_message returned error"}
+       → Worker Job (another trace)
+    Worker stop {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", actor.stop.reason="normal"}
+       → Worker Job (another trace)
+    "#);
 }
 
 #[derive(Actor)]
@@ -336,19 +397,34 @@ async fn a_panic_is_the_messages_and_a_restart_links_it() {
     let capture = Capture::start();
     let supervisor = Supervisor::spawn(Supervisor);
     let worker = Worker::supervise(&supervisor, Worker).spawn().await;
+    worker.wait_for_startup().await;
     let requests = async {
         worker.tell_traced(Job::Panic).await.expect("room");
+        // This one waits in the mailbox until the restart.
         worker.tell_traced(Job::Work).await.expect("room");
-        // The one before waits in the mailbox until the restart.
-        let worked = worker.ask_traced(Job::Work).await;
-        assert!(worked.is_ok() || matches!(worked, Err(SendError::ActorRestarting(_))));
     };
     requests
         .in_span(span!(parent: capture.context(), "request"))
         .await;
+    while worker.ask(Job::Work).await.is_err() {
+        tokio::task::yield_now().await;
+    }
     stop(&supervisor).await;
     worker.wait_for_shutdown().await;
-    insta::assert_snapshot!(outline(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    ├─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job", actor.message.operation="tell", span.outcome="panicked", error.type="panic"} error: panicked
+    └─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job", actor.message.operation="tell"}
+    Worker panic {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", error.type="kameo::error::PanicError"} error: message handler panicked: told to
+       • exception {exception.type="kameo::error::PanicError", exception.message="message handler panicked: told to"}
+       → Worker Job (another trace)
+    Worker stop {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", actor.stop.reason="panicked"}
+       → Worker Job (another trace)
+    Worker restart {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker"}
+       → Worker Job (another trace)
+    Worker stop {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", actor.stop.reason="normal"}
+       → Worker restart (another trace)
+    "#);
 }
 
 #[tokio::test]
@@ -368,7 +444,11 @@ async fn what_is_left_in_the_mailbox_is_undelivered() {
     tokio::task::yield_now().await;
     worker.kill();
     handle.await.expect("joins").expect("started");
-    insta::assert_snapshot!(outline(&capture), @"");
+    insta::assert_snapshot!(outline(&capture), @r#"
+    request
+    ├─ Worker Job {actor.message.operation="tell", span.outcome="cancelled"} error: dropped before it was ready
+    └─ Worker Job {actor.message.operation="tell", span.outcome="undelivered"}
+    "#);
 }
 
 #[tokio::test]
@@ -383,7 +463,10 @@ async fn an_asker_that_goes_abandons_its_message() {
         .await;
     prepared.spawn(Worker);
     stop(&worker).await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ Worker Job {trace.relation="child", trace.relation.reason="ask", actor.type="Worker", actor.message.type="Job", actor.message.operation="ask", span.outcome="abandoned"}
+    "#);
 }
 
 #[tokio::test]
@@ -407,7 +490,13 @@ async fn a_refused_message_can_be_sent_again() {
         .in_span(span!(parent: capture.context(), "request"))
         .await;
     assert_eq!(account.ask(Withdraw(0)).await.ok(), Some(3));
-    insta::assert_snapshot!(outline(&capture), @"");
+    insta::assert_snapshot!(outline(&capture), @r#"
+    request
+    ├─ Account Deposit {actor.message.operation="tell"}
+    │  └─ book
+    └─ Account Deposit {actor.message.operation="tell"}
+       └─ book
+    "#);
 }
 
 /// Ticks by itself until it is done.
@@ -434,7 +523,7 @@ impl Message<Tick> for Clock {
     }
 }
 
-traced_actor!(Clock);
+traced_actor!(Clock, Policy::new().starts(Starts::Everything));
 
 #[tokio::test]
 async fn ticks_make_no_endless_trace() {
@@ -450,7 +539,14 @@ async fn ticks_make_no_endless_trace() {
         .await;
     rang.await.expect_err("dropped");
     stop(&clock).await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ Clock Tick {trace.relation="child", trace.relation.reason="tell", actor.type="Clock", actor.message.type="Tick", actor.message.operation="tell"}
+    Clock Tick {trace.relation="link", trace.relation.reason="timer", actor.type="Clock", actor.message.type="Tick", actor.message.operation="timer"}
+       → Clock Tick (another trace)
+    Clock Tick {trace.relation="link", trace.relation.reason="timer", actor.type="Clock", actor.message.type="Tick", actor.message.operation="timer"}
+       → Clock Tick (another trace)
+    "#);
 }
 
 #[tokio::test]
@@ -480,7 +576,10 @@ async fn kameos_own_spans_give_way() {
         let kameos = names.filter(|name| name.starts_with("actor."));
         assert_eq!(kameos.count() > 0, own);
         if !own {
-            insta::assert_snapshot!(outline(&capture), @"");
+            insta::assert_snapshot!(outline(&capture), @r#"
+            request
+            └─ Account Withdraw {actor.message.operation="ask"}
+            "#);
         }
     }
 }

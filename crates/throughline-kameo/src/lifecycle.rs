@@ -142,7 +142,7 @@ where
     let id = actor_ref.id();
     let cause = causes().get(id);
     let mut span = span::<A>(id, "panic", cause.as_ref());
-    expansion::inspect_err_display(&Err::<(), _>(error), &mut span);
+    expansion::inspect_err_display::<(), _>(&Err(error.clone()), &mut span);
     observe_with(span, hook, expansion::inspect_err_debug::<_, E>)
 }
 

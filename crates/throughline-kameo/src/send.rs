@@ -59,8 +59,11 @@ pub trait ActorRefExt<A: Actor> {
         A: Message<Traced<M>>,
         M: Send + 'static;
 
-    /// [`ActorRef::tell`] for a message that comes by itself, from a timer or from the actor: its handler starts a trace
-    /// that links the one which set the timer, so that a tick that sets the next one makes no endless trace.
+    /// [`ActorRef::tell`] for a message that comes by itself, from a timer or from the actor: a tick that sets the next
+    /// one makes no endless trace.
+    ///
+    /// Its handler gets no span, or where the actor's policy lets [timers start](throughline_messaging::Starts) a trace,
+    /// one of its own that links the span which set the timer.
     ///
     /// ```
     /// # use std::time::Duration;
