@@ -7,7 +7,7 @@ use std::time::Duration;
 use kameo::error::Infallible;
 use kameo::prelude::*;
 use kameo::reply::{BoxReplySender, ReplyError};
-use throughline::channel::{Policy, Starts};
+use throughline::channel::{Policy, Starts, join};
 use throughline::core::{Filter, Level, set_filter};
 use throughline::kameo::{ActorRefExt, SpawnExt, Traced, traced_actor};
 use throughline::task::spawn_blocking;
@@ -257,9 +257,10 @@ impl Message<Later> for Teller {
     type Reply = DelegatedReply<i64>;
 
     async fn handle(&mut self, m: Later, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        let joined = join(|span| span.set_attribute("joined", true));
         let reply = async move {
             book().await;
-            m.0
+            if joined { m.0 } else { 0 }
         };
         ctx.spawn(reply.in_current_context())
     }
@@ -385,7 +386,7 @@ async fn an_actor_lives_in_short_spans_that_are_linked() {
        • exception {exception.type="kameo::error::PanicError", exception.message="on_message returned error"}
        → Worker Job (another trace)
     Worker stop {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", actor.stop.reason="normal"}
-       → Worker Job (another trace)
+       → Worker start (another trace)
     "#);
 }
 

@@ -1,13 +1,12 @@
 //! Spans of an actor's own life: short ones, each linked to what it follows from, and none that lasts as long as the
 //! actor.
 //!
-//! Owns what each actor's next such span links: the span that spawned it, then that of its start, or of the message it
-//! failed at. One lock holds it for all actors; it is taken where an actor starts, fails and stops, never for a message.
+//! Owns what each actor's next such span links: the span that spawned it, then that of its start, and the message it
+//! failed at last. One lock holds it for all actors; it is taken where an actor starts, fails and stops, never for a message.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -58,7 +57,12 @@ impl<A: Actor> SpawnExt for A {}
 pub fn spawned_here<A: Actor>(actor_ref: &ActorRef<A>) {
     let here = Context::current();
     if here.span_context().is_valid() {
-        causes().set(actor_ref.id(), Cause::Spawned(here));
+        let spawned = Life {
+            origin: here,
+            started: false,
+            failed: None,
+        };
+        lives().set(actor_ref.id(), spawned);
     }
 }
 
@@ -96,13 +100,16 @@ where
     F: Future<Output = Result<A, E>>,
 {
     let id = actor_ref.id();
-    let cause = causes().take(id);
-    let what = match &cause {
-        None | Some(Cause::Spawned(_)) => "start",
-        Some(Cause::Started(_) | Cause::Failed(_)) => "restart",
+    let before = lives().take(id);
+    let again = before.as_ref().is_some_and(|before| before.started);
+    let what = if again { "restart" } else { "start" };
+    let span = span::<A>(id, what, before.as_ref().map(Life::cause));
+    let started = Life {
+        origin: span.context(),
+        started: true,
+        failed: None,
     };
-    let span = span::<A>(id, what, cause.as_ref());
-    causes().set(id, Cause::Started(span.context()));
+    lives().set(id, started);
     observe_with(span, start, expansion::inspect_err_debug::<A, E>)
 }
 
@@ -140,16 +147,16 @@ where
     F: Future<Output = Result<ControlFlow<ActorStopReason>, E>>,
 {
     let id = actor_ref.id();
-    let cause = causes().get(id);
-    let mut span = span::<A>(id, "panic", cause.as_ref());
+    let life = lives().get(id);
+    let mut span = span::<A>(id, "panic", life.as_ref().map(Life::cause));
     expansion::inspect_err_display::<(), _>(&Err(error.clone()), &mut span);
     observe_with(span, hook, expansion::inspect_err_debug::<_, E>)
 }
 
 /// Runs the body of [`Actor::on_stop`] in a span `{actor type} stop`, with the reason for the stop.
 ///
-/// The span starts a trace and links that of the actor's [start](on_start), or the message that the actor failed at. An
-/// `Err` is recorded as its error.
+/// The span starts a trace and links that of the actor's [start](on_start), or where the actor stops because it failed
+/// at a message, this one. An `Err` is recorded as its error.
 pub fn on_stop<A, E, F>(
     actor_ref: &WeakActorRef<A>,
     reason: &ActorStopReason,
@@ -161,22 +168,22 @@ where
     F: Future<Output = Result<(), E>>,
 {
     let id = actor_ref.id();
-    let cause = causes().stop(id, reason);
-    let mut span = span::<A>(id, "stop", cause.as_ref());
+    let life = lives().stop(id, reason);
+    let mut span = span::<A>(id, "stop", life.as_ref().map(Life::cause));
     span.attribute(&keys::STOP_REASON, name_of(reason));
     observe_with(span, stop, expansion::inspect_err_debug::<(), E>)
 }
 
 /// The message that is handled here is one that the actor fails at.
 pub(crate) fn failed_here(id: ActorId) {
-    causes().fail(id, Context::current());
+    lives().fail(id, Context::current());
 }
 
-fn span<A: Actor>(id: ActorId, what: &str, cause: Option<&Cause>) -> Span {
+fn span<A: Actor>(id: ActorId, what: &str, cause: Option<&Context>) -> Span {
     let nobody = Context::default();
-    let context = cause.map_or(&nobody, Cause::context);
     let policy = Policy::from(Relation::Link);
-    let mut span = Arrival::new(context, Operation::Tell).span(&LIFECYCLE, &policy);
+    let mut span =
+        Arrival::new(cause.unwrap_or(&nobody), Operation::Tell).span(&LIFECYCLE, &policy);
     span.edit(|span| {
         let actor = keys::short(A::name());
         span.update_name(&keys::joined(actor, what));
@@ -203,31 +210,31 @@ const fn name_of(reason: &ActorStopReason) -> &'static str {
     }
 }
 
-/// What an actor's next span of its life links.
+/// What the next span of an actor's life links.
 #[derive(Clone, Debug)]
-enum Cause {
-    Spawned(Context),
-    Started(Context),
-    Failed(Context),
+struct Life {
+    /// The span that spawned the actor; from its start on, that of the start.
+    origin: Context,
+    started: bool,
+    /// The message that the actor failed at last.
+    failed: Option<Context>,
 }
 
-impl Cause {
-    const fn context(&self) -> &Context {
-        match self {
-            Self::Spawned(context) | Self::Started(context) | Self::Failed(context) => context,
-        }
+impl Life {
+    fn cause(&self) -> &Context {
+        self.failed.as_ref().unwrap_or(&self.origin)
     }
 }
 
-/// The causes of all actors that have such spans.
+/// The lives of all actors that have such spans.
 #[derive(Debug)]
-struct Causes {
-    of: BTreeMap<ActorId, Cause>,
+struct Lives {
+    of: BTreeMap<ActorId, Life>,
     /// Those that stopped and may be restarted, the earliest first.
     stopped: VecDeque<ActorId>,
 }
 
-impl Causes {
+impl Lives {
     const fn new() -> Self {
         Self {
             of: BTreeMap::new(),
@@ -235,54 +242,60 @@ impl Causes {
         }
     }
 
-    fn get(&self, id: ActorId) -> Option<Cause> {
+    fn get(&self, id: ActorId) -> Option<Life> {
         self.of.get(&id).cloned()
     }
 
-    fn take(&mut self, id: ActorId) -> Option<Cause> {
+    fn take(&mut self, id: ActorId) -> Option<Life> {
         self.stopped.retain(|stopped| *stopped != id);
         self.of.remove(&id)
     }
 
-    fn set(&mut self, id: ActorId, cause: Cause) {
+    fn set(&mut self, id: ActorId, life: Life) {
         if self.of.len() < MAX_ACTORS {
-            self.of.insert(id, cause);
+            self.of.insert(id, life);
         }
     }
 
     /// Only of an actor that is known: others would stay here for good.
     fn fail(&mut self, id: ActorId, failed: Context) {
-        if let Some(cause) = self.of.get_mut(&id) {
-            drop(mem::replace(cause, Cause::Failed(failed)));
+        if let Some(life) = self.of.get_mut(&id) {
+            life.failed = Some(failed);
         }
     }
 
     /// Nobody tells the actor whether it will be restarted; its supervisor may do it before this or after.
-    fn stop(&mut self, id: ActorId, reason: &ActorStopReason) -> Option<Cause> {
-        if reason.is_normal() {
-            return self.take(id);
+    fn stop(&mut self, id: ActorId, reason: &ActorStopReason) -> Option<Life> {
+        let life = self.of.get_mut(&id)?;
+        if !matches!(reason, ActorStopReason::Panicked(_)) {
+            // It went on after what it failed at.
+            life.failed = None;
         }
-        let cause = self.get(id)?;
+        let stopped = life.clone();
+        if reason.is_normal() {
+            self.take(id);
+            return Some(stopped);
+        }
         self.stopped.push_back(id);
         if self.stopped.len() > MAX_STOPPED
             && let Some(earliest) = self.stopped.pop_front()
         {
             self.of.remove(&earliest);
         }
-        Some(cause)
+        Some(stopped)
     }
 }
 
-fn causes() -> MutexGuard<'static, Causes> {
-    CAUSES.lock().unwrap_or_else(PoisonError::into_inner)
+fn lives() -> MutexGuard<'static, Lives> {
+    LIVES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The spans of more actors than this link nothing.
 const MAX_ACTORS: usize = 1 << 16;
-/// Actors that failed and stopped, whose restart would still be linked.
+/// Actors that stopped, not in the normal course, whose restart would still be linked.
 const MAX_STOPPED: usize = 256;
 
-static CAUSES: Mutex<Causes> = Mutex::new(Causes::new());
+static LIVES: Mutex<Lives> = Mutex::new(Lives::new());
 
 static LIFECYCLE: Callsite = Callsite::new(CallsiteSpec {
     name: "lifecycle",

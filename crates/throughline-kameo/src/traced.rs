@@ -1,7 +1,6 @@
 //! A message on its way, which is accounted for wherever it ends.
 
 use std::any;
-use std::mem;
 
 use kameo::actor::ActorId;
 use throughline_core::{Context, Span};
@@ -174,8 +173,7 @@ impl Ticket {
     /// The envelope; from now on there is nothing undelivered.
     fn take(&mut self) -> Envelope<()> {
         self.message = None;
-        let nothing = Envelope::new(()).with_context(Context::default());
-        mem::replace(&mut self.envelope, nothing)
+        self.envelope.clone()
     }
 
     /// A span that says so: it starts and ends where the wait does.
