@@ -1,5 +1,7 @@
 //! Actors of kameo: every way to send, every way to end, the lifecycle.
 
+mod edges;
+
 use std::future::pending;
 use std::ops::ControlFlow;
 use std::time::Duration;

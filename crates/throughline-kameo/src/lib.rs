@@ -49,7 +49,7 @@
 //! // This one has the error `Overdrawn`.
 //! assert!(account.ask_traced(Withdraw(100)).await.is_err());
 //! # Ok::<(), SendError<throughline_kameo::Traced<Deposit>>>(())
-//! # }).ok();
+//! # }).map_err(drop).unwrap();
 //! ```
 //!
 //! # The span of a message

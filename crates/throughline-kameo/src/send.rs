@@ -37,7 +37,7 @@ pub trait ActorRefExt<A: Actor> {
     ///     counter.tell(add).await?; // The message, its context and the begin of its wait.
     /// }
     /// # Ok::<(), SendError<Traced<Add>>>(())
-    /// # }).ok();
+    /// # }).map_err(drop).unwrap();
     /// ```
     #[track_caller]
     fn tell_traced<M>(&self, message: M) -> TellRequest<'_, A, Traced<M>, WithoutRequestTimeout>

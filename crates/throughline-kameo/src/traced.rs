@@ -38,7 +38,7 @@ use crate::keys;
 /// let recipient = Mailer::spawn(Mailer).recipient::<Traced<Mail>>();
 /// recipient.tell(Traced::tell(Mail("welcome"))).await?;
 /// # Ok::<(), kameo::error::SendError<Traced<Mail>>>(())
-/// # }).ok();
+/// # }).map_err(drop).unwrap();
 /// ```
 #[derive(Debug)]
 pub struct Traced<M> {
