@@ -70,6 +70,10 @@
 //! A message sent by kameo's own `tell` and `ask` is handled as ever, without a span. A mailbox that is full refuses a
 //! [`Traced`] message as any other.
 //!
+//! What kameo does not show is not on the span: that the asker goes while the handler runs, that a forward failed, the
+//! error in a reply that is delegated. The items of [`attach_stream`] and the messages of remote actors are sent by kameo
+//! itself, and so without a context; a stream whose items are to be traced is read by a task that tells them.
+//!
 //! # The lifecycle
 //!
 //! [`on_start`], [`on_panic`] and [`on_stop`] run the bodies of kameo's hooks in short spans, each of a trace of its own
@@ -83,6 +87,7 @@
 //! another crate switches it on, reject its spans in the filter of traces, so that one span per message remains:
 //! `kameo::actor=off`, as in `THROUGHLINE_FILTER=info,kameo::actor=off`.
 //!
+//! [`attach_stream`]: kameo::actor::ActorRef::attach_stream
 //! [`Context::spawn`]: kameo::message::Context::spawn
 //! [`Policy`]: throughline_messaging::Policy
 #![forbid(unsafe_code)]
