@@ -1,6 +1,7 @@
 //! A message on its way, which is accounted for wherever it ends.
 
 use std::any;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kameo::actor::ActorId;
 use throughline_core::{Context, Span};
@@ -54,6 +55,8 @@ struct Ticket {
     to: Option<(&'static str, ActorId)>,
     /// The type of the message, as long as nobody took it.
     message: Option<&'static str>,
+    /// Whether there are copies, which are accounted for in its stead.
+    copied: AtomicBool,
 }
 
 impl<M> Traced<M> {
@@ -110,6 +113,7 @@ impl<M> Traced<M> {
             envelope,
             to: None,
             message: Some(any::type_name::<M>()),
+            copied: AtomicBool::new(false),
         };
         Self { message, ticket }
     }
@@ -169,7 +173,29 @@ impl<M> Traced<M> {
     }
 }
 
+impl<M: Clone> Clone for Traced<M> {
+    /// The same message for one more actor, as a publisher makes it: each copy is accounted for, and the one that was
+    /// copied may be dropped.
+    fn clone(&self) -> Self {
+        Self {
+            message: self.message.clone(),
+            ticket: self.ticket.copy(),
+        }
+    }
+}
+
 impl Ticket {
+    fn copy(&self) -> Self {
+        // Relaxed: it is read by whoever drops the ticket, and by then nobody else has it.
+        self.copied.store(true, Ordering::Relaxed);
+        Self {
+            envelope: self.envelope.clone(),
+            to: self.to,
+            message: self.message,
+            copied: AtomicBool::new(false),
+        }
+    }
+
     /// The envelope; from now on there is nothing undelivered.
     fn take(&mut self) -> Envelope<()> {
         self.message = None;
@@ -190,6 +216,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(message) = self.message
+            && !*self.copied.get_mut()
             && self.envelope.context().span_context().is_sampled()
         {
             self.undelivered(message);

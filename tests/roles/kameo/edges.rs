@@ -198,3 +198,38 @@ async fn an_actor_that_tells_itself_makes_no_endless_trace() {
     let longest = traces.values().max().copied();
     assert!(longest.is_some_and(|spans| spans <= 18), "{longest:?}");
 }
+
+#[derive(Clone)]
+struct News;
+
+impl Message<News> for Account {
+    type Reply = ();
+
+    async fn handle(&mut self, _: News, _: &mut Context<Self, ()>) {}
+}
+
+#[tokio::test]
+async fn each_copy_of_a_published_message_is_accounted_for() {
+    let capture = Capture::start();
+    let accounts = [Account::spawn_default(), Account::spawn_default()];
+    let readers = accounts
+        .each_ref()
+        .map(|account| account.clone().recipient());
+    for (name, readers) in [("published", &readers[..]), ("nobody reads", &[])] {
+        let news = span!(parent: capture.context(), "request", name = name)
+            .in_scope(|| Traced::tell(News));
+        for reader in readers {
+            reader.tell(news.clone()).await.expect("room");
+        }
+    }
+    for account in &accounts {
+        stop(account).await;
+    }
+    insta::assert_snapshot!(outline(&capture), @r#"
+    request
+    ├─ Account News {actor.message.operation="tell"}
+    └─ Account News {actor.message.operation="tell"}
+    request
+    └─ News {actor.message.operation="tell", span.outcome="undelivered"}
+    "#);
+}
