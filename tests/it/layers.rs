@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-tracing", 2),
     ("throughline-cqrs-es", 3),
     ("throughline-export", 3),
+    ("throughline-kameo", 3),
     ("throughline-rdkafka", 3),
     ("throughline", 4),
     ("throughline-benches", 5),

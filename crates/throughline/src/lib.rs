@@ -68,6 +68,7 @@
 //! | `messaging` | no | channels that carry the context, spans for those who handle messages, counts per channel |
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
 //! | `cqrs-es` | no | spans for the commands, queries and replays of this crate |
+//! | `kameo` | no | spans for the messages and the lifecycle of kameo actors |
 //! | `signals` | no | `Pipeline::shutdown_on_signals`: the last spans at `SIGTERM` and `SIGINT`, on Unix |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
 //! | `rdkafka` | no | Kafka records that keep their context, spans for those who send and handle them |
@@ -96,6 +97,8 @@ pub use throughline_export as export;
 pub use throughline_export::Pipeline;
 #[cfg(feature = "http")]
 pub use throughline_http as http;
+#[cfg(feature = "kameo")]
+pub use throughline_kameo as kameo;
 pub use throughline_macros::{
     actor, consumer, enter, main, producer, projection, skip, span, test, traced,
 };

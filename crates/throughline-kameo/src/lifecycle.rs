@@ -1,0 +1,308 @@
+//! Spans of an actor's own life: short ones, each linked to what it follows from, and none that lasts as long as the
+//! actor.
+//!
+//! Owns what each actor's next such span links: the span that spawned it, then that of its start, and the message it
+//! failed at last. One lock holds it for all actors; it is taken where an actor starts, fails and stops, never for a message.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kameo::Actor;
+use kameo::actor::{ActorId, ActorRef, Spawn, WeakActorRef};
+use kameo::error::{ActorStopReason, PanicError};
+use throughline_core::{Callsite, CallsiteSpec, Context, Level, Span, SpanKind, expansion};
+use throughline_messaging::{Arrival, Operation, Policy, Relation, observe_with};
+
+use crate::keys;
+
+/// Spawns an actor whose [start](on_start) links the span that is current now.
+pub trait SpawnExt: Actor {
+    /// [`Spawn::spawn`]. For kameo's other ways to spawn, prepare the actor and call [`spawned_here`].
+    ///
+    /// ```
+    /// # use kameo::prelude::*;
+    /// use throughline_kameo::SpawnExt;
+    /// # #[derive(Actor)]
+    /// # struct Account;
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let account = Account::spawn_traced(Account);
+    /// # });
+    /// ```
+    fn spawn_traced(args: Self::Args) -> ActorRef<Self> {
+        let prepared = Self::prepare();
+        let actor_ref = prepared.actor_ref().clone();
+        spawned_here(&actor_ref);
+        prepared.spawn(args);
+        actor_ref
+    }
+}
+
+impl<A: Actor> SpawnExt for A {}
+
+/// Says that the current span is what spawns the actor: to be called between [`Spawn::prepare`] and the spawn.
+///
+/// ```
+/// # use kameo::prelude::*;
+/// # #[derive(Actor)]
+/// # struct Account;
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let prepared = Account::prepare_with_mailbox(mailbox::unbounded());
+/// throughline_kameo::spawned_here(prepared.actor_ref());
+/// prepared.spawn(Account);
+/// # });
+/// ```
+pub fn spawned_here<A: Actor>(actor_ref: &ActorRef<A>) {
+    let here = Context::current();
+    if here.span_context().is_valid() {
+        let spawned = Life {
+            origin: here,
+            started: false,
+            failed: None,
+        };
+        lives().set(actor_ref.id(), spawned);
+    }
+}
+
+/// Runs the body of [`Actor::on_start`] in a span `{actor type} start`, or `{actor type} restart` where a supervisor
+/// starts the actor again.
+///
+/// The span starts a trace and links the span that spawned the actor, or the message that the actor failed at. An `Err` is
+/// recorded as its error. What is remembered for the links is given back in [`on_stop`]: use both, or neither.
+///
+/// ```
+/// use kameo::error::Infallible;
+/// use kameo::prelude::*;
+///
+/// struct Account {
+///     balance: i64,
+/// }
+///
+/// impl Actor for Account {
+///     type Args = i64;
+///     type Error = Infallible;
+///
+///     async fn on_start(balance: i64, actor_ref: ActorRef<Self>) -> Result<Self, Infallible> {
+///         throughline_kameo::on_start(&actor_ref, async { Ok(Self { balance }) }).await
+///     }
+///
+///     async fn on_stop(&mut self, actor_ref: WeakActorRef<Self>, reason: ActorStopReason) -> Result<(), Infallible> {
+///         throughline_kameo::on_stop(&actor_ref, &reason, async { Ok(()) }).await
+///     }
+/// }
+/// ```
+pub fn on_start<A, E, F>(actor_ref: &ActorRef<A>, start: F) -> impl Future<Output = Result<A, E>>
+where
+    A: Actor,
+    E: fmt::Debug,
+    F: Future<Output = Result<A, E>>,
+{
+    let id = actor_ref.id();
+    let before = lives().take(id);
+    let again = before.as_ref().is_some_and(|before| before.started);
+    let what = if again { "restart" } else { "start" };
+    let span = span::<A>(id, what, before.as_ref().map(Life::cause));
+    let started = Life {
+        origin: span.context(),
+        started: true,
+        failed: None,
+    };
+    lives().set(id, started);
+    observe_with(span, start, expansion::inspect_err_debug::<A, E>)
+}
+
+/// Runs the body of [`Actor::on_panic`] in a span `{actor type} panic`, linked to the message that the actor failed at.
+///
+/// The span has the error that kameo hands to the hook. The link is there for an actor with [`on_start`].
+///
+/// ```
+/// # use std::ops::ControlFlow;
+/// # use kameo::error::Infallible;
+/// # use kameo::prelude::*;
+/// # struct Account;
+/// # impl Actor for Account {
+/// #     type Args = Self;
+/// #     type Error = Infallible;
+/// #     async fn on_start(account: Self, _: ActorRef<Self>) -> Result<Self, Infallible> { Ok(account) }
+/// async fn on_panic(
+///     &mut self,
+///     actor_ref: WeakActorRef<Self>,
+///     error: PanicError,
+/// ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+///     let go_on = async { Ok(ControlFlow::Continue(())) };
+///     throughline_kameo::on_panic(&actor_ref, &error, go_on).await
+/// }
+/// # }
+/// ```
+pub fn on_panic<A, E, F>(
+    actor_ref: &WeakActorRef<A>,
+    error: &PanicError,
+    hook: F,
+) -> impl Future<Output = Result<ControlFlow<ActorStopReason>, E>>
+where
+    A: Actor,
+    E: fmt::Debug,
+    F: Future<Output = Result<ControlFlow<ActorStopReason>, E>>,
+{
+    let id = actor_ref.id();
+    let life = lives().get(id);
+    let mut span = span::<A>(id, "panic", life.as_ref().map(Life::cause));
+    expansion::inspect_err_display::<(), _>(&Err(error.clone()), &mut span);
+    observe_with(span, hook, expansion::inspect_err_debug::<_, E>)
+}
+
+/// Runs the body of [`Actor::on_stop`] in a span `{actor type} stop`, with the reason for the stop.
+///
+/// The span starts a trace and links that of the actor's [start](on_start), or where the actor stops because it failed
+/// at a message, this one. An `Err` is recorded as its error.
+pub fn on_stop<A, E, F>(
+    actor_ref: &WeakActorRef<A>,
+    reason: &ActorStopReason,
+    stop: F,
+) -> impl Future<Output = Result<(), E>>
+where
+    A: Actor,
+    E: fmt::Debug,
+    F: Future<Output = Result<(), E>>,
+{
+    let id = actor_ref.id();
+    let life = lives().stop(id, reason);
+    let mut span = span::<A>(id, "stop", life.as_ref().map(Life::cause));
+    span.attribute(&keys::STOP_REASON, name_of(reason));
+    observe_with(span, stop, expansion::inspect_err_debug::<(), E>)
+}
+
+/// The message that is handled here is one that the actor fails at.
+pub(crate) fn failed_here(id: ActorId) {
+    lives().fail(id, Context::current());
+}
+
+fn span<A: Actor>(id: ActorId, what: &str, cause: Option<&Context>) -> Span {
+    let nobody = Context::default();
+    let policy = Policy::from(Relation::Link);
+    let mut span =
+        Arrival::new(cause.unwrap_or(&nobody), Operation::Tell).span(&LIFECYCLE, &policy);
+    span.edit(|span| {
+        let actor = keys::short(A::name());
+        span.update_name(&keys::joined(actor, what));
+        span.attribute(&keys::SYSTEM, keys::KAMEO);
+        span.attribute(&keys::TYPE, actor);
+        span.attribute(&keys::ID, format_args!("{id}"));
+    });
+    span
+}
+
+// Another crate of the program may switch kameo's remote actors on, and with them one more reason.
+#[allow(
+    unreachable_patterns,
+    reason = "which reasons there are is a feature of kameo"
+)]
+const fn name_of(reason: &ActorStopReason) -> &'static str {
+    match reason {
+        ActorStopReason::Normal => "normal",
+        ActorStopReason::SupervisorRestart => "supervisor_restart",
+        ActorStopReason::Killed => "killed",
+        ActorStopReason::Panicked(_) => "panicked",
+        ActorStopReason::LinkDied { .. } => "link_died",
+        _ => "peer_disconnected",
+    }
+}
+
+/// What the next span of an actor's life links.
+#[derive(Clone, Debug)]
+struct Life {
+    /// The span that spawned the actor; from its start on, that of the start.
+    origin: Context,
+    started: bool,
+    /// The message that the actor failed at last.
+    failed: Option<Context>,
+}
+
+impl Life {
+    fn cause(&self) -> &Context {
+        self.failed.as_ref().unwrap_or(&self.origin)
+    }
+}
+
+/// The lives of all actors that have such spans.
+#[derive(Debug)]
+struct Lives {
+    of: BTreeMap<ActorId, Life>,
+    /// Those that stopped and may be restarted, the earliest first.
+    stopped: VecDeque<ActorId>,
+}
+
+impl Lives {
+    const fn new() -> Self {
+        Self {
+            of: BTreeMap::new(),
+            stopped: VecDeque::new(),
+        }
+    }
+
+    fn get(&self, id: ActorId) -> Option<Life> {
+        self.of.get(&id).cloned()
+    }
+
+    fn take(&mut self, id: ActorId) -> Option<Life> {
+        self.stopped.retain(|stopped| *stopped != id);
+        self.of.remove(&id)
+    }
+
+    fn set(&mut self, id: ActorId, life: Life) {
+        if self.of.len() < MAX_ACTORS {
+            self.of.insert(id, life);
+        }
+    }
+
+    /// Only of an actor that is known: others would stay here for good.
+    fn fail(&mut self, id: ActorId, failed: Context) {
+        if let Some(life) = self.of.get_mut(&id) {
+            life.failed = Some(failed);
+        }
+    }
+
+    /// Nobody tells the actor whether it will be restarted; its supervisor may do it before this or after.
+    fn stop(&mut self, id: ActorId, reason: &ActorStopReason) -> Option<Life> {
+        let life = self.of.get_mut(&id)?;
+        if !matches!(reason, ActorStopReason::Panicked(_)) {
+            // It went on after what it failed at.
+            life.failed = None;
+        }
+        let stopped = life.clone();
+        if reason.is_normal() {
+            self.take(id);
+            return Some(stopped);
+        }
+        self.stopped.push_back(id);
+        if self.stopped.len() > MAX_STOPPED
+            && let Some(earliest) = self.stopped.pop_front()
+        {
+            self.of.remove(&earliest);
+        }
+        Some(stopped)
+    }
+}
+
+fn lives() -> MutexGuard<'static, Lives> {
+    LIVES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The spans of more actors than this link nothing.
+const MAX_ACTORS: usize = 1 << 16;
+/// Actors that stopped, not in the normal course, whose restart would still be linked.
+const MAX_STOPPED: usize = 256;
+
+static LIVES: Mutex<Lives> = Mutex::new(Lives::new());
+
+static LIFECYCLE: Callsite = Callsite::new(CallsiteSpec {
+    name: "lifecycle",
+    kind: SpanKind::Internal,
+    level: Level::Info,
+    target: "throughline_kameo",
+    scope_name: env!("CARGO_PKG_NAME"),
+    scope_version: env!("CARGO_PKG_VERSION"),
+    static_fields: &[],
+});
