@@ -133,12 +133,13 @@ impl<'a> Arrival<'a> {
     /// How long ago it was sent, if that is known.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
+        self.age_at(clock::now())
+    }
+
+    fn age_at(&self, now: Ticks) -> Option<Duration> {
         match self.wait {
             Wait::Unknown => None,
-            Wait::Since(sent) => Some(Duration::from_nanos(clock::nanos_between(
-                sent,
-                clock::now(),
-            ))),
+            Wait::Since(sent) => Some(Duration::from_nanos(clock::nanos_between(sent, now))),
             Wait::Known(wait) => Some(wait),
         }
     }
@@ -146,13 +147,13 @@ impl<'a> Arrival<'a> {
     /// What the policy says about this now.
     #[must_use]
     pub fn decide(&self, policy: &Policy) -> Option<Decision> {
-        self.decide_after(policy, 0)
+        self.decide_at(policy, clock::now(), 0)
     }
 
-    fn decide_after(&self, policy: &Policy, spans: u32) -> Option<Decision> {
+    fn decide_at(&self, policy: &Policy, now: Ticks, spans: u32) -> Option<Decision> {
         let situation = Situation::new(self.sender, self.operation)
             .hint(self.hint)
-            .age(self.age().unwrap_or_default())
+            .age(self.age_at(now).unwrap_or_default())
             .ambient(self.operation.heeds_ambient() && Context::current().span_context().is_valid())
             .redelivery(self.redelivery)
             .spans(spans);
@@ -167,8 +168,9 @@ impl<'a> Arrival<'a> {
         if !callsite.is_enabled() || (self.operation == Operation::Event && is_replay()) {
             return Span::disabled();
         }
-        let spans = budget::spend(self.sender.span_context());
-        let Some(decision) = self.decide_after(policy, spans) else {
+        let now = clock::now();
+        let spans = budget::spend(self.sender.span_context(), now);
+        let Some(decision) = self.decide_at(policy, now, spans) else {
             return Span::disabled();
         };
         let mut span = match decision.parent(self.sender) {

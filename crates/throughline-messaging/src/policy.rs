@@ -65,8 +65,8 @@ impl Policy {
 
     /// How many spans of handlers one trace may have in this process; the next one starts a new trace.
     ///
-    /// They are counted in a table of a fixed size: where two traces fall on one place, the older one's count begins
-    /// again, so that a trace may get more spans than that, and never fewer.
+    /// They are counted in a table of a fixed size: where many traces are handled at once, the count of a small one may
+    /// begin again, so that a trace may get some more spans than that, and never fewer.
     #[must_use]
     pub const fn max_spans(mut self, spans: u32) -> Self {
         self.max_spans = spans;
