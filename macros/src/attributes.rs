@@ -37,13 +37,7 @@ impl Attribute {
         let (key, span) = parse_key(input)?;
         let duplicate = list.iter().any(|other| other.key == key);
         parse_equals(input, &key, span)?;
-        let format = if input.parse::<Option<Token![%]>>()?.is_some() {
-            Some(Format::Display)
-        } else if input.parse::<Option<Token![?]>>()?.is_some() {
-            Some(Format::Debug)
-        } else {
-            None
-        };
+        let format = Format::parse_sign(input)?;
         let value = input.parse::<Expr>()?;
         if duplicate {
             return Err(Error::new(span, format!("duplicate attribute `{key}`")));

@@ -6,7 +6,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::ParseStream;
-use syn::{Error, Expr, FnArg, LitStr, Pat, PathArguments, Result, Signature, Token, Type};
+use syn::{Error, Expr, FnArg, LitStr, Pat, PathArguments, Result, Signature, Type};
 
 use crate::attributes::Attribute;
 use crate::function::Traced;
@@ -114,13 +114,7 @@ struct Value {
 impl Value {
     fn parse(input: ParseStream<'_>, key: &Ident, example: &str) -> Result<Self> {
         equals(input, key, example)?;
-        let format = if input.parse::<Option<Token![%]>>()?.is_some() {
-            Some(Format::Display)
-        } else if input.parse::<Option<Token![?]>>()?.is_some() {
-            Some(Format::Debug)
-        } else {
-            None
-        };
+        let format = Format::parse_sign(input)?;
         let expr = input.parse()?;
         Ok(Self { format, expr })
     }

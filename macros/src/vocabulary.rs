@@ -13,6 +13,19 @@ pub(crate) enum Format {
     Display,
 }
 
+impl Format {
+    /// The sign before a value: `%` or `?`, or none for a value that is recorded as what it is.
+    pub(crate) fn parse_sign(input: ParseStream<'_>) -> Result<Option<Self>> {
+        if input.parse::<Option<Token![%]>>()?.is_some() {
+            Ok(Some(Self::Display))
+        } else if input.parse::<Option<Token![?]>>()?.is_some() {
+            Ok(Some(Self::Debug))
+        } else {
+            Ok(None)
+        }
+    }
+}
+
 /// One of a closed list of words: the variant it stands for in the facade's enums.
 pub(crate) type Word = &'static str;
 

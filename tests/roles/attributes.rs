@@ -208,16 +208,7 @@ async fn a_record_goes_from_a_producer_to_a_consumer() {
     "#);
 }
 
-static POLLED: throughline::core::Callsite =
-    throughline::core::Callsite::new(throughline::core::CallsiteSpec {
-        name: "polled",
-        kind: throughline::core::SpanKind::Consumer,
-        level: throughline::core::Level::Info,
-        target: "roles",
-        scope_name: "roles",
-        scope_version: "",
-        static_fields: &[],
-    });
+static POLLED: throughline::core::Callsite = throughline::core::callsite!("polled", Consumer);
 
 struct GoalAdded {
     stream: &'static str,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use throughline::channel::{
     Arrival, Operation, Policy, Projection, Relation, StoredEvent, event_failed, try_observe,
 };
-use throughline::core::{Callsite, CallsiteSpec, Level, SpanKind};
+use throughline::core::{Callsite, callsite};
 use throughline::testing::{Capture, TreeOptions};
 use throughline::{Context, FutureExt, span, traced};
 
@@ -176,12 +176,4 @@ async fn a_replay_runs_unsampled_and_counts_what_fails() {
     "#);
 }
 
-static EVENT: Callsite = Callsite::new(CallsiteSpec {
-    name: "event",
-    kind: SpanKind::Internal,
-    level: Level::Info,
-    target: module_path!(),
-    scope_name: "roles",
-    scope_version: "",
-    static_fields: &[],
-});
+static EVENT: Callsite = callsite!("event", Internal);

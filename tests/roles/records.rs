@@ -1,19 +1,11 @@
 //! Records of a queue, whatever the queue is: single ones, batches, those that come again.
 
 use throughline::channel::{Arrival, Operation, Policy, Redelivery, observe, try_observe};
-use throughline::core::{Callsite, CallsiteSpec, Level, Sampler, SpanContext, SpanKind};
-use throughline::testing::{Capture, TreeOptions};
+use throughline::core::{Callsite, Sampler, SpanContext, callsite};
+use throughline::testing::{Capture, ReceivedSpan, TreeOptions};
 use throughline::{Context, FutureExt, propagate, span};
 
-static PROCESS: Callsite = Callsite::new(CallsiteSpec {
-    name: "process orders",
-    kind: SpanKind::Consumer,
-    level: Level::Info,
-    target: "roles",
-    scope_name: "roles",
-    scope_version: "",
-    static_fields: &[],
-});
+static PROCESS: Callsite = callsite!("process orders", Consumer);
 
 fn tree(capture: &Capture) -> String {
     assert_eq!(capture.stats().live(), 0, "every span ended");
@@ -54,8 +46,23 @@ async fn one_record_is_a_child_with_a_link_and_an_ambient_span_goes_first() {
     "#);
 }
 
+/// The one span of a batch of records from these senders.
+async fn batch(capture: &Capture, senders: &[SpanContext]) -> ReceivedSpan {
+    let handled = async {
+        let first = Context::from(senders[0]);
+        let arrival = Arrival::new(&first, Operation::Batch).with_others(&senders[1..]);
+        observe(arrival.span(&PROCESS, &Policy::new()), store()).await;
+    };
+    handled.with_context(capture.context()).await;
+    let spans = capture.spans().into_iter();
+    let mut process = spans.filter(|span| span.name == "process orders");
+    let span = process.next().expect("it was handled");
+    assert!(process.next().is_none(), "one span for the batch");
+    span
+}
+
 #[tokio::test]
-async fn a_batch_has_one_span_and_each_sender_once() {
+async fn a_batch_links_each_sender_once() {
     let capture = Capture::start();
     let mut senders: Vec<SpanContext> = Vec::new();
     for number in 0..100 {
@@ -63,23 +70,12 @@ async fn a_batch_has_one_span_and_each_sender_once() {
         // Each sender wrote five of the records.
         senders.extend([sender.span_context(); 5]);
     }
-    let handled = async {
-        let first = Context::from(senders[0]);
-        let arrival = Arrival::new(&first, Operation::Batch).with_others(&senders[1..]);
-        observe(arrival.span(&PROCESS, &Policy::new()), store()).await;
-    };
-    handled.with_context(capture.context()).await;
-    let spans = capture.spans();
-    let process: Vec<_> = spans
-        .iter()
-        .filter(|span| span.name == "process orders")
-        .collect();
-    assert_eq!(process.len(), 1);
-    let linked: Vec<_> = process[0].links.iter().map(|link| link.span_id).collect();
+    let process = batch(&capture, &senders).await;
+    let linked: Vec<_> = process.links.iter().map(|link| link.span_id).collect();
     let mut unique: Vec<_> = senders.iter().map(SpanContext::span_id).collect();
     unique.dedup();
     assert_eq!(linked, unique);
-    assert_eq!((process[0].parent, process[0].dropped_links), (None, 0));
+    assert_eq!((process.parent, process.dropped_links), (None, 0));
 }
 
 #[tokio::test]
@@ -89,17 +85,7 @@ async fn links_past_the_limit_are_counted() {
     for _ in 0..500 {
         senders.push(send(&capture, "send").await.span_context());
     }
-    let handled = async {
-        let first = Context::from(senders[0]);
-        let arrival = Arrival::new(&first, Operation::Batch).with_others(&senders[1..]);
-        observe(arrival.span(&PROCESS, &Policy::new()), store()).await;
-    };
-    handled.with_context(capture.context()).await;
-    let spans = capture.spans();
-    let process = spans
-        .iter()
-        .find(|span| span.name == "process orders")
-        .expect("it was handled");
+    let process = batch(&capture, &senders).await;
     assert_eq!((process.links.len(), process.dropped_links), (128, 372));
 }
 

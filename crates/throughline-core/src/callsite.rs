@@ -35,6 +35,32 @@ pub struct CallsiteSpec {
     pub static_fields: &'static [u8],
 }
 
+/// The [`Callsite`] of an integration, of level info: its spans belong to the crate that this stands in, and the filter
+/// knows them by the crate's name.
+///
+/// ```
+/// use throughline_core::{Callsite, Span, callsite};
+///
+/// static PROCESS: Callsite = callsite!("process", Consumer);
+///
+/// let mut span = Span::start(&PROCESS);
+/// span.update_name("process orders");
+/// ```
+#[macro_export]
+macro_rules! callsite {
+    ($name:expr, $kind:ident) => {
+        $crate::Callsite::new($crate::CallsiteSpec {
+            name: $name,
+            kind: $crate::SpanKind::$kind,
+            level: $crate::Level::Info,
+            target: ::core::env!("CARGO_CRATE_NAME"),
+            scope_name: ::core::env!("CARGO_PKG_NAME"),
+            scope_version: ::core::env!("CARGO_PKG_VERSION"),
+            static_fields: &[],
+        })
+    };
+}
+
 /// One place in a program that makes spans.
 ///
 /// It must be a `static` (or leaked), since spans and records refer to it for as long as the process runs.

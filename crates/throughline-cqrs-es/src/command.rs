@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use cqrs_es::{Aggregate, AggregateError, CqrsFramework, EventStore, Query};
-use throughline_core::{Callsite, CallsiteSpec, InSpan, Level, Span, SpanKind, Status};
+use throughline_core::{Callsite, InSpan, Span, Status, callsite};
 
 use crate::failure::kind_of_command;
 use crate::keys;
@@ -108,12 +108,4 @@ fn tell<A: Aggregate>(executed: &Result<(), AggregateError<A::Error>>, span: &mu
     });
 }
 
-static EXECUTE: Callsite = Callsite::new(CallsiteSpec {
-    name: "execute",
-    kind: SpanKind::Internal,
-    level: Level::Info,
-    target: "throughline_cqrs_es",
-    scope_name: env!("CARGO_PKG_NAME"),
-    scope_version: env!("CARGO_PKG_VERSION"),
-    static_fields: &[],
-});
+static EXECUTE: Callsite = callsite!("execute", Internal);

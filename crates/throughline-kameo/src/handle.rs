@@ -11,7 +11,7 @@ use kameo::Actor;
 use kameo::actor::{ActorId, ActorRef};
 use kameo::message::{BoxMessage, Context, Message};
 use kameo::reply::{BoxReplySender, Reply, ReplyError};
-use throughline_core::{Callsite, CallsiteSpec, Level, Span, SpanKind, expansion};
+use throughline_core::{Callsite, Span, callsite, expansion};
 use throughline_messaging::{Operation, Policy, observe_with};
 
 use crate::lifecycle;
@@ -158,12 +158,4 @@ tokio::task_local! {
 }
 
 /// The span of every handler; it is renamed to say of what.
-pub(crate) static HANDLE: Callsite = Callsite::new(CallsiteSpec {
-    name: "handle",
-    kind: SpanKind::Internal,
-    level: Level::Info,
-    target: "throughline_kameo",
-    scope_name: env!("CARGO_PKG_NAME"),
-    scope_version: env!("CARGO_PKG_VERSION"),
-    static_fields: &[],
-});
+pub(crate) static HANDLE: Callsite = callsite!("handle", Internal);

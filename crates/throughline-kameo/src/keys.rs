@@ -22,17 +22,6 @@ pub(crate) const STOP_REASON: Key = key!("actor.stop.reason");
 /// `span.outcome`: how it ended, unless in the normal course.
 pub(crate) const OUTCOME: Key = key!("span.outcome");
 
-/// The name of a type without the path of its module; of `Vec<my::Order>`, `Vec`. What an actor calls itself otherwise
-/// stays as it is.
-pub(crate) fn short(name: &'static str) -> &'static str {
-    let path = name.split('<').next().unwrap_or(name);
-    if path.starts_with(|first: char| first.is_alphabetic() || first == '_') {
-        path.rsplit("::").next().unwrap_or(path)
-    } else {
-        name
-    }
-}
-
 /// Two words, as names of spans have them.
 pub(crate) fn joined(first: &str, second: &str) -> String {
     let mut name = String::with_capacity(first.len() + 1 + second.len());
@@ -40,17 +29,4 @@ pub(crate) fn joined(first: &str, second: &str) -> String {
     name.push(' ');
     name.push_str(second);
     name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_types_are_short() {
-        assert_eq!(short("shop::cart::Cart"), "Cart");
-        assert_eq!(short("shop::Cache<alloc::string::String>"), "Cache");
-        assert_eq!(short("(u8, u8)"), "(u8, u8)");
-        assert_eq!(short("orders"), "orders");
-    }
 }

@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kameo::Actor;
 use kameo::actor::{ActorId, ActorRef, Spawn, WeakActorRef};
 use kameo::error::{ActorStopReason, PanicError};
-use throughline_core::{Callsite, CallsiteSpec, Context, Level, Span, SpanKind, expansion};
-use throughline_messaging::{Arrival, Operation, Policy, Relation, observe_with};
+use throughline_core::{Callsite, Context, Span, callsite, expansion};
+use throughline_messaging::{Arrival, Operation, Policy, Relation, observe_with, short_type_name};
 
 use crate::keys;
 
@@ -185,7 +185,7 @@ fn span<A: Actor>(id: ActorId, what: &str, cause: Option<&Context>) -> Span {
     let mut span =
         Arrival::new(cause.unwrap_or(&nobody), Operation::Tell).span(&LIFECYCLE, &policy);
     span.edit(|span| {
-        let actor = keys::short(A::name());
+        let actor = short_type_name(A::name());
         span.update_name(&keys::joined(actor, what));
         span.attribute(&keys::SYSTEM, keys::KAMEO);
         span.attribute(&keys::TYPE, actor);
@@ -297,12 +297,4 @@ const MAX_STOPPED: usize = 256;
 
 static LIVES: Mutex<Lives> = Mutex::new(Lives::new());
 
-static LIFECYCLE: Callsite = Callsite::new(CallsiteSpec {
-    name: "lifecycle",
-    kind: SpanKind::Internal,
-    level: Level::Info,
-    target: "throughline_kameo",
-    scope_name: env!("CARGO_PKG_NAME"),
-    scope_version: env!("CARGO_PKG_VERSION"),
-    static_fields: &[],
-});
+static LIFECYCLE: Callsite = callsite!("lifecycle", Internal);

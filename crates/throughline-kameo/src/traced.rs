@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kameo::actor::ActorId;
 use throughline_core::{Context, Span};
-use throughline_messaging::{Arrival, Envelope, Operation, Policy, Relation, Starts};
+use throughline_messaging::{
+    Arrival, Envelope, Operation, Policy, Relation, Starts, short_type_name,
+};
 
 use crate::handle;
 use crate::keys;
@@ -239,11 +241,11 @@ pub(crate) fn describe(
     operation: Operation,
 ) {
     span.edit(|span| {
-        let message = keys::short(message);
+        let message = short_type_name(message);
         span.attribute(&keys::SYSTEM, keys::KAMEO);
         match to {
             Some((actor, id)) => {
-                let actor = keys::short(actor);
+                let actor = short_type_name(actor);
                 span.update_name(&keys::joined(actor, message));
                 span.attribute(&keys::TYPE, actor);
                 span.attribute(&keys::ID, format_args!("{id}"));

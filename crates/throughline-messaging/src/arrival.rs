@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
+use throughline_core::propagate::Baggage;
 use throughline_core::{Callsite, Context, Parent, Span, SpanContext};
 
 use crate::budget;
@@ -21,18 +22,10 @@ use crate::relation::{Decision, Operation, Redelivery, Relation};
 ///
 /// ```
 /// use std::time::Duration;
-/// use throughline_core::{Callsite, CallsiteSpec, Context, Level, SpanKind};
+/// use throughline_core::{Callsite, Context, callsite};
 /// use throughline_messaging::{Arrival, Operation, Policy, observe};
 ///
-/// static PROCESS: Callsite = Callsite::new(CallsiteSpec {
-///     name: "process orders",
-///     kind: SpanKind::Consumer,
-///     level: Level::Info,
-///     target: module_path!(),
-///     scope_name: env!("CARGO_PKG_NAME"),
-///     scope_version: env!("CARGO_PKG_VERSION"),
-///     static_fields: &[],
-/// });
+/// static PROCESS: Callsite = callsite!("process orders", Consumer);
 ///
 /// # async fn store(_: &str) {}
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -118,7 +111,8 @@ impl<'a> Arrival<'a> {
         self
     }
 
-    /// The senders of a batch beside the first one. Each is linked once; past the limit of links they are counted.
+    /// The senders of a batch beside the first one. Each is linked once; past the limit of links they are counted. No
+    /// sender's baggage is current in a batch.
     pub const fn with_others(mut self, others: &'a [SpanContext]) -> Self {
         self.others = others;
         self
@@ -214,7 +208,13 @@ impl<'a> Arrival<'a> {
 
     /// Starts a trace in the recorder of the sender's: whoever receives may be a task that has none.
     fn start_root(&self, callsite: &'static Callsite) -> Span {
-        let _sender = self.sender.attach();
+        let _sender = if self.operation == Operation::Batch {
+            // Baggage is about one message, and must not be taken for the others'.
+            let sender = self.sender.clone().with_baggage(Baggage::default());
+            sender.attach()
+        } else {
+            self.sender.attach()
+        };
         Span::start_with(callsite, Parent::Root)
     }
 }

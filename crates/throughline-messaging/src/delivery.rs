@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
-use throughline_core::{Callsite, CallsiteSpec, Context, Level, Span, SpanKind};
+use throughline_core::{Callsite, Context, Span, callsite};
 
 use crate::arrival::Arrival;
 use crate::envelope::Envelope;
@@ -15,6 +15,7 @@ use crate::observe::{observe, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Decision, Operation};
 use crate::stats::Channel;
+use crate::type_name::short_type_name;
 
 /// A message as it comes out of a channel: derefs to the message and starts the span of its handler.
 ///
@@ -202,7 +203,7 @@ fn span_at<T>(
         if let Some(channel) = channel {
             span.attribute(&keys::MAILBOX_NAME, channel.name());
         }
-        span.attribute(&keys::MESSAGE_TYPE, short_name::<T>());
+        span.attribute(&keys::MESSAGE_TYPE, message_name::<T>());
         let operation = arrival.operation();
         if operation != Operation::Tell {
             span.attribute(&keys::MESSAGE_OPERATION, operation.name());
@@ -220,7 +221,7 @@ pub(crate) fn named_span<T>(
     let mut span = span_at::<T>(arrival, channel, &PROCESS, policy);
     span.edit(|span| match channel.and_then(Channel::process_name) {
         Some(name) => span.update_name(name),
-        None => span.update_name(&format!("{} {}", PROCESS.name(), short_name::<T>())),
+        None => span.update_name(&format!("{} {}", PROCESS.name(), message_name::<T>())),
     });
     span
 }
@@ -248,49 +249,9 @@ impl<T> From<Envelope<T>> for Delivery<T> {
     }
 }
 
-/// The name of the type without the path of its module; of `Vec<my::Order>`, `Vec`.
-fn short_name<T>() -> &'static str {
-    let name = std::any::type_name::<T>();
-    // Bytes, since this runs for each message: searching for text takes several times as long.
-    let bytes = name.as_bytes();
-    if !bytes
-        .first()
-        .is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
-    {
-        return name;
-    }
-    let end = bytes
-        .iter()
-        .position(|byte| *byte == b'<')
-        .unwrap_or(bytes.len());
-    let start = bytes[..end]
-        .iter()
-        .rposition(|byte| *byte == b':')
-        .map_or(0, |colon| colon + 1);
-    name.get(start..end).unwrap_or(name)
+fn message_name<T>() -> &'static str {
+    short_type_name(std::any::type_name::<T>())
 }
 
 /// The span of every handler that has no callsite of its own; it is renamed to say of what.
-static PROCESS: Callsite = Callsite::new(CallsiteSpec {
-    name: "process",
-    kind: SpanKind::Internal,
-    level: Level::Info,
-    target: "throughline_messaging",
-    scope_name: env!("CARGO_PKG_NAME"),
-    scope_version: env!("CARGO_PKG_VERSION"),
-    static_fields: &[],
-});
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_types_are_short() {
-        assert_eq!(short_name::<String>(), "String");
-        assert_eq!(short_name::<Option<String>>(), "Option");
-        assert_eq!(short_name::<u8>(), "u8");
-        assert_eq!(short_name::<(u8, u8)>(), "(u8, u8)");
-        assert_eq!(short_name::<Policy>(), "Policy");
-    }
-}
+static PROCESS: Callsite = callsite!("process", Internal);

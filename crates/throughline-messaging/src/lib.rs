@@ -65,6 +65,7 @@ pub mod queue;
 mod queued;
 mod relation;
 mod stats;
+mod type_name;
 
 #[cfg(feature = "async-channel")]
 pub mod async_channel;
@@ -91,3 +92,4 @@ pub use policy::{Policy, Situation};
 pub use projection::{Projection, StoredEvent, event_failed};
 pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
 pub use stats::{ChannelStats, stats};
+pub use type_name::short_type_name;

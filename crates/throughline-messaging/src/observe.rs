@@ -26,11 +26,8 @@ use crate::keys;
 /// ```
 /// use throughline_core::Context;
 /// use throughline_messaging::{Arrival, Operation, Policy, observe};
-/// # use throughline_core::{Callsite, CallsiteSpec, Level, SpanKind};
-/// # static HANDLE: Callsite = Callsite::new(CallsiteSpec {
-/// #     name: "Cart Add", kind: SpanKind::Internal, level: Level::Info, target: "shop", scope_name: "shop",
-/// #     scope_version: "", static_fields: &[],
-/// # });
+/// # use throughline_core::{Callsite, callsite};
+/// # static HANDLE: Callsite = callsite!("Cart Add", Internal);
 /// # async fn add() {}
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let sender = Context::current();
@@ -75,11 +72,8 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
 ///
 /// ```
 /// use throughline_messaging::{join, observe};
-/// # use throughline_core::{Callsite, CallsiteSpec, Level, Span, SpanKind};
-/// # static HANDLE: Callsite = Callsite::new(CallsiteSpec {
-/// #     name: "handle", kind: SpanKind::Internal, level: Level::Info, target: "shop", scope_name: "shop",
-/// #     scope_version: "", static_fields: &[],
-/// # });
+/// # use throughline_core::{Callsite, Span, callsite};
+/// # static HANDLE: Callsite = callsite!("handle", Internal);
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// assert!(!join(|_| ()), "nobody observes");
 /// # let recorder = throughline_core::Recorder::start(throughline_core::RecorderConfig::default());

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use throughline_core::{
-    Callsite, CallsiteSpec, Context, FutureExt, Inspect, Level, LiveSpan, Span, SpanContext,
-    SpanKind, Status, TraceFlags, current,
+    Callsite, Context, FutureExt, Inspect, LiveSpan, Span, SpanContext, Status, TraceFlags,
+    callsite, current,
 };
 
 use crate::arrival::Arrival;
@@ -493,12 +493,4 @@ impl Drop for Here<'_> {
 }
 
 /// The span of every projection; it is renamed to say which.
-static PROJECT: Callsite = Callsite::new(CallsiteSpec {
-    name: "project",
-    kind: SpanKind::Internal,
-    level: Level::Info,
-    target: "throughline_messaging",
-    scope_name: env!("CARGO_PKG_NAME"),
-    scope_version: env!("CARGO_PKG_VERSION"),
-    static_fields: &[],
-});
+static PROJECT: Callsite = callsite!("project", Internal);

@@ -4,7 +4,7 @@
 //! v1.44). How a handler relates to its sender is the [`Arrival`]'s; what only one broker has, such as an offset, the
 //! integration adds to the span it gets.
 
-use throughline_core::{Callsite, CallsiteSpec, Level, Span, SpanKind};
+use throughline_core::{Callsite, Span, callsite};
 
 use crate::arrival::Arrival;
 use crate::keys;
@@ -149,24 +149,11 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// The callsite of a type of operation, which is what it is called until the span has a destination.
-const fn callsite(operation_type: &'static str, kind: SpanKind) -> Callsite {
-    Callsite::new(CallsiteSpec {
-        name: operation_type,
-        kind,
-        level: Level::Info,
-        target: "throughline_messaging",
-        scope_name: env!("CARGO_PKG_NAME"),
-        scope_version: env!("CARGO_PKG_VERSION"),
-        static_fields: &[],
-    })
-}
-
-static CREATE: Callsite = callsite("create", SpanKind::Producer);
-static SEND: Callsite = callsite("send", SpanKind::Producer);
-static RECEIVE: Callsite = callsite("receive", SpanKind::Client);
-static PROCESS: Callsite = callsite("process", SpanKind::Consumer);
-static SETTLE: Callsite = callsite("settle", SpanKind::Client);
+static CREATE: Callsite = callsite!("create", Producer);
+static SEND: Callsite = callsite!("send", Producer);
+static RECEIVE: Callsite = callsite!("receive", Client);
+static PROCESS: Callsite = callsite!("process", Consumer);
+static SETTLE: Callsite = callsite!("settle", Client);
 
 #[cfg(test)]
 mod tests {

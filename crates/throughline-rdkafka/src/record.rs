@@ -269,9 +269,7 @@ impl<M: Message> Batch<'_, M> {
         // A record whose sender is not known must not hide the others' senders.
         let mut senders = all().map(context_of);
         let known = senders.find(|context| context.span_context().is_valid());
-        // Baggage is about one record, and must not be taken for the others'.
-        let sender = known.map_or(SpanContext::INVALID, SpanContext::from);
-        let sender = Context::current().without_span().with_span(sender);
+        let sender = known.unwrap_or_else(|| Context::current().without_span());
         let others: Vec<_> = senders
             .map(|context| context.span_context())
             .filter(SpanContext::is_valid)
