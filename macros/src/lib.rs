@@ -227,8 +227,8 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// Where a channel of `throughline::channel` or an integration hands the message out and observes its handler, there is
-/// one span for both: theirs, with the wait and the relation to the sender, which takes over this name and these
-/// attributes. Anywhere else the span is a child of the current one.
+/// one span for both: theirs, with the wait and the relation to the sender, which takes over this name, this place in the
+/// source and these attributes. Anywhere else the span is a child of the current one.
 ///
 /// An `Err` that the handler returns is recorded as the span's error, by its `Display` form, else by its `Debug` form,
 /// else by its type.

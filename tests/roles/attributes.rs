@@ -109,6 +109,14 @@ async fn an_actor_behind_a_mailbox_has_one_span_a_message() {
         });
         drop(handled.await);
     }
+    // It is in the source where the attribute is, and belongs to the crate that has the attribute.
+    let spans = capture.spans();
+    let add = spans.iter().find(|span| span.name == "Cart Add");
+    let add = add.expect("it was handled");
+    let function = add.attribute("code.function.name").map(ToString::to_string);
+    let function = function.expect("the attribute says it");
+    assert!(function.contains("attributes::Cart::handle"), "{function}");
+    assert_eq!(add.scope.name, env!("CARGO_PKG_NAME"));
     insta::assert_snapshot!(tree(&capture), @r#"
     request
     ├─ Cart Add {trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", actor.type="Cart", actor.message.type="Add", cart.items=0}

@@ -243,6 +243,21 @@ impl LiveSpan {
         wire::put_name(&mut self.body, name);
     }
 
+    /// Makes this a span of another callsite, if that is enabled: with its name, kind, scope and static attributes in
+    /// place of those it has. What was recorded stays.
+    pub fn adopt(&mut self, callsite: &'static Callsite) {
+        // A callsite has a number once it was asked.
+        if !callsite.is_enabled() {
+            return;
+        }
+        if self.facts.marks.has(Marks::RENAMED) {
+            wire::remove_fields(&mut self.body, NAME);
+            self.facts.marks.clear(Marks::RENAMED);
+        }
+        self.callsite = callsite.number();
+        self.facts.kind = callsite.kind();
+    }
+
     /// Replaces the kind.
     pub const fn set_kind(&mut self, kind: SpanKind) {
         self.facts.kind = kind;

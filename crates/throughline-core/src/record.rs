@@ -89,6 +89,10 @@ impl Marks {
         self.0 |= mark.0;
     }
 
+    pub(crate) const fn clear(&mut self, mark: Self) {
+        self.0 &= !mark.0;
+    }
+
     pub(crate) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
     }

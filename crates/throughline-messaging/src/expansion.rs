@@ -5,7 +5,8 @@ use throughline_core::{Callsite, LiveSpan, Span, expansion};
 use crate::observe::join;
 
 /// Starts the span of a handler and lets `fill` record what it starts with, unless a layer further out observes the
-/// same message: then that span takes over the name and what `fill` records, and the one that is returned is disabled.
+/// same message: then that span becomes one of this callsite and takes over what `fill` records, and the one that is
+/// returned is disabled.
 pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpan)) -> Span {
     if !callsite.is_enabled() {
         return Span::disabled();
@@ -13,8 +14,7 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
     let mut fill = Some(fill);
     let joined = join(|current| {
         current.edit(|span| {
-            span.update_name(callsite.name());
-            span.set_kind(callsite.kind());
+            span.adopt(callsite);
             if let Some(fill) = fill.take() {
                 fill(span);
             }
