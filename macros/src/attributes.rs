@@ -19,6 +19,8 @@ pub(crate) struct Attribute {
     /// `None` for a value that is recorded as what it is.
     format: Option<Format>,
     value: Expr,
+    /// Whether the annotation has it by itself, so that another layer may have recorded it already.
+    is_roles: bool,
 }
 
 impl Attribute {
@@ -29,6 +31,7 @@ impl Attribute {
             span: crate::tokens::first_span(&value),
             format,
             value,
+            is_roles: true,
         }
     }
 
@@ -47,6 +50,7 @@ impl Attribute {
             span,
             format,
             value,
+            is_roles: false,
         });
         Ok(())
     }
@@ -65,12 +69,12 @@ impl Attribute {
 
     /// The statement that records it on `live`, a local variable of type `&mut LiveSpan`.
     ///
-    /// `replaces`: the span may be another layer's, and have the attribute already.
+    /// `is_shared`: the span may be another layer's.
     pub(crate) fn record(
         &self,
         private: &TokenStream,
         live: &Ident,
-        replaces: bool,
+        is_shared: bool,
     ) -> TokenStream {
         let key = LitStr::new(&self.key, crate::tokens::generated_at(self.span));
         let place = crate::tokens::first_span(&self.value);
@@ -89,7 +93,7 @@ impl Attribute {
             Some(Format::Debug) => quote_spanned!(at=> #private::debug(#value)),
         };
         let attribute = Ident::new(
-            if replaces {
+            if is_shared && self.is_roles {
                 "set_attribute"
             } else {
                 "attribute"
