@@ -48,6 +48,8 @@ pub struct LiveSpan {
     /// When the span ended, if somebody else knows.
     ended_at: Option<Ticks>,
     attributes: u32,
+    /// The marks of the attributes' keys: a key whose mark is missing is not there.
+    keys: u64,
     events: u32,
     links: u32,
     dropped: Dropped,
@@ -67,7 +69,10 @@ struct Dropped {
 impl LiveSpan {
     /// Sets an attribute, replacing an earlier value of the same key.
     pub fn set_attribute(&mut self, key: impl AsKey, value: impl AttributeValue) {
-        if wire::remove_attribute(&mut self.body, key.name()) {
+        // Most attributes are set once, and to look for one takes longer than to write it.
+        if self.keys & mark_of(key.name()) != 0
+            && wire::remove_attribute(&mut self.body, key.name())
+        {
             self.attributes -= 1;
         }
         self.attribute(&key, value);
@@ -84,6 +89,7 @@ impl LiveSpan {
         let field = AttributeField::Span;
         value.write(ValueWriter::attribute(&mut self.body, field, key, limits));
         self.attributes += u32::from(self.body.len() != before);
+        self.keys |= mark_of(key.name());
     }
 
     #[cold]
@@ -333,6 +339,7 @@ impl LiveSpan {
         self.longest_poll = 0;
         self.last_exit = start;
         self.attributes = 0;
+        self.keys = 0;
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
@@ -515,6 +522,17 @@ impl LiveSpan {
     }
 }
 
+/// One bit for a key, by its length and two of its bytes: constant where the key is.
+#[inline(always)]
+const fn mark_of(key: &str) -> u64 {
+    let bytes = key.as_bytes();
+    let Some(last) = bytes.last() else {
+        return 1;
+    };
+    let middle = bytes[bytes.len() / 2] as usize;
+    1 << ((bytes.len() * 5 + *last as usize + middle * 3) % 64)
+}
+
 impl Default for LiveSpan {
     fn default() -> Self {
         Self {
@@ -537,6 +555,7 @@ impl Default for LiveSpan {
             last_exit: Ticks::default(),
             ended_at: None,
             attributes: 0,
+            keys: 0,
             events: 0,
             links: 0,
             dropped: Dropped::default(),
