@@ -35,6 +35,64 @@
 //! A [`Projection`] starts the spans of whoever handles [events](StoredEvent) that a store kept, with the context that was
 //! kept beside them: one span per event, per page of events, or per page of a [replay](Projection::replay_page).
 //!
+//! # A host of your own
+//!
+//! A library that keeps messages by itself needs two things: the sender's context has to travel with the message, and the
+//! handler has to run in the span of an [`Arrival`]. This is all of it for a queue of jobs that has headers:
+//!
+//! ```
+//! use std::collections::{HashMap, VecDeque};
+//! use std::fmt::Display;
+//!
+//! use throughline_core::{Callsite, Context, callsite, propagate};
+//! use throughline_messaging::{Arrival, Operation, Policy, try_observe};
+//!
+//! // The library's: what it stores and hands out.
+//! struct Job {
+//!     payload: String,
+//!     headers: HashMap<String, String>,
+//!     attempt: u32,
+//! }
+//!
+//! // The glue.
+//! static PROCESS: Callsite = callsite!("process jobs", Consumer);
+//!
+//! fn job(payload: &str) -> Job {
+//!     let mut headers = HashMap::new();
+//!     propagate::inject(&Context::current(), &mut headers);
+//!     Job { payload: payload.to_owned(), headers, attempt: 1 }
+//! }
+//!
+//! async fn process<F, E: Display>(job: &Job, handler: impl FnOnce(String) -> F) -> Result<(), E>
+//! where
+//!     F: Future<Output = Result<(), E>>,
+//! {
+//!     let here = Context::current().without_span();
+//!     let sender = propagate::global().extract_onto(here, &job.headers);
+//!     let arrival = Arrival::new(&sender, Operation::Record).attempt(job.attempt);
+//!     let span = arrival.span(&PROCESS, &Policy::new());
+//!     let payload = job.payload.clone();
+//!     try_observe(span, async move { handler(payload).await }).await
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! // What a program does with both.
+//! let mut queue = VecDeque::from([job("resize"), job("")]);
+//! while let Some(mut job) = queue.pop_front() {
+//!     let done = process(&job, |payload| async move {
+//!         if payload.is_empty() { Err("nothing to do") } else { Ok(()) }
+//!     });
+//!     if done.await.is_err() && job.attempt < 3 {
+//!         job.attempt += 1; // The next span has no parent and links the sender: `retry`.
+//!         queue.push_back(job);
+//!     }
+//! }
+//! # });
+//! ```
+//!
+//! [`queue`] has the names and attributes of OpenTelemetry's messaging conventions for brokers, [`Projection`] those of
+//! projections; `#[throughline::actor]` and its siblings, on the handler, give the span its name.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
