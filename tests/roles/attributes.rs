@@ -5,8 +5,10 @@ use std::fmt;
 use throughline::channel::{Arrival, Operation, Policy, mpsc, observe};
 use throughline::testing::{Capture, TreeOptions};
 use throughline::{
-    Context, FutureExt, actor, consumer, current, producer, projection, propagate, span, traced,
+    Context, FutureExt, actor, consumer, current, producer, projection, propagate, traced,
 };
+
+use crate::in_request;
 
 /// The picture, without times and places.
 fn tree(capture: &Capture) -> String {
@@ -14,12 +16,6 @@ fn tree(capture: &Capture) -> String {
     assert_eq!(Context::current(), Context::default());
     let options = TreeOptions::new().hide("actor.mailbox.wait");
     capture.tree_with(&options.hide("code.*").hide("exception.stacktrace"))
-}
-
-/// Runs `work` in a span of the capture.
-async fn request<F: Future>(capture: &Capture, work: F) -> F::Output {
-    work.in_span(span!(parent: capture.context(), "request"))
-        .await
 }
 
 #[derive(Default)]
@@ -69,7 +65,7 @@ impl Cart {
 async fn an_actor_by_itself_has_spans_under_the_current_one() {
     let capture = Capture::start();
     let mut cart = Cart::default();
-    request(&capture, async {
+    in_request(&capture, async {
         cart.handle(Add(2)).await.expect("there is room");
         cart.handle(Add(u32::MAX)).await.expect_err("there is none");
         assert!(cart.handle_now(&Audit).is_err());
@@ -92,7 +88,7 @@ async fn an_actor_by_itself_has_spans_under_the_current_one() {
 async fn an_actor_behind_a_mailbox_has_one_span_a_message() {
     let capture = Capture::start();
     let (tx, mut rx) = mpsc::named("cart", 4);
-    request(&capture, async {
+    in_request(&capture, async {
         for items in [2, u32::MAX] {
             tx.send(Add(items)).await.expect("open");
         }
@@ -160,7 +156,7 @@ impl Account {
 #[tokio::test]
 async fn a_message_says_which_of_several_it_is() {
     let capture = Capture::start();
-    request(&capture, async {
+    in_request(&capture, async {
         Account.handle(Change::Rename("savings".to_owned())).await;
         Account.handle(Change::Close).await;
     })
@@ -192,7 +188,7 @@ async fn publish() -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_record_goes_from_a_producer_to_a_consumer() {
     let capture = Capture::start();
-    let headers = request(&capture, publish()).await;
+    let headers = in_request(&capture, publish()).await;
     let headers: std::collections::HashMap<_, _> = headers.into_iter().collect();
     let sender = propagate::extract(&headers);
     let handled = async {
@@ -201,7 +197,7 @@ async fn a_record_goes_from_a_producer_to_a_consumer() {
     };
     let handled = handled.with_context(capture.context()).await;
     handled.expect("it is not empty");
-    request(&capture, async {
+    in_request(&capture, async {
         take(&[], "returns").await.expect_err("it is empty");
     })
     .await;
@@ -236,7 +232,7 @@ async fn summarise(event: &GoalAdded) -> Result<(), Full> {
 #[tokio::test]
 async fn a_projection_ends_with_its_future_and_fails_with_it() {
     let capture = Capture::start();
-    request(&capture, async {
+    in_request(&capture, async {
         for sequence in [1, 2] {
             let stream = "goals-7";
             drop(summarise(&GoalAdded { stream, sequence }).await);

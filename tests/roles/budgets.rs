@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use throughline::actor;
 use throughline::channel::{Envelope, Policy, Starts, mpsc};
 use throughline::testing::{Capture, Trace};
-use throughline::{FutureExt, actor, span};
+
+use crate::in_request;
 
 /// Every span that was made, by trace: nothing was dropped, nothing is open.
 fn traces(capture: &Capture) -> Vec<Trace> {
@@ -60,10 +62,7 @@ async fn tick(capture: &Capture, ticks: u32, timer: bool, policy: Policy) {
     let (myself, rx) = mpsc::unbounded_named("clock");
     let mut rx = rx.with_policy(policy);
     let mut clock = Clock { myself, timer };
-    clock
-        .handle(Tick(ticks))
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(capture, clock.handle(Tick(ticks))).await;
     while let Ok(delivery) = rx.try_recv() {
         delivery.handle(async |tick| clock.handle(tick).await).await;
     }
@@ -134,9 +133,7 @@ async fn a_fan_out_of_depth_twelve_is_in_traces_of_the_size_that_is_allowed() {
         let mut rx = rx.with_policy(Policy::new().max_spans(max_spans));
         let mut splitter = Splitter(tx);
         let start = async { splitter.0.send(Split(12)).expect("open") };
-        start
-            .in_span(span!(parent: capture.context(), "request"))
-            .await;
+        in_request(&capture, start).await;
         while let Ok(delivery) = rx.try_recv() {
             delivery
                 .handle(async |split| splitter.handle(split).await)

@@ -19,6 +19,8 @@ use throughline::cqrs_es::{
 use throughline::testing::{Capture, TreeOptions, Value};
 use throughline::{FutureExt, span};
 
+use crate::in_request;
+
 mod goal;
 
 use goal::{Command, Event, Goal, Panics, ReadOnly, Repository, Seen, Summary};
@@ -58,9 +60,7 @@ async fn a_live_event_has_a_trace_of_its_own_that_links_the_command() {
         let renamed = cqrs.execute_with_metadata("g-1", Command::Rename, metadata);
         renamed.await.expect("accepted");
     };
-    request
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, request).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
     ├─ execute goal {projection.stream.type="goal", projection.stream.id="g-1"}
@@ -206,9 +206,7 @@ async fn commands_fail_by_rules_and_by_conflicts() {
         let again = cqrs.execute("g-1", Command::Hesitate).await;
         again.expect("nobody else");
     };
-    commands
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, commands).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
     ├─ execute goal {projection.stream.type="goal", projection.stream.id="g-1", error.type="roles::cqrs_es::goal::Refused"} error: no goal of ours

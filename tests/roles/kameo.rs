@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::in_request;
+
 /// The picture, without how long messages waited and which actor of its type it was.
 fn tree(capture: &Capture) -> String {
     assert_eq!(capture.stats().live(), 0, "every span ended");
@@ -89,8 +91,7 @@ async fn the_senders_span_ends_before_its_message_is_handled() {
     let prepared = Account::prepare();
     let account = prepared.actor_ref().clone();
     let send = async { account.tell_traced(Deposit(5)).await.expect("room") };
-    send.in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, send).await;
     assert_eq!(capture.stats().live(), 0, "the mailbox holds no span");
     prepared.spawn(Account::default());
     stop(&account).await;
@@ -116,9 +117,7 @@ async fn ask_and_tell_are_told_apart() {
         let left = account.ask_traced(Withdraw(3)).await.expect("covered");
         assert_eq!(left, 2);
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
     ├─ Account Deposit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Deposit", actor.message.operation="tell"}
@@ -154,9 +153,7 @@ async fn every_way_to_tell_carries_the_context() {
             .await
             .expect("room");
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     assert_eq!(account.ask(Withdraw(0)).await.ok(), Some(7));
     insta::assert_snapshot!(outline(&capture), @r#"
     request
@@ -203,9 +200,7 @@ async fn every_way_to_ask_carries_the_context() {
         left.push(recipient.ask(Traced::ask(Withdraw(1))).await.ok());
         assert_eq!(left, (91..100).rev().map(Some).collect::<Vec<_>>());
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     insta::assert_snapshot!(outline(&capture), @r#"
     request
     ├─ Account Withdraw {actor.message.operation="ask"}
@@ -231,9 +226,7 @@ async fn an_error_is_the_spans_though_the_asker_gets_it() {
             Err(SendError::HandlerError(Overdrawn))
         );
     };
-    request
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, request).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
     └─ Account Withdraw {trace.relation="child", trace.relation.reason="ask", actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask", error.type="roles::kameo::Overdrawn"} error: Overdrawn
@@ -282,9 +275,7 @@ async fn a_forwarded_message_and_a_delegated_reply_stay_in_the_trace() {
         let later = teller.ask_traced(Later(4)).await.expect("answers");
         assert_eq!(later, 4);
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     assert_eq!(account.ask(Withdraw(0)).await.ok(), Some(5));
     insta::assert_snapshot!(outline(&capture), @r#"
     request
@@ -406,9 +397,7 @@ async fn a_panic_is_the_messages_and_a_restart_links_it() {
         // This one waits in the mailbox until the restart.
         worker.tell_traced(Job::Work).await.expect("room");
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     while worker.ask(Job::Work).await.is_err() {
         tokio::task::yield_now().await;
     }
@@ -439,9 +428,7 @@ async fn what_is_left_in_the_mailbox_is_undelivered() {
         worker.tell_traced(Job::Hang).await.expect("room");
         worker.tell_traced(Job::Work).await.expect("room");
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     let handle = prepared.spawn(Worker);
     worker.wait_for_startup().await;
     tokio::task::yield_now().await;
@@ -462,8 +449,7 @@ async fn an_asker_that_goes_abandons_its_message() {
     let ask = async {
         drop(worker.ask_traced(Job::Work).enqueue().await.expect("room"));
     };
-    ask.in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, ask).await;
     prepared.spawn(Worker);
     stop(&worker).await;
     insta::assert_snapshot!(tree(&capture), @r#"
@@ -489,9 +475,7 @@ async fn a_refused_message_can_be_sent_again() {
         prepared.spawn(Account::default());
         account.tell(again).await.expect("room");
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     assert_eq!(account.ask(Withdraw(0)).await.ok(), Some(3));
     insta::assert_snapshot!(outline(&capture), @r#"
     request
@@ -537,9 +521,7 @@ async fn ticks_make_no_endless_trace() {
         done: Some(done),
     });
     let start = async { clock.tell_traced(Tick).await.expect("room") };
-    start
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, start).await;
     rang.await.expect_err("dropped");
     stop(&clock).await;
     insta::assert_snapshot!(tree(&capture), @r#"

@@ -8,3 +8,12 @@ mod plain; // actors on plain Tokio: a mailbox, a loop, a way back
 mod projections; // stored events, on no host
 mod rdkafka; // records of Kafka, on librdkafka's mock cluster
 mod records; // what comes out of a queue, whatever queue
+
+use throughline::testing::Capture;
+use throughline::{FutureExt, span};
+
+/// Runs `work` in a span of the capture that is called `request`.
+async fn in_request<F: Future>(capture: &Capture, work: F) -> F::Output {
+    work.in_span(span!(parent: capture.context(), "request"))
+        .await
+}

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use throughline::channel::{mpsc, oneshot};
 use throughline::testing::{Capture, TreeOptions};
-use throughline::{FutureExt, span};
+
+use crate::in_request;
 
 /// The picture, without how long messages waited.
 fn tree(capture: &Capture) -> String {
@@ -22,8 +23,7 @@ async fn what_is_left_in_a_mailbox_is_undelivered() {
     let capture = Capture::start();
     let (tx, rx) = mpsc::named("left", 4);
     let send = async { tx.send("book").await.expect("open") };
-    send.in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, send).await;
     drop(rx);
     insta::assert_snapshot!(tree(&capture), @r#"
     request
@@ -40,8 +40,7 @@ async fn an_asker_that_goes_abandons_its_message() {
         tx.send(reply).await.expect("open");
         drop(answer);
     };
-    ask.in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, ask).await;
     let delivery = rx.recv().await.expect("sent");
     delivery
         .handle(|reply| async move { reply.send(7) })
@@ -70,8 +69,7 @@ async fn a_question_that_is_given_up_is_told_to_both_sides() {
         let error = tx.ask_within(Duration::ZERO, |reply| reply).await;
         assert!(error.expect_err("it takes too long").is_timeout());
     };
-    let ask = ask.in_span(span!(parent: capture.context(), "request"));
-    tokio::join!(ask, answer);
+    tokio::join!(in_request(&capture, ask), answer);
     let options = TreeOptions::new()
         .hide("actor.mailbox.*")
         .hide("code.line.number");

@@ -24,6 +24,8 @@ use throughline::rdkafka::{
 use throughline::testing::{Capture, ReceivedSpan, TreeOptions, Value};
 use throughline::{Context, FutureExt, span};
 
+use crate::in_request;
+
 const TOPIC: &str = "orders";
 /// How long a client may take; what is tested takes less, or the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,6 +58,10 @@ fn read_all<C: rdkafka::consumer::ConsumerContext>(consumer: &impl Consumer<C>) 
         .add_partition_offset(TOPIC, 0, Offset::Beginning)
         .expect("an offset");
     consumer.assign(&partitions).expect("assigned");
+}
+
+fn future_producer(cluster: &Cluster) -> FutureProducer {
+    config(cluster).create().expect("a producer")
 }
 
 fn stream_consumer(cluster: &Cluster) -> StreamConsumer {
@@ -114,10 +120,8 @@ fn text(headers: &impl Headers, name: &str) -> Vec<String> {
 async fn a_record_is_processed_as_the_child_of_its_send() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
-    send(&producer, "book")
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    let producer = future_producer(&cluster);
+    in_request(&capture, send(&producer, "book")).await;
     assert_eq!(capture.stats().live(), 0, "the sender's span has ended");
     let consumer = stream_consumer(&cluster);
     let receive = async {
@@ -147,7 +151,7 @@ async fn a_record_is_processed_as_the_child_of_its_send() {
 async fn a_current_span_goes_before_the_sender() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     capture.run(send(&producer, "book")).await;
     let consumer = stream_consumer(&cluster);
     let work = async {
@@ -213,7 +217,7 @@ async fn a_batch_links_each_sender_once() {
 async fn a_batch_counts_the_links_that_have_no_room() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     let sends = (0..500).map(|_| send(&producer, "book"));
     capture.run(futures::future::join_all(sends)).await;
     let messages = receive(&cluster, 500);
@@ -235,7 +239,7 @@ async fn a_batch_counts_the_links_that_have_no_room() {
 async fn what_comes_again_is_linked_to_the_attempt_before() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     capture.run(send(&producer, "book")).await;
     let consumer = stream_consumer(&cluster);
     let work = async {
@@ -296,7 +300,7 @@ async fn what_is_not_sampled_is_propagated() {
     recording.sampler = Sampler::always_off();
     let capture = Capture::with_config(recording);
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     let request = span!(parent: capture.context(), "request");
     let trace = request.context().span_context().trace_id();
     send(&producer, "book").in_span(request).await;
@@ -330,7 +334,7 @@ async fn a_send_that_fails_says_why() {
         let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
         cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
     };
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     let work = async {
         refuse();
         let record = FutureRecord::<str, str>::to(TOPIC).payload("book");
@@ -423,7 +427,7 @@ fn a_producer_s_own_context_gets_its_reports() {
 async fn a_record_that_waited_too_long_starts_a_trace() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     let sent = rdkafka::Timestamp::now().to_millis().expect("now") - 3_600_000;
     let later = sent + 7_200_000;
     let work = async {
@@ -465,7 +469,7 @@ fn wait(span: &ReceivedSpan) -> Option<f64> {
 async fn rebalances_are_events_and_commits_are_spans() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     send(&producer, "book").await;
     let consumer: StreamConsumer = config(&cluster).create().expect("a consumer");
     consumer.subscribe(&[TOPIC]).expect("subscribed");
@@ -502,7 +506,7 @@ async fn rebalances_are_events_and_commits_are_spans() {
 async fn who_drops_a_report_says_nothing_of_it() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     {
         let _here = capture.attach();
         let record = FutureRecord::<str, str>::to(TOPIC).payload("book");
@@ -518,7 +522,7 @@ async fn a_transaction_is_part_of_the_handler() {
     let capture = Capture::start();
     let cluster = cluster();
     cluster.create_topic("invoices", 1, 1).expect("a topic");
-    let orders: FutureProducer = config(&cluster).create().expect("a producer");
+    let orders = future_producer(&cluster);
     capture.run(send(&orders, "book")).await;
     let producer: FutureProducer = config(&cluster)
         .set("transactional.id", "billing-1")

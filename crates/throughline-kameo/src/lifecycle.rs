@@ -194,10 +194,9 @@ fn span<A: Actor>(id: ActorId, what: &str, cause: Option<&Context>) -> Span {
     span
 }
 
-// Another crate of the program may switch kameo's remote actors on, and with them one more reason.
-#[allow(
+#[expect(
     unreachable_patterns,
-    reason = "which reasons there are is a feature of kameo"
+    reason = "another crate of the program may switch kameo's remote actors on, and with them one more reason"
 )]
 const fn name_of(reason: &ActorStopReason) -> &'static str {
     match reason {

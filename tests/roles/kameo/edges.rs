@@ -6,6 +6,8 @@ use std::task::{Context as TaskContext, Waker};
 
 use super::*;
 
+use crate::in_request;
+
 /// Takes its time, and says it on.
 #[derive(Actor)]
 struct Slow(ActorRef<Account>);
@@ -102,9 +104,7 @@ async fn an_ask_left_in_the_mailbox_goes_back_to_its_asker() {
         let back = pending.await.expect_err("killed");
         assert!(matches!(back, SendError::ActorNotRunning(_)));
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     handle.await.expect("joins").expect("started");
     insta::assert_snapshot!(outline(&capture), @r#"
     request
@@ -126,9 +126,7 @@ async fn a_piped_message_and_a_tried_forward_stay_in_the_trace() {
         let left = slow.ask_traced(Tried(2)).await.expect("covered");
         assert_eq!(left, 3);
     };
-    requests
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, requests).await;
     insta::assert_snapshot!(outline(&capture), @r#"
     request
     ├─ Slow Piped {actor.message.operation="ask"}
@@ -148,9 +146,7 @@ async fn an_actor_on_a_thread_of_its_own_is_traced_as_any() {
         let left = account.ask_traced(Withdraw(1)).await.expect("covered");
         assert_eq!(left, 2);
     };
-    request
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, request).await;
     stop(&account).await;
     insta::assert_snapshot!(outline(&capture), @r#"
     request
@@ -186,9 +182,7 @@ async fn an_actor_that_tells_itself_makes_no_endless_trace() {
     let capture = Capture::start();
     let echo = Echo::spawn(Echo(999));
     let request = async { echo.tell_traced(Again).await.expect("room") };
-    request
-        .in_span(span!(parent: capture.context(), "request"))
-        .await;
+    in_request(&capture, request).await;
     echo.wait_for_shutdown().await;
     let mut traces: HashMap<_, usize> = HashMap::new();
     for span in capture.spans() {

@@ -7,17 +7,17 @@ use rdkafka::producer::{
     BaseRecord, DefaultProducerContext, FutureRecord, Producer,
     ThreadedProducer as BareThreadedProducer,
 };
-use throughline::rdkafka::{FutureProducer, ThreadedProducer, extract};
+use throughline::rdkafka::{ThreadedProducer, extract};
 use throughline::testing::Capture;
 use throughline::{FutureExt, span};
 
-use super::{PATIENCE, TOPIC, cluster, config, receive, send, text};
+use super::{PATIENCE, TOPIC, cluster, config, future_producer, receive, send, text};
 
 #[tokio::test]
 async fn a_record_that_is_sent_on_has_one_context() {
     let capture = Capture::start();
     let cluster = cluster();
-    let producer: FutureProducer = config(&cluster).create().expect("a producer");
+    let producer = future_producer(&cluster);
     capture.run(send(&producer, "book")).await;
     let first = receive(&cluster, 1).remove(0);
     let with = |headers: OwnedHeaders, key, value| {
