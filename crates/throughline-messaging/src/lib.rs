@@ -123,6 +123,7 @@ pub mod queue;
 mod queued;
 mod relation;
 mod stats;
+mod swapped;
 mod type_name;
 
 #[cfg(feature = "async-channel")]

@@ -16,6 +16,7 @@ use throughline_core::{
 };
 
 use crate::keys;
+use crate::swapped::Swapped;
 
 /// Runs a handler in its span: current whenever the future is polled, ended with its outcome when it is done.
 ///
@@ -141,10 +142,7 @@ impl<F: Future, I: Inspect<F::Output>> Future for Observed<F, I> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let here = Here {
-            before: HOP.replace(Some(*this.hop)),
-            hop: this.hop,
-        };
+        let here = Swapped::lend(&HOP, this.hop);
         let polled = this.inner.poll(cx);
         drop(here);
         polled
@@ -156,21 +154,6 @@ impl<F, I> fmt::Debug for Observed<F, I> {
         f.debug_struct("Observed")
             .field("hop", &self.hop)
             .finish_non_exhaustive()
-    }
-}
-
-/// A hop on its thread, which goes back to its future, also when the handler unwinds.
-struct Here<'a> {
-    before: Option<Hop>,
-    hop: &'a mut Hop,
-}
-
-impl Drop for Here<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(hop) = HOP.replace(self.before) {
-            *self.hop = hop;
-        }
     }
 }
 

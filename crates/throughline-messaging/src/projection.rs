@@ -23,6 +23,7 @@ use crate::keys;
 use crate::observe::{Observed, observe, observe_with, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Operation, Relation};
+use crate::swapped::Swapped;
 
 /// A stored event at the moment a projection takes it.
 ///
@@ -468,27 +469,10 @@ impl<F: Future> Future for Replaying<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let here = Here {
-            before: REPLAY.replace(Some(*this.failures)),
-            failures: this.failures,
-        };
+        let here = Swapped::lend(&REPLAY, this.failures);
         let polled = this.inner.poll(cx);
         drop(here);
         polled.map(|output| (output, *this.failures))
-    }
-}
-
-/// A replay on its thread, which ends also when the handler unwinds.
-struct Here<'a> {
-    before: Option<Failures>,
-    failures: &'a mut Failures,
-}
-
-impl Drop for Here<'_> {
-    fn drop(&mut self) {
-        if let Some(failures) = REPLAY.replace(self.before) {
-            *self.failures = failures;
-        }
     }
 }
 
