@@ -115,11 +115,11 @@ async fn an_actor_behind_a_mailbox_has_one_span_a_message() {
     assert_eq!(add.scope.name, env!("CARGO_PKG_NAME"));
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Cart Add {trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", actor.type="Cart", actor.message.type="Add", cart.items=0}
+    ├─ Cart Add {actor.type="Cart", actor.message.type="Add", trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", cart.items=0}
     │  ├─ store
     │  └─ Cart Audit {actor.type="Cart", actor.message.type="Audit", cart.items=2, audited=2, error.type="roles::attributes::Secret"} error
     │        • exception {exception.type="roles::attributes::Secret", exception.message=""}
-    └─ Cart Add {trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", actor.type="Cart", actor.message.type="Add", cart.items=2, error.type="roles::attributes::Full"} error: the cart is full
+    └─ Cart Add {actor.type="Cart", actor.message.type="Add", trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", cart.items=2, error.type="roles::attributes::Full"} error: the cart is full
        │  • exception {exception.type="roles::attributes::Full", exception.message="the cart is full"}
        ├─ store
        └─ Cart Audit {actor.type="Cart", actor.message.type="Audit", cart.items=2, audited=2, error.type="roles::attributes::Secret"} error
@@ -204,7 +204,7 @@ async fn a_record_goes_from_a_producer_to_a_consumer() {
     insta::assert_snapshot!(tree(&capture), @r#"
     request
     └─ send orders [producer] {messaging.operation.name="send", messaging.operation.type="send", messaging.system="kafka", messaging.destination.name="orders"}
-       └─ process orders [consumer] {trace.relation="child", trace.relation.reason="record", messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", messaging.destination.name="orders", messaging.batch.message_count=1}
+       └─ process orders [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", trace.relation="child", trace.relation.reason="record", messaging.destination.name="orders", messaging.batch.message_count=1}
              → send orders
     request
     └─ process returns [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", messaging.destination.name="returns", messaging.batch.message_count=0, error.type="alloc::string::String"} error: returns is empty

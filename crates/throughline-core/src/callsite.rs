@@ -11,6 +11,7 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::filter::Filter;
 use crate::kind::{Level, SpanKind};
+use crate::statics::Summary;
 
 /// The constant parts of a [`Callsite`].
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,7 @@ macro_rules! callsite {
 /// It must be a `static` (or leaked), since spans and records refer to it for as long as the process runs.
 pub struct Callsite {
     spec: CallsiteSpec,
+    summary: Summary,
     state: AtomicU8,
     number: AtomicU32,
 }
@@ -74,6 +76,7 @@ impl Callsite {
     /// A callsite of these parts, not yet registered: the first span does that.
     pub const fn new(spec: CallsiteSpec) -> Self {
         Self {
+            summary: Summary::of(spec.static_fields),
             spec,
             state: AtomicU8::new(UNREGISTERED),
             number: AtomicU32::new(0),
@@ -124,6 +127,12 @@ impl Callsite {
     /// The encoded attributes that every span of the callsite has.
     pub const fn static_fields(&self) -> &'static [u8] {
         self.spec.static_fields
+    }
+
+    /// What [`static_fields`](Self::static_fields) hold, as far as open spans have to know.
+    #[inline(always)]
+    pub(crate) const fn summary(&self) -> &Summary {
+        &self.summary
     }
 
     /// The place in the registry; only callsites that made a span have one.

@@ -16,6 +16,7 @@ use crate::{thread, value};
 /// A static callsite with the location of its expansion, everything encoded at compile time.
 ///
 /// Without `function:`, as for a block, there is no `code.function.name`: a macro cannot see what it stands in.
+/// `attributes:` are those whose values are written out, in the form of `static_fields!`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __callsite {
@@ -28,7 +29,8 @@ macro_rules! __callsite {
         line: $line:tt,
         kind: $kind:ident,
         level: $level:ident,
-        target: $target:expr $(,)?
+        target: $target:expr
+        $(, attributes: { $($attributes:tt)* })? $(,)?
     ) => {
         $crate::Callsite::new($crate::CallsiteSpec {
             name: $name,
@@ -41,6 +43,7 @@ macro_rules! __callsite {
                 $("code.function.name" = (::core::concat!(::core::module_path!(), "::", $function)),)?
                 "code.file.path" = (::core::file!()),
                 "code.line.number" = int ($line as i64),
+                $($($attributes)*)?
             ],
         })
     };

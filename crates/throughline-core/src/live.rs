@@ -3,6 +3,8 @@
 //! Everything a user records goes straight into the buffer in its final form, in the order it comes. Nothing here
 //! knows threads or recorders.
 
+mod statics;
+
 use std::error::Error;
 use std::fmt;
 
@@ -12,6 +14,7 @@ use crate::callsite::Callsite;
 use crate::clock::{self, Anchor, Ticks};
 use crate::context::Context;
 use crate::fields::{EventFields, LinkFields};
+use crate::handler::Handling;
 use crate::id::SpanId;
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::limits::SpanLimits;
@@ -30,7 +33,7 @@ pub struct LiveSpan {
     unsampled_in: u32,
     /// Whether the span ends otherwise than most: with an error, or with something left out.
     unusual: bool,
-    callsite: u32,
+    callsite: &'static Callsite,
     parent: SpanId,
     start: Ticks,
     generation: u32,
@@ -45,6 +48,7 @@ pub struct LiveSpan {
     longest_poll: u64,
     schedule_latency_nanos: u64,
     last_exit: Ticks,
+    pub(crate) handling: Handling,
     /// When the span ended, if somebody else knows.
     ended_at: Option<Ticks>,
     attributes: u32,
@@ -69,12 +73,7 @@ struct Dropped {
 impl LiveSpan {
     /// Sets an attribute, replacing an earlier value of the same key.
     pub fn set_attribute(&mut self, key: impl AsKey, value: impl AttributeValue) {
-        // Most attributes are set once, and to look for one takes longer than to write it.
-        if self.keys & mark_of(key.name()) != 0
-            && wire::remove_attribute(&mut self.body, key.name())
-        {
-            self.attributes -= 1;
-        }
+        self.remove_attribute(key.name());
         self.attribute(&key, value);
     }
 
@@ -89,7 +88,7 @@ impl LiveSpan {
         let field = AttributeField::Span;
         value.write(ValueWriter::attribute(&mut self.body, field, key, limits));
         self.attributes += u32::from(self.body.len() != before);
-        self.keys |= mark_of(key.name());
+        self.keys |= mark_of(key.name().as_bytes());
     }
 
     #[cold]
@@ -249,21 +248,6 @@ impl LiveSpan {
         wire::put_name(&mut self.body, name);
     }
 
-    /// Makes this a span of another callsite, if that is enabled: with its name, kind, scope and static attributes in
-    /// place of those it has. What was recorded stays.
-    pub fn adopt(&mut self, callsite: &'static Callsite) {
-        // A callsite has a number once it was asked.
-        if !callsite.is_enabled() {
-            return;
-        }
-        if self.facts.marks.has(Marks::RENAMED) {
-            wire::remove_fields(&mut self.body, NAME);
-            self.facts.marks.clear(Marks::RENAMED);
-        }
-        self.callsite = callsite.number();
-        self.facts.kind = callsite.kind();
-    }
-
     /// Replaces the kind.
     pub const fn set_kind(&mut self, kind: SpanKind) {
         self.facts.kind = kind;
@@ -278,6 +262,7 @@ impl LiveSpan {
     pub(crate) fn set_context(&mut self, context: Context, recording: bool) {
         self.context = context;
         self.recording = recording;
+        self.handling = Handling::default();
     }
 
     /// Settles that no child in that recorder is sampled.
@@ -311,7 +296,7 @@ impl LiveSpan {
         generation: u32,
         start: Ticks,
     ) {
-        self.callsite = callsite.number();
+        self.callsite = callsite;
         self.parent = if parent.is_valid() {
             parent.span_id()
         } else {
@@ -343,6 +328,7 @@ impl LiveSpan {
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
+        self.take_up_callsite();
     }
 
     /// Records the tracestate that the span inherited.
@@ -481,7 +467,7 @@ impl LiveSpan {
             parent: self.parent,
             start: self.start,
             end,
-            callsite: self.callsite,
+            callsite: self.callsite.number(),
             facts: self.facts,
         }
     }
@@ -522,10 +508,9 @@ impl LiveSpan {
     }
 }
 
-/// One bit for a key, by its length and two of its bytes: constant where the key is.
+/// One bit for the bytes of a key, by its length and two of its bytes: constant where the key is.
 #[inline(always)]
-const fn mark_of(key: &str) -> u64 {
-    let bytes = key.as_bytes();
+pub(crate) const fn mark_of(bytes: &[u8]) -> u64 {
     let Some(last) = bytes.last() else {
         return 1;
     };
@@ -540,7 +525,7 @@ impl Default for LiveSpan {
             recording: false,
             unsampled_in: 0,
             unusual: false,
-            callsite: 0,
+            callsite: &NOWHERE,
             parent: SpanId::INVALID,
             start: Ticks::default(),
             generation: 0,
@@ -553,6 +538,7 @@ impl Default for LiveSpan {
             longest_poll: 0,
             schedule_latency_nanos: 0,
             last_exit: Ticks::default(),
+            handling: Handling::default(),
             ended_at: None,
             attributes: 0,
             keys: 0,
@@ -584,6 +570,8 @@ impl<E: Error + ?Sized> fmt::Display for DisplayError<'_, E> {
     }
 }
 
+/// The callsite of a span that was never begun.
+static NOWHERE: Callsite = crate::callsite!("", Internal);
 /// Number of the field `Span.trace_state`.
 const TRACESTATE: u32 = 3;
 /// Number of the field `Span.name`.

@@ -25,10 +25,6 @@ pub(crate) const MAILBOX_WAIT: Key = key!("actor.mailbox.wait");
 pub(crate) const MESSAGE_OPERATION: Key = key!("actor.message.operation");
 /// `actor.message.type`: the Rust type of the message.
 pub(crate) const MESSAGE_TYPE: Key = key!("actor.message.type");
-/// `trace.relation`: how the handler's span relates to the sender's, `child`, `link` or `root`.
-pub(crate) const RELATION: Key = key!("trace.relation");
-/// `trace.relation.reason`: which rule decided that.
-pub(crate) const RELATION_REASON: Key = key!("trace.relation.reason");
 /// `span.outcome`: how a handler ended, unless in the normal course.
 pub(crate) const OUTCOME: Key = key!("span.outcome");
 /// `error.type`: which kind of error, by the conventions; stable.

@@ -124,6 +124,7 @@ mod queued;
 mod relation;
 mod stats;
 mod swapped;
+mod told;
 mod type_name;
 
 #[cfg(feature = "async-channel")]
@@ -143,7 +144,7 @@ pub mod oneshot;
 #[path = "tokio/watch.rs"]
 pub mod watch;
 
-pub use arrival::Arrival;
+pub use arrival::{Arrival, Handler};
 pub use delivery::Delivery;
 pub use envelope::Envelope;
 pub use observe::{Observed, join, observe, observe_with, try_observe};

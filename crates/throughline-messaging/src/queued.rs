@@ -2,7 +2,6 @@
 
 use std::mem;
 
-use crate::arrival::Arrival;
 use crate::delivery::{self, Delivery};
 use crate::envelope::Envelope;
 use crate::keys;
@@ -22,7 +21,6 @@ pub(crate) struct Queued<T> {
 struct Ticket {
     envelope: Envelope<()>,
     channel: Option<&'static Channel>,
-    undelivered: fn(&Self, &'static Channel),
 }
 
 impl<T> Queued<T> {
@@ -34,7 +32,6 @@ impl<T> Queued<T> {
         let ticket = Ticket {
             envelope,
             channel: Some(channel),
-            undelivered: Ticket::undelivered::<T>,
         };
         Self { message, ticket }
     }
@@ -71,10 +68,9 @@ impl<T> Queued<T> {
 impl Ticket {
     /// A span that says so, where the sender's trace is recorded: it starts and ends where the wait does.
     #[cold]
-    fn undelivered<T>(&self, channel: &'static Channel) {
-        let arrival: Arrival<'_> = self.envelope.arrival();
+    fn undelivered(&self, channel: &'static Channel) {
         let policy = Policy::new().starts(Starts::Nothing);
-        let mut span = delivery::named_span::<T>(&arrival, Some(channel), &policy);
+        let mut span = delivery::span_of(&self.envelope.arrival(), channel, &policy);
         span.attribute(&keys::OUTCOME, "undelivered");
     }
 }
@@ -85,7 +81,7 @@ impl Drop for Ticket {
         if let Some(channel) = self.channel {
             channel.undelivered(1);
             if self.envelope.context().span_context().is_sampled() {
-                (self.undelivered)(self, channel);
+                self.undelivered(channel);
             }
         }
     }
