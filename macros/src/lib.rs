@@ -16,6 +16,7 @@ mod helper;
 mod item;
 mod mistakes;
 mod options;
+mod receive;
 mod role;
 mod shape;
 mod span;

@@ -50,6 +50,7 @@ mod limits;
 mod live;
 mod local;
 pub mod propagate;
+mod received;
 mod record;
 mod recorder;
 mod sampler;
@@ -62,6 +63,8 @@ mod suppress;
 #[doc(hidden)]
 pub mod switch;
 pub mod thread;
+mod turns;
+mod type_name;
 mod value;
 
 pub use callsite::{
@@ -87,4 +90,5 @@ pub use suppress::{SuppressGuard, is_suppressed, suppress};
 #[doc(hidden)]
 pub use throughline_wire as __wire;
 pub use throughline_wire::{AsKey, Key, ValueWriter};
+pub use type_name::short_type_name;
 pub use value::{AttributeValue, DebugValue, DisplayValue, debug, display};

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
-use throughline_core::{Callsite, Context, Span, callsite};
+use throughline_core::{Callsite, Context, Span, callsite, short_type_name};
 
 use crate::arrival::Arrival;
 use crate::envelope::Envelope;
@@ -15,7 +15,6 @@ use crate::observe::{observe, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Decision, Operation};
 use crate::stats::Channel;
-use crate::type_name::short_type_name;
 
 /// A message as it comes out of a channel: derefs to the message and starts the span of its handler.
 ///

@@ -124,7 +124,6 @@ mod queued;
 mod relation;
 mod stats;
 mod swapped;
-mod type_name;
 
 #[cfg(feature = "async-channel")]
 pub mod async_channel;
@@ -151,4 +150,4 @@ pub use policy::{Policy, Situation};
 pub use projection::{Projection, StoredEvent, event_failed};
 pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
 pub use stats::{ChannelStats, stats};
-pub use type_name::short_type_name;
+pub use throughline_core::short_type_name;

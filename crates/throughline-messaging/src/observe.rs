@@ -55,14 +55,9 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
     handler: F,
     inspect: I,
 ) -> Observed<F, I> {
-    let hop = Hop {
-        span: span.context().span_context().span_id(),
-        joined: false,
-        abandoned: false,
-    };
     Observed {
+        hop: Hop::of(&span),
         inner: InSpan::new(span, handler, Ending(inspect)),
-        hop,
     }
 }
 
@@ -91,8 +86,7 @@ pub fn join(tell: impl FnOnce(&CurrentSpan)) -> bool {
     let Some(hop) = HOP.get().filter(|hop| !hop.joined) else {
         return false;
     };
-    let here = Context::current().span_context().span_id();
-    if !here.is_valid() || hop.span != here {
+    if !hop.is_here() {
         return false;
     }
     HOP.set(Some(Hop {
@@ -116,14 +110,37 @@ pub(crate) fn abandon() {
 
 /// The handling of one message.
 #[derive(Clone, Copy, Debug)]
-struct Hop {
+pub(crate) struct Hop {
     span: SpanId,
     joined: bool,
-    abandoned: bool,
+    pub(crate) abandoned: bool,
+}
+
+impl Hop {
+    /// No message is handled.
+    pub(crate) const NONE: Self = Self {
+        span: SpanId::INVALID,
+        joined: false,
+        abandoned: false,
+    };
+
+    /// The message is handled in that span.
+    pub(crate) fn of(span: &Span) -> Self {
+        Self {
+            span: span.context().span_context().span_id(),
+            ..Self::NONE
+        }
+    }
+
+    /// Whether the span of the handler is the current one.
+    pub(crate) fn is_here(self) -> bool {
+        let here = Context::current().span_context().span_id();
+        here.is_valid() && self.span == here
+    }
 }
 
 thread_local! {
-    static HOP: Cell<Option<Hop>> = const { Cell::new(None) };
+    pub(crate) static HOP: Cell<Option<Hop>> = const { Cell::new(None) };
 }
 
 pin_project! {
