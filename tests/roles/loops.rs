@@ -245,7 +245,14 @@ async fn a_loop_that_is_dropped_at_any_poll_cancels_its_message() {
         assert_eq!(Context::current(), Context::default());
     }
     let options = TreeOptions::new().hide("actor.*").hide("trace.*");
-    insta::assert_snapshot!(capture.tree_with(&options), @"");
+    insta::assert_snapshot!(capture.tree_with(&options), @r#"
+    request
+    └─ number {span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+       └─ store {span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+    request
+    └─ number
+       └─ store
+    "#);
 }
 
 #[actor(loop)]
@@ -452,7 +459,13 @@ async fn a_loop_within_a_message_of_another_can_be_dropped() {
     enough.notify_one();
     drop(jobs);
     guard.await;
-    insta::assert_snapshot!(tree(&capture), @"");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    ├─ guard UnboundedReceiver {trace.relation="child", actor.message.type="UnboundedReceiver"}
+    │  └─ store
+    └─ fail u32 {trace.relation="child", actor.message.type="u32", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+       └─ store {span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+    "#);
 }
 
 #[actor(message = %question.kind())]

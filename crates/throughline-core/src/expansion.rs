@@ -4,14 +4,14 @@ use std::fmt;
 use std::future::Future;
 
 use crate::callsite::Callsite;
-use crate::context::Parent;
+use crate::context::{Context, Parent};
 use crate::current::current;
 use crate::future::{FutureExt, InSpan, Inspect, NoInspection, WithContext};
 use crate::kind::Status;
 use crate::live::LiveSpan;
 use crate::span::{Span, SpanGuard};
 use crate::span_context::SpanContext;
-use crate::{thread, turns, value};
+use crate::{thread, turns, unwound, value};
 
 pub use crate::received::{
     Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Message, MessageInOne, MessageInTwo,
@@ -183,6 +183,11 @@ pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) ->
 /// Begins a turn in a span that was started just now.
 pub fn turn_in(span: Span) -> Turn {
     turns::turn(span)
+}
+
+/// The outermost of the spans that the last panic on this thread came out of, since this was asked last.
+pub fn take_unwound() -> Option<Context> {
+    unwound::take()
 }
 
 /// A loop has ended, and its function goes on.

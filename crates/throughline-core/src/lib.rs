@@ -65,6 +65,7 @@ pub mod switch;
 pub mod thread;
 mod turns;
 mod type_name;
+mod unwound;
 mod value;
 
 pub use callsite::{

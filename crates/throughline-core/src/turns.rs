@@ -20,9 +20,10 @@ use std::thread;
 use pin_project_lite::pin_project;
 
 use crate::clock::{self, Ticks};
-use crate::kind::Outcome;
+use crate::kind::{Outcome, Status};
 use crate::live::LiveSpan;
 use crate::span::{Poll as PollOfSpan, Span};
+use crate::unwound;
 
 /// The span of a turn, and where the turn is.
 struct Turns {
@@ -73,6 +74,7 @@ impl Turns {
             if thread::panicking() {
                 self.span.end_poll(poll.uncounted());
                 self.span.edit(LiveSpan::mark_unwound);
+                unwound::note(&self.span);
             } else {
                 self.span.end_poll(poll);
             }
@@ -208,8 +210,11 @@ impl<F: Future, T: Fn(&F::Output)> Future for InTurns<F, T> {
         let here = Here::new(this.turns);
         let polled = inner.poll(cx);
         drop(here);
+        // What a handler within the turn failed with is on the span already.
+        let failed = this.turns.span.live().map(LiveSpan::status) == Some(Status::Error);
         if let Poll::Ready(output) = &polled
             && matches!(this.turns.place, Place::Left(_))
+            && !failed
         {
             let poll = this.turns.span.begin_uncounted();
             (this.tell)(output);

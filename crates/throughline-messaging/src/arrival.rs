@@ -14,7 +14,8 @@ use crate::budget;
 use crate::keys;
 use crate::policy::{Policy, Situation};
 use crate::projection::is_replay;
-use crate::relation::{Decision, Operation, Redelivery, Relation};
+use crate::relation::{Decision, Operation, Redelivery, Relation, Starts};
+use crate::selection::{Selected, Subject, selected};
 
 /// A message, record or event that arrived: starts the span of its handler.
 ///
@@ -159,6 +160,33 @@ impl<'a> Arrival<'a> {
     ///
     /// The span has the relation and its reason, the wait and the attempt, as far as they are known.
     pub fn span(&self, callsite: &'static Callsite, policy: &Policy) -> Span {
+        self.span_of(&Subject::new(), callsite, policy)
+    }
+
+    /// Like [`span`](Self::span) for a message that is known by more than its handler's callsite: a
+    /// [`Selection`](crate::Selection) may leave it out. Then the span records nothing, and what runs in it is part of the
+    /// sender's trace.
+    pub fn span_of(
+        &self,
+        subject: &Subject<'_>,
+        callsite: &'static Callsite,
+        policy: &Policy,
+    ) -> Span {
+        match selected(subject, callsite, policy) {
+            Selected { start: true, .. } => self.start(callsite, policy),
+            Selected { trace: true, .. } => self.start(callsite, &policy.starts(Starts::Nothing)),
+            // The senders of a batch have nothing in common.
+            _ if !callsite.is_enabled()
+                || !self.others.is_empty()
+                || !self.sender.span_context().is_valid() =>
+            {
+                Span::disabled()
+            }
+            _ => Span::standing_for(self.sender),
+        }
+    }
+
+    fn start(&self, callsite: &'static Callsite, policy: &Policy) -> Span {
         if !callsite.is_enabled() || (self.operation == Operation::Event && is_replay()) {
             return Span::disabled();
         }

@@ -14,6 +14,7 @@ use crate::keys;
 use crate::observe::{observe, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Decision, Operation};
+use crate::selection::Subject;
 use crate::stats::Channel;
 
 /// A message as it comes out of a channel: derefs to the message and starts the span of its handler.
@@ -197,7 +198,9 @@ fn span_at<T>(
     callsite: &'static Callsite,
     policy: &Policy,
 ) -> Span {
-    let mut span = arrival.span(callsite, policy);
+    let subject = Subject::new().message(std::any::type_name::<T>());
+    let subject = subject.destination(channel.map(Channel::name));
+    let mut span = arrival.span_of(&subject, callsite, policy);
     span.edit(|span| {
         if let Some(channel) = channel {
             span.attribute(&keys::MAILBOX_NAME, channel.name());

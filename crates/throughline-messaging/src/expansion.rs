@@ -7,11 +7,13 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 use throughline_core::expansion::{Arrived, Carries};
-use throughline_core::{Callsite, LiveSpan, Span, current, expansion, short_type_name};
+use throughline_core::{Callsite, Context, LiveSpan, Span, current, expansion, short_type_name};
 
 use crate::delivery::Delivery;
 use crate::keys;
 use crate::observe::{HOP, Hop, join};
+use crate::policy::Policy;
+use crate::selection::{Subject, selected};
 use crate::swapped::Swapped;
 
 /// Starts the span of a handler and lets `fill` record what it starts with, unless a layer further out observes the
@@ -34,9 +36,16 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
         return Span::disabled();
     }
     match fill {
-        Some(fill) => expansion::start(callsite, fill),
-        None => Span::disabled(),
+        Some(fill) if may_start(callsite) => expansion::start(callsite, fill),
+        _ => Span::disabled(),
     }
+}
+
+/// Whether the selection of the process lets a handler have a span here that nobody else observes: it is known by its
+/// callsite alone.
+fn may_start(callsite: &'static Callsite) -> bool {
+    let selected = selected(&Subject::new(), callsite, &Policy::new());
+    selected.start || selected.trace && Context::current().span_context().is_valid()
 }
 
 impl<T> Carries for Delivery<T> {

@@ -90,8 +90,8 @@
 //! # });
 //! ```
 //!
-//! [`queue`] has the names and attributes of OpenTelemetry's messaging conventions for brokers, [`Projection`] those of
-//! projections; `#[throughline::actor]` and its siblings, on the handler, give the span its name.
+//! [`actor`] has the names and attributes of actors and of their lives, [`queue`] those of OpenTelemetry's messaging
+//! conventions for brokers, [`Projection`] those of projections; `#[throughline::actor]` and its siblings, on the handler, give the span its name.
 //!
 //! # Features
 //!
@@ -106,6 +106,7 @@
     expect(dead_code, reason = "channels count their messages, and there is none")
 )]
 
+pub mod actor;
 mod arrival;
 mod budget;
 mod delivery;
@@ -122,6 +123,7 @@ mod projection;
 pub mod queue;
 mod queued;
 mod relation;
+mod selection;
 mod stats;
 mod swapped;
 
@@ -149,5 +151,6 @@ pub use observe::{Observed, join, observe, observe_with, try_observe};
 pub use policy::{Policy, Situation};
 pub use projection::{Projection, StoredEvent, event_failed};
 pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
+pub use selection::{Selection, SelectionError, Subject};
 pub use stats::{ChannelStats, stats};
 pub use throughline_core::short_type_name;

@@ -9,6 +9,7 @@ use throughline_core::{Callsite, Span, callsite};
 use crate::arrival::Arrival;
 use crate::keys;
 use crate::policy::Policy;
+use crate::selection::Subject;
 
 /// A topic or queue at a broker, as the spans of those who work with it tell it.
 ///
@@ -106,7 +107,9 @@ impl<'a> Destination<'a> {
 
     /// Starts the span of a handler, whose parent and links are the arrival's and the policy's.
     pub fn process(&self, arrival: &Arrival<'_>, policy: &Policy) -> Span {
-        self.tell(arrival.span(&PROCESS, policy), PROCESS.name(), "process")
+        let subject = Subject::new().destination(self.name);
+        let span = arrival.span_of(&subject, &PROCESS, policy);
+        self.tell(span, PROCESS.name(), "process")
     }
 
     /// Starts the span of telling the broker what became of messages, `operation` being the client's word for it, such
