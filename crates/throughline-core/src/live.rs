@@ -221,6 +221,14 @@ impl LiveSpan {
         self.ended_at = None;
     }
 
+    /// Sets that the span started earlier, at that reading of this process's clock: what it is about was going on when
+    /// it became known to be worth a span.
+    pub fn start_since(&mut self, at: Ticks) {
+        if !self.facts.marks.has(Marks::UNIX) {
+            self.start = at;
+        }
+    }
+
     /// Settles when the span ends, as a unix time in nanoseconds.
     pub(crate) fn end_at(&mut self, unix_nanos: u64) {
         self.ended_at = Some(self.time_at(unix_nanos));

@@ -69,6 +69,9 @@ pub(crate) const CLIENT_ID: Key = key!("messaging.client.id");
 /// `messaging.batch.message_count`: how many messages, where an operation takes several.
 pub(crate) const BATCH_MESSAGE_COUNT: Key = key!("messaging.batch.message_count");
 
+/// `queue.lag.messages`: how many messages were behind the one that is handled, when the broker told last.
+pub(crate) const QUEUE_LAG_MESSAGES: Key = key!("queue.lag.messages");
+
 /// The keys that are another one's for each role, and mean the same.
 pub(crate) struct Role {
     /// Seconds from the send to the start of the handler, a floating point number.

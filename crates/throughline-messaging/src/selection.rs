@@ -531,7 +531,8 @@ mod tests {
             ("start=!goal_summary", "continues"),
             ("trace=shop::**,!message:**::Add", "nothing"),
             ("trace=module:throughline_messaging::**", "starts"),
-            ("trace=module:throughline_messaging::*", "nothing"),
+            ("trace=module:throughline_*::Cart*", "starts"),
+            ("trace=module:*", "nothing"),
             (
                 "trace=other , destination:orders-eu ; start=other",
                 "continues",
