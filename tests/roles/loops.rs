@@ -307,7 +307,7 @@ async fn a_message_without_a_sender_is_a_root_or_a_child_of_what_is_current() {
     for left in [1, 2] {
         let (tx, ticks) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..3 {
-            tx.send(Tick).ok().expect("open");
+            tx.send(Tick).expect("open");
         }
         drop(tx);
         let clock = Clock { ticks, left }.run();

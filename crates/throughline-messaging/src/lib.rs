@@ -30,6 +30,14 @@
 //! Channels made by `channel(…)` are counted under the place they are made at; `named(name, …)` gives them a name.
 //! [`stats`] has the counts.
 //!
+//! A loop that is an actor's takes `#[throughline::actor]` instead, and stays as it is: each message is a span of that actor.
+//! [`actor::Lifecycle`] runs it with spans for its start, its restarts after panics, and its stop.
+//!
+//! # What is traced
+//!
+//! Everything, and every message may start a trace, unless a [`Selection`] says otherwise; a receiver's [`Policy`] says
+//! how its messages relate to their senders.
+//!
 //! # Stored events
 //!
 //! A [`Projection`] starts the spans of whoever handles [events](StoredEvent) that a store kept, with the context that was
