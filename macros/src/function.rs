@@ -9,6 +9,7 @@ use crate::header::plain_name;
 use crate::item::{Function, braced_like, nested};
 use crate::mistakes::Mistakes;
 use crate::options::{Inspect, Options};
+use crate::receive::{self, Marks};
 use crate::shape::{self, Shape};
 use crate::spawns;
 use crate::start::{Start, private};
@@ -56,6 +57,14 @@ impl Traced<'_> {
             Some(false) => None,
         };
         let body = carried.as_ref().unwrap_or(body);
+        if self
+            .options
+            .handler
+            .as_ref()
+            .is_some_and(|handler| handler.receives)
+        {
+            return function.with_body(body, self.loop_body(body));
+        }
         let inside = &nested(body);
         match Shape::of(sig, body) {
             Shape::Sync => function.with_body(body, self.sync_body(inside)),
@@ -91,9 +100,8 @@ impl Traced<'_> {
         private(self.options.krate.as_ref())
     }
 
-    /// An expression of type `Span`.
-    /// The span of the function, as an expression that `expression` makes of what is known at its start.
-    fn start(&self, expression: impl FnOnce(&Start<'_>) -> TokenStream) -> TokenStream {
+    /// What `expression` makes of what is known at the start of a span.
+    fn start<R>(&self, expression: impl FnOnce(&Start<'_>) -> R) -> R {
         let Self {
             options, qualifier, ..
         } = self;
@@ -200,11 +208,33 @@ impl Traced<'_> {
     }
 
     fn async_body(&self, body: &Group) -> TokenStream {
+        let start = self.start(|start| start.expression());
+        let future = self.async_block(body);
+        let wrapped = self.in_span(Begun::InThisPoll, &start, &future);
+        quote_spanned!(generated()=> #wrapped.await)
+    }
+
+    /// The function has no span, and each message that it receives in a loop has one.
+    fn loop_body(&self, body: &Group) -> TokenStream {
+        let private = self.private();
+        let (callsite, fill) = self.start(|start| start.of_messages());
+        let marks = Marks {
+            private: &private,
+            callsite,
+            fill,
+        };
+        let future = self.async_block(&nested(&receive::mark(body, &marks)));
+        let out = local("__out");
+        let tell = self.tell(&out.to_token_stream());
+        quote_spanned!(generated()=> #private::in_turns(#future, |#out| { #tell }).await)
+    }
+
+    /// The body of an async function, as a future.
+    fn async_block(&self, body: &Group) -> TokenStream {
         let sig = &self.function.sig;
         let place = sig
             .asyncness
             .map_or_else(Span::call_site, |keyword| keyword.span);
-        let start = self.start(|start| start.expression());
         let hint = return_hint(&self.private(), &sig.output);
         let order = keep_drop_order(sig, body);
         let block = if hint.is_empty() && order.is_empty() {
@@ -213,9 +243,7 @@ impl Traced<'_> {
             braced_like(body, quote!(#hint #order #body)).to_token_stream()
         };
         // Shown at the user's `async`, so that "future is not `Send`" points there.
-        let future = quote_spanned!(generated_at(place)=> async move #block);
-        let wrapped = self.in_span(Begun::InThisPoll, &start, &future);
-        quote_spanned!(generated()=> #wrapped.await)
+        quote_spanned!(generated_at(place)=> async move #block)
     }
 
     fn future_body(&self, body: &Group) -> TokenStream {

@@ -16,6 +16,7 @@ mod helper;
 mod item;
 mod mistakes;
 mod options;
+mod receive;
 mod role;
 mod shape;
 mod span;
@@ -238,11 +239,55 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | argument | meaning | default |
 /// |---|---|---|
 /// | `message = "…"`, `message = %x` | what the message is: the attribute `actor.message.type`, and in the name | the type of the first argument |
+/// | `loop` | the function [receives messages](#receive-loops), whatever its arguments are | if it is given no message |
 /// | `name`, `kind`, `level`, `target`, `attrs(…)`, `parent`, `links`, `spawns`, `crate` | as in [`#[traced]`](macro@traced) | |
 ///
 /// The type is that of the first argument without references, and that of what is inside of `Delivery<T>`,
 /// `Envelope<T>`, `Vec<T>`, `Box<T>`, `Arc<T>` and `Option<T>`. Of an enum, `message = %message.kind()` says which variant
 /// it is.
+///
+/// # Receive loops
+///
+/// A function may receive its messages by itself. Then each message has the span, from its receipt to the end of the
+/// loop's body, and the function has none: nothing lives as long as the loop.
+///
+/// ```
+/// use throughline::actor;
+/// # mod mpsc { pub struct Receiver<T>(pub Vec<T>); impl<T> Receiver<T> { pub async fn recv(&mut self) -> Option<T> { self.0.pop() } } }
+/// # struct Add { items: u32 }
+///
+/// struct Cart { inbox: mpsc::Receiver<Add>, items: u32 }
+///
+/// #[actor]
+/// impl Cart {
+///     async fn run(mut self) -> Result<u32, String> {
+///         while let Some(message) = self.inbox.recv().await {
+///             if message.items == 0 {
+///                 continue;
+///             }
+///             self.handle(message)?;
+///         }
+///         Ok(self.items)
+///     }
+///
+///     fn handle(&mut self, message: Add) -> Result<(), String> {
+///         self.items = self.items.checked_add(message.items).ok_or("full")?;
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// A loop is `while let … = ….recv().await`, also of `recv_async`, `next` and `try_next`, with any pattern, with `?` behind
+/// and with conditions beside. `break`, `continue`, `return` and `?` in its body do what they do without the annotation;
+/// an error that is returned from the body is that of the message. What is received from a channel of
+/// `throughline::channel` has a sender, and its span waits and relates to that as the receiver's policy says; what comes
+/// out of any other has none, and its span is a child of the current one. A handler in the body that is annotated, too, has
+/// the span of the loop. `Delivery::handle` makes a span by itself: a loop that calls it needs no annotation.
+///
+/// In a block, the loops are in the methods that are called `run` or `run_…`; where the block has handlers, `message`
+/// and `attrs(…)` are said of these. On a function, it is one that is given no message: without arguments, or whose first
+/// argument is of a type called `…Receiver`, `…Consumer`, `…Subscriber` or `…Stream`; others say `loop`. The arguments of the
+/// annotation see the message by the names that the pattern gives.
 ///
 /// # Expansion
 ///
@@ -298,6 +343,7 @@ pub fn actor(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `system = "kafka"` | `messaging.system`; required |
 /// | `destination = "orders"`, `destination = %topic` | `messaging.destination.name`, and in the name; required |
 /// | `batch` | the first argument is several records: `messaging.batch.message_count` is its `len()` |
+/// | `loop` | the function receives the records, in a [loop](macro@actor#receive-loops) |
 /// | `name`, `kind`, `level`, `target`, `attrs(…)`, `parent`, `links`, `spawns`, `crate` | as in [`#[traced]`](macro@traced) |
 #[proc_macro_attribute]
 pub fn consumer(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -321,7 +367,7 @@ pub fn consumer(args: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// The arguments are those of [`#[consumer]`](macro@consumer) but `batch`.
+/// The arguments are those of [`#[consumer]`](macro@consumer) but `batch` and `loop`.
 #[proc_macro_attribute]
 pub fn producer(args: TokenStream, item: TokenStream) -> TokenStream {
     role::expand(role::Role::Producer, args.into(), item.into()).into()
@@ -349,6 +395,7 @@ pub fn producer(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `event = "…"`, `event = %x` | `projection.event.type`, and in the name | the type of the first argument |
 /// | `stream = %x` | `projection.stream.id` | none |
 /// | `sequence = x` | `projection.sequence` | none |
+/// | `loop` | the function receives the events, in a [loop](macro@actor#receive-loops) | if it is given no event |
 /// | `kind`, `level`, `target`, `attrs(…)`, `parent`, `links`, `spawns`, `crate` | as in [`#[traced]`](macro@traced) | |
 #[proc_macro_attribute]
 pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -39,6 +39,8 @@ pub(crate) struct Handler {
     pub(crate) joins: bool,
     /// What follows the name of the span, where it is known at run time only.
     pub(crate) subject: Option<(Option<Format>, Expr)>,
+    /// Whether the function receives the messages by itself, in a loop.
+    pub(crate) receives: bool,
 }
 
 /// Arguments that an annotation has beside those of `#[traced]`, or instead of them.

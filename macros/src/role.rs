@@ -1,7 +1,7 @@
 //! `#[actor]`, `#[consumer]`, `#[producer]` and `#[projection]`: what they say is put into the words of `#[traced]`.
 //!
-//! Owns their arguments, the names and attributes of their spans, and which methods of a block are handlers. How a
-//! function runs in a span is `function`'s.
+//! Owns their arguments, the names and attributes of their spans, and which functions are handlers and which receive
+//! messages in a loop of their own. How a function runs in a span is `function`'s, what a receive loop is `receive`'s.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -13,6 +13,9 @@ use crate::function::Traced;
 use crate::item::{Container, Function, Item, place_of};
 use crate::mistakes::Mistakes;
 use crate::options::{Handler, Options, OwnArguments, equals};
+use crate::receive::{self, Receives};
+use crate::start::MESSAGE_TYPE;
+use crate::tokens::{first_span, local};
 use crate::vocabulary::Format;
 
 /// What a function does with messages.
@@ -51,7 +54,7 @@ pub(crate) fn expand(role: Role, args: TokenStream, item: TokenStream) -> TokenS
         return quote!(#item #errors);
     };
     let expanded = match &parsed {
-        Item::Function(function) => own.function(function, &options, None, &mut mistakes),
+        Item::Function(function) => own.single(function, &options, &mut mistakes),
         Item::Container(container) => own.container(container, &options, &mut mistakes),
         Item::Other(other) => {
             let message = format!(
@@ -92,6 +95,7 @@ fn check(own: &Arguments, options: &mut Options, mistakes: &mut Mistakes) {
 }
 
 /// What a role has to say that `#[traced]` has no word for.
+#[derive(Clone)]
 struct Arguments {
     role: Role,
     /// `message` of an actor, `event` of a projection: what the span is named after, if not a type.
@@ -99,6 +103,8 @@ struct Arguments {
     system: Option<Value>,
     destination: Option<Value>,
     batch: Option<Span>,
+    /// The word `loop`.
+    receives: Option<Span>,
     projection: Option<LitStr>,
     stream: Option<Value>,
     sequence: Option<Value>,
@@ -139,10 +145,10 @@ impl Value {
 impl OwnArguments for Arguments {
     fn list(&self) -> &'static str {
         match self.role {
-            Role::Actor => "`message`",
-            Role::Consumer => "`system`, `destination`, `batch`",
+            Role::Actor => "`message`, `loop`",
+            Role::Consumer => "`system`, `destination`, `batch`, `loop`",
             Role::Producer => "`system`, `destination`",
-            Role::Projection => "`event`, `stream`, `sequence`",
+            Role::Projection => "`event`, `stream`, `sequence`, `loop`",
         }
     }
 
@@ -159,6 +165,10 @@ impl OwnArguments for Arguments {
             }
             (Role::Consumer, "batch") => {
                 let again = self.batch.replace(key.span()).is_some();
+                return Some(unless_again(again, key));
+            }
+            (Role::Actor | Role::Consumer | Role::Projection, "loop") => {
+                let again = self.receives.replace(key.span()).is_some();
                 return Some(unless_again(again, key));
             }
             (Role::Projection, "name") => {
@@ -193,6 +203,7 @@ impl Arguments {
             system: None,
             destination: None,
             batch: None,
+            receives: None,
             projection: None,
             stream: None,
             sequence: None,
@@ -228,13 +239,21 @@ impl Arguments {
         mistakes: &mut Mistakes,
     ) -> TokenStream {
         let qualifier = container.qualifier.as_deref();
+        let is_handler =
+            |member: &Item| matches!(member, Item::Function(member) if is_handler(member));
+        let handlers = container.members.iter().any(is_handler);
+        let loops = self.of_loops(options, handlers);
         let mut members = TokenStream::new();
-        let mut found = false;
+        let mut found = handlers;
         for member in &container.members {
             match member {
-                Item::Function(function) if is_handler(function) => {
+                Item::Function(function) if is_handler(member) => {
+                    members.extend(self.function(function, options, qualifier, false, mistakes));
+                }
+                Item::Function(function) if is_loop(function) => {
                     found = true;
-                    members.extend(self.function(function, options, qualifier, mistakes));
+                    let (own, options) = &loops;
+                    members.extend(own.function(function, options, qualifier, true, mistakes));
                 }
                 other => other.to_tokens(&mut members),
             }
@@ -242,7 +261,8 @@ impl Arguments {
         if !found {
             let message = format!(
                 "there is no handler in this block: `#[{}]` is for methods that are called `handle` or `handle_…`, \
-                 take `self` and a message, and have a body",
+                 take `self` and a message, and have a body, and for those that are called `run` or `run_…` and \
+                 receive messages in a loop: `while let Some(message) = ….recv().await {{ … }}`",
                 self.role.word()
             );
             mistakes.at(Span::call_site(), message);
@@ -250,14 +270,77 @@ impl Arguments {
         container.with_members(members)
     }
 
+    /// What an annotation on a block says of the loops in it. What it says of a message it says of the handlers, where
+    /// there are some: a loop hands the message to one of them, and its span is the handler's.
+    fn of_loops(&self, options: &Options, handlers: bool) -> (Self, Options) {
+        let (mut own, mut options) = (self.clone(), options.clone());
+        if handlers {
+            own.subject = None;
+            own.stream = None;
+            own.sequence = None;
+            own.batch = None;
+            options.attrs = Vec::new();
+        }
+        (own, options)
+    }
+
+    /// What the annotation on a function says about the function: whether it receives messages.
+    fn single(
+        &self,
+        function: &Function,
+        options: &Options,
+        mistakes: &mut Mistakes,
+    ) -> TokenStream {
+        let receives = match self.receives(function) {
+            Ok(receives) => receives,
+            Err(error) => {
+                mistakes.add(error);
+                return function.to_token_stream();
+            }
+        };
+        self.function(function, options, None, receives, mistakes)
+    }
+
+    /// A function that is given no message receives it; `loop` says that it does so whatever it is given.
+    fn receives(&self, function: &Function) -> Result<bool> {
+        let Some(body) = &function.body else {
+            return Ok(false);
+        };
+        if self.role == Role::Producer || self.receives.is_none() && gets_message(&function.sig) {
+            return Ok(false);
+        }
+        let found = receive::find(body);
+        let is_async = function.sig.asyncness.is_some();
+        if found == Receives::InLoop && is_async {
+            return Ok(true);
+        }
+        let place = self.receives.unwrap_or_else(|| function.sig.ident.span());
+        let advice = match found {
+            Receives::InLoop => {
+                "the loop that receives messages is in no `async fn`: make this one, or annotate the one that has the loop"
+            }
+            Receives::Elsewhere => {
+                "the loop that receives messages is in a block that runs elsewhere: move the loop into an `async fn`, \
+                 and annotate that"
+            }
+            Receives::Nothing if self.receives.is_some() => {
+                "there is no loop here that receives messages: `while let Some(message) = ….recv().await { … }`, or the \
+                 same with `recv_async`, `next` or `try_next`"
+            }
+            Receives::Nothing => return Ok(false),
+        };
+        Err(Error::new(place, advice))
+    }
+
     fn function(
         &self,
         function: &Function,
         options: &Options,
         qualifier: Option<&str>,
+        receives: bool,
         mistakes: &mut Mistakes,
     ) -> TokenStream {
-        let described = self.describe(&function.sig, options, qualifier);
+        let described = self.describe(&function.sig, options, qualifier, receives);
         let Some(options) = mistakes.check(described) else {
             return function.to_token_stream();
         };
@@ -276,8 +359,12 @@ impl Arguments {
         sig: &Signature,
         options: &Options,
         qualifier: Option<&str>,
+        receives: bool,
     ) -> Result<Options> {
         let mut options = options.clone();
+        if receives {
+            self.check_loop(&options)?;
+        }
         let mut attrs = Vec::new();
         let mut put = |key: &str, value: Value| {
             attrs.push(Attribute::new(key, value.format, value.expr));
@@ -288,7 +375,7 @@ impl Arguments {
                 if let Some(qualifier) = qualifier {
                     put("actor.type", Value::text(qualifier));
                 }
-                let message = self.subject(sig)?;
+                let message = self.subject(sig, receives)?;
                 put("actor.message.type", message.clone());
                 (qualifier.unwrap_or(&function).to_owned(), message)
             }
@@ -314,7 +401,7 @@ impl Arguments {
                 let name = self.projection.as_ref().map(LitStr::value);
                 let name = name.unwrap_or_default();
                 put("projection.name", Value::text(&name));
-                let event = self.subject(sig)?;
+                let event = self.subject(sig, receives)?;
                 put("projection.event.type", event.clone());
                 if let Some(stream) = self.stream.clone() {
                     put("projection.stream.id", stream);
@@ -328,6 +415,7 @@ impl Arguments {
         let mut handler = Handler {
             joins: self.role != Role::Producer,
             subject: None,
+            receives,
         };
         if options.name.is_none() {
             let name = match subject.constant() {
@@ -346,10 +434,29 @@ impl Arguments {
         Ok(options)
     }
 
-    /// What is handled: what the annotation says, else the type of the first argument.
-    fn subject(&self, sig: &Signature) -> Result<Value> {
+    /// What can be said of a function, and not of each message that it receives.
+    fn check_loop(&self, options: &Options) -> Result<()> {
+        if let Some(batch) = self.batch {
+            let message = "`batch` is for a function that is given several records; a loop receives one at a time";
+            return Err(Error::new(batch, message));
+        }
+        if let Some(parent) = &options.parent {
+            let message = "the span of a message that is received relates to its sender's, as the receiver's policy says: \
+                           remove `parent`";
+            return Err(Error::new(first_span(parent), message));
+        }
+        Ok(())
+    }
+
+    /// What is handled: what the annotation says, else the type of what is received or of the first argument.
+    fn subject(&self, sig: &Signature, receives: bool) -> Result<Value> {
         if let Some(subject) = self.subject.clone() {
             return Ok(subject);
+        }
+        if receives {
+            let message_type = local(MESSAGE_TYPE);
+            let expr = syn::parse_quote!(#message_type);
+            return Ok(Value { format: None, expr });
         }
         let name = first_argument(sig).and_then(|(_, ty)| type_name(ty));
         name.map(|name| Value::text(&name)).ok_or_else(|| {
@@ -359,7 +466,8 @@ impl Arguments {
                 "message"
             };
             let message = format!(
-                "no argument of a named type is there to be handled: say what it is with `{word} = \"…\"`"
+                "no argument of a named type is there to be handled: say what it is with `{word} = \"…\"`, or receive it \
+                 here, in a loop: `while let Some({word}) = ….recv().await {{ … }}`"
             );
             Error::new(sig.ident.span(), message)
         })
@@ -374,6 +482,26 @@ fn is_handler(function: &Function) -> bool {
         && function.sig.receiver().is_some()
         && first_argument(&function.sig).is_some()
 }
+
+/// Whether a method of a block receives messages by itself, as far as its name and its body tell.
+fn is_loop(function: &Function) -> bool {
+    let name = function.sig.ident.to_string();
+    (name == "run" || name.starts_with("run_"))
+        && function.sig.asyncness.is_some()
+        && function
+            .body
+            .as_ref()
+            .is_some_and(|body| receive::find(body) == Receives::InLoop)
+}
+
+/// Whether a function is given what it handles. What messages come from is none.
+fn gets_message(sig: &Signature) -> bool {
+    let name = first_argument(sig).and_then(|(_, ty)| type_name(ty));
+    name.is_some_and(|name| !SOURCES.iter().any(|source| name.ends_with(source)))
+}
+
+/// What the types are called that messages come from.
+const SOURCES: [&str; 4] = ["Receiver", "Consumer", "Stream", "Subscriber"];
 
 /// The first argument after `self`.
 fn first_argument(sig: &Signature) -> Option<(&Pat, &Type)> {

@@ -6,7 +6,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
-use crate::tokens::contains_ident;
+use crate::tokens::{contains_ident, with_stream};
 
 /// The body with its spawn calls carrying the context, if it has any.
 pub(crate) fn carry(body: &Group, private: &TokenStream) -> Option<Group> {
@@ -145,10 +145,4 @@ fn respanned(path: &TokenStream, at: Span) -> TokenStream {
         token
     };
     path.clone().into_iter().map(move_there).collect()
-}
-
-fn with_stream(group: &Group, stream: TokenStream) -> Group {
-    let mut new = Group::new(group.delimiter(), stream);
-    new.set_span(group.span());
-    new
 }

@@ -3,12 +3,14 @@
 //! Shared by `#[traced]` and `span!`.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, Ident, Path};
 
 use crate::attributes::Attribute;
 use crate::options::Handler;
-use crate::tokens::{first_span, generated, generated_at, leaves_its_function, local, placed};
+use crate::tokens::{
+    contains_ident, first_span, generated, generated_at, leaves_its_function, local, placed,
+};
 use crate::vocabulary::{Format, Word};
 
 /// What is known about a span at its start.
@@ -106,6 +108,23 @@ impl Start<'_> {
             && self.handler.is_none_or(|handler| handler.subject.is_none())
     }
 
+    /// The callsite of the spans of messages that the function receives, and the closure that fills such a span: it is
+    /// given the type of the message.
+    pub(crate) fn of_messages(&self) -> (TokenStream, TokenStream) {
+        let at = generated();
+        let [live, message] = [local("__live"), local(MESSAGE_TYPE)];
+        let fill = self.fill(&live);
+        let message = if contains_ident(fill.clone(), MESSAGE_TYPE) {
+            message.to_token_stream()
+        } else {
+            quote_spanned!(at=> _)
+        };
+        (
+            self.callsite(),
+            quote_spanned!(at=> |#live, #message| { #fill }),
+        )
+    }
+
     fn parent(&self) -> Option<TokenStream> {
         self.parent.map(|parent| {
             let place = first_span(parent);
@@ -188,6 +207,9 @@ impl Start<'_> {
         }
     }
 }
+
+/// The variable that has the type of a message that is received.
+pub(crate) const MESSAGE_TYPE: &str = "__message_type";
 
 /// The way to everything that expansions use.
 pub(crate) fn private(krate: Option<&Path>) -> TokenStream {

@@ -1,6 +1,6 @@
 //! Small operations on tokens: spans for generated code, and looking for a word without parsing.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 
 /// The span of generated code: its local variables cannot meet the user's, and lints know that nobody wrote it.
@@ -75,4 +75,11 @@ pub(crate) fn may_use(tokens: TokenStream, variable: &str) -> bool {
         }
         TokenTree::Punct(_) => false,
     })
+}
+
+/// The same group with other tokens in it.
+pub(crate) fn with_stream(group: &Group, stream: TokenStream) -> Group {
+    let mut new = Group::new(group.delimiter(), stream);
+    new.set_span(group.span());
+    new
 }

@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::filter::Filter;
 use crate::kind::{Level, SpanKind};
-use crate::statics::Summary;
+use crate::statics::{self, Summary};
 
 /// The constant parts of a [`Callsite`].
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +127,11 @@ impl Callsite {
     /// The encoded attributes that every span of the callsite has.
     pub const fn static_fields(&self) -> &'static [u8] {
         self.spec.static_fields
+    }
+
+    /// Whether every span of the callsite has an attribute of that key.
+    pub fn has_attribute(&self, key: &str) -> bool {
+        statics::has_key(self.spec.static_fields, &self.summary, key.as_bytes())
     }
 
     /// What [`static_fields`](Self::static_fields) hold, as far as open spans have to know.

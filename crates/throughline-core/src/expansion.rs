@@ -4,14 +4,20 @@ use std::fmt;
 use std::future::Future;
 
 use crate::callsite::Callsite;
-use crate::context::Parent;
+use crate::context::{Context, Parent};
 use crate::current::current;
 use crate::future::{FutureExt, InSpan, Inspect, NoInspection, WithContext};
 use crate::kind::Status;
 use crate::live::LiveSpan;
 use crate::span::{Span, SpanGuard};
 use crate::span_context::SpanContext;
-use crate::{thread, value};
+use crate::{thread, turns, unwound, value};
+
+pub use crate::received::{
+    Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Message, MessageInOne, MessageInTwo,
+    MessageItself, Received,
+};
+pub use crate::turns::{InTurns, Turn};
 
 /// A static callsite with the location of its expansion, everything encoded at compile time.
 ///
@@ -163,6 +169,33 @@ where
     I: FnMut(&F::Output, &mut Span) + Inspect<F::Output>,
 {
     InSpan::new(span, future, inspect)
+}
+
+/// Runs a function that handles each message it receives in a turn; `tell` looks at what it returns, if it returns from
+/// within one.
+#[inline]
+pub fn in_turns<F: Future, T: Fn(&F::Output)>(future: F, tell: T) -> InTurns<F, T> {
+    turns::in_turns(future, tell)
+}
+
+/// Begins to handle a message that was received: until the turn is dropped.
+pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Turn {
+    turn_in(arrived.into_span(fill))
+}
+
+/// Begins a turn in a span that was started just now.
+pub fn turn_in(span: Span) -> Turn {
+    turns::turn(span)
+}
+
+/// The outermost of the spans that the last panic on this thread came out of, since this was asked last.
+pub fn take_unwound() -> Option<Context> {
+    unwound::take()
+}
+
+/// A loop has ended, and its function goes on.
+pub fn turns_are_over() {
+    turns::turns_are_over();
 }
 
 /// Runs a closure; it lets expansions catch the `return`s and `?`s of a body without a lint about a called closure.

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
 use crate::span::{Poll as PollOfSpan, Span};
+use crate::unwound;
 
 /// Wraps futures and streams.
 pub trait FutureExt: Sized {
@@ -138,6 +139,7 @@ impl Drop for Entered<'_> {
         // Only unwinding skips `leave`.
         self.span.end_poll(self.poll.uncounted());
         self.span.edit(LiveSpan::mark_unwound);
+        unwound::note(self.span);
     }
 }
 

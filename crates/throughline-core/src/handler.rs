@@ -40,12 +40,6 @@ impl Span {
             };
         }
     }
-
-    /// Whether [`abandon`] was called for the handler that the span stands for.
-    #[inline]
-    pub fn is_abandoned(&self) -> bool {
-        self.live().is_some_and(|live| live.handling.is_abandoned)
-    }
 }
 
 /// Takes the current span over, if it was offered and nobody did before.
@@ -67,7 +61,8 @@ pub enum TakenOver {
     Unsampled,
 }
 
-/// Says of the innermost handler on this thread that nobody waits for its reply.
+/// Says of the innermost handler on this thread that nobody waits for its reply: its span ends *abandoned*, unless it is
+/// cancelled or panics.
 pub fn abandon() {
     local::with(local::Local::abandon_handler);
 }

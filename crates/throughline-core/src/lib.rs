@@ -52,6 +52,7 @@ mod limits;
 mod live;
 mod local;
 pub mod propagate;
+mod received;
 mod record;
 mod recorder;
 mod sampler;
@@ -65,6 +66,9 @@ mod suppress;
 #[doc(hidden)]
 pub mod switch;
 pub mod thread;
+mod turns;
+mod type_name;
+mod unwound;
 mod value;
 
 pub use callsite::{
@@ -91,4 +95,5 @@ pub use suppress::{SuppressGuard, is_suppressed, suppress};
 #[doc(hidden)]
 pub use throughline_wire as __wire;
 pub use throughline_wire::{AsKey, Key, ValueWriter};
+pub use type_name::short_type_name;
 pub use value::{AttributeValue, DebugValue, DisplayValue, debug, display};

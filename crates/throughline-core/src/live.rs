@@ -3,6 +3,7 @@
 //! Everything a user records goes straight into the buffer in its final form, in the order it comes. Nothing here
 //! knows threads or recorders.
 
+mod ending;
 mod statics;
 
 use std::error::Error;
@@ -220,6 +221,14 @@ impl LiveSpan {
         self.ended_at = None;
     }
 
+    /// Sets that the span started earlier, at that reading of this process's clock: what it is about was going on when
+    /// it became known to be worth a span.
+    pub fn start_since(&mut self, at: Ticks) {
+        if !self.facts.marks.has(Marks::UNIX) {
+            self.start = at;
+        }
+    }
+
     /// Settles when the span ends, as a unix time in nanoseconds.
     pub(crate) fn end_at(&mut self, unix_nanos: u64) {
         self.ended_at = Some(self.time_at(unix_nanos));
@@ -375,6 +384,11 @@ impl LiveSpan {
         self.unwound
     }
 
+    pub(crate) const fn abandon(&mut self) {
+        self.handling.is_abandoned = true;
+        self.unusual = true;
+    }
+
     pub(crate) const fn mark_unwound(&mut self) {
         self.unwound = true;
     }
@@ -403,51 +417,6 @@ impl LiveSpan {
     #[inline]
     pub(crate) const fn add_schedule_latency(&mut self, nanos: u64) {
         self.schedule_latency_nanos = self.schedule_latency_nanos.saturating_add(nanos);
-    }
-
-    /// Settles how the span ended. An end that is not the normal course becomes visible in status and attributes,
-    /// unless the user has set those.
-    #[inline(always)]
-    pub(crate) fn finish(&mut self, outcome: Outcome) {
-        if self.unusual || outcome != Outcome::Completed {
-            self.finish_unusually(outcome);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn finish_unusually(&mut self, outcome: Outcome) {
-        if !self.recording {
-            return;
-        }
-        self.facts.outcome = match outcome {
-            Outcome::Completed if self.facts.status == Status::Error => Outcome::Error,
-            other => other,
-        };
-        if matches!(outcome, Outcome::Cancelled | Outcome::Panicked) {
-            self.explain(outcome);
-        }
-        if self.dropped != Dropped::default() {
-            let Dropped {
-                attributes,
-                events,
-                links,
-            } = self.dropped;
-            wire::put_dropped_counts(&mut self.body, attributes, events, links);
-        }
-    }
-
-    #[cold]
-    fn explain(&mut self, outcome: Outcome) {
-        self.set_attribute(const { wire::key!("span.outcome") }, outcome.name());
-        if self.facts.status == Status::Unset {
-            let (kind, message) = match outcome {
-                Outcome::Panicked => ("panic", "panicked"),
-                _ => ("cancelled", "dropped before it was ready"),
-            };
-            self.set_attribute(const { wire::key!("error.type") }, kind);
-            self.set_status(Status::Error, message);
-        }
     }
 
     #[inline]

@@ -161,16 +161,17 @@ pub(crate) fn leave_as_span(token: Token) -> Option<Box<LiveSpan>> {
     with(|local| {
         let (span, other) = local.remove_where(|frame| frame.token == token);
         match (span, other) {
-            (None, Entry::Context(context)) => {
-                let mut live = local.pool.pop().unwrap_or_else(new_live_span);
-                live.set_context(context, false);
-                live.settle_unsampled(0);
-                Some(live)
-            }
+            (None, Entry::Context(context)) => Some(local.stand_in(context)),
             (span, _) => span,
         }
     })
     .flatten()
+}
+
+/// A span that records nothing and has that context.
+pub(crate) fn stand_in(context: &Context) -> Box<LiveSpan> {
+    with(|local| local.stand_in(context.clone()))
+        .unwrap_or_else(|| outside(|local| local.stand_in(context.clone())))
 }
 
 /// Leaves the frame and ends its span, if it is one that is open here.
@@ -210,6 +211,13 @@ impl Local {
             seeded_in: 0,
             suppressed: 0,
         }
+    }
+
+    fn stand_in(&mut self, context: Context) -> Box<LiveSpan> {
+        let mut live = self.pool.pop().unwrap_or_else(new_live_span);
+        live.set_context(context, false);
+        live.settle_unsampled(0);
+        live
     }
 
     pub(crate) fn current(&mut self) -> Context {

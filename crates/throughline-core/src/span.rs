@@ -63,6 +63,23 @@ impl Span {
         }
     }
 
+    /// A span that is no new one: it makes the context current wherever it is entered, and records nothing. What starts
+    /// under it is a child of the context's span.
+    ///
+    /// ```
+    /// use throughline_core::{Context, Span};
+    ///
+    /// let sender = Context::current();
+    /// let span = Span::standing_for(&sender);
+    /// assert!(!span.is_recording());
+    /// assert_eq!(span.context(), sender);
+    /// ```
+    pub fn standing_for(context: &Context) -> Self {
+        Self {
+            live: ManuallyDrop::new(Some(local::stand_in(context))),
+        }
+    }
+
     /// Whether what is recorded on the span goes anywhere. Expensive values need not be computed otherwise.
     #[inline]
     pub fn is_recording(&self) -> bool {

@@ -12,7 +12,7 @@ use kameo::actor::{ActorId, ActorRef};
 use kameo::message::{BoxMessage, Context, Message};
 use kameo::reply::{BoxReplySender, Reply, ReplyError};
 use throughline_core::{Callsite, Span, callsite, expansion};
-use throughline_messaging::{Operation, Policy, observe_with};
+use throughline_messaging::{Operation, Policy, Subject, actor as role, observe_with};
 
 use crate::lifecycle;
 use crate::traced::{Traced, arrival, describe};
@@ -87,11 +87,12 @@ where
         (said, _) => said,
     };
     let id = ctx.actor_ref().id();
-    let mut span = arrival(&envelope, operation).span(&HANDLE, policy);
     let name = <A as Message<M>>::name();
+    let subject = Subject::new().actor(<A as Actor>::name()).message(name);
+    let mut span = arrival(&envelope, operation).span_of(&subject, &HANDLE, policy);
     describe(&mut span, Some((<A as Actor>::name(), id)), name, operation);
     if seen.is_some_and(|seen| seen.abandoned) {
-        span.attribute(&crate::keys::OUTCOME, "abandoned");
+        role::abandoned(&mut span);
     }
     let failing = Failing(id);
     let handler = async move {

@@ -93,7 +93,6 @@
 #![forbid(unsafe_code)]
 
 mod handle;
-mod keys;
 mod lifecycle;
 mod macros;
 mod send;
@@ -116,3 +115,6 @@ pub use handle::on_message;
 pub use lifecycle::{SpawnExt, on_panic, on_start, on_stop, spawned_here};
 pub use send::ActorRefExt;
 pub use traced::Traced;
+
+/// What spans call the library whose actors these are.
+const SYSTEM: &str = "kameo";

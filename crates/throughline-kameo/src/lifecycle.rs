@@ -1,8 +1,8 @@
 //! Spans of an actor's own life: short ones, each linked to what it follows from, and none that lasts as long as the
 //! actor.
 //!
-//! Owns what each actor's next such span links: the span that spawned it, then that of its start, and the message it
-//! failed at last. One lock holds it for all actors; it is taken where an actor starts, fails and stops, never for a message.
+//! Owns which life is whose: kameo has no place for it in an actor. One lock holds them for all actors; it is taken where an
+//! actor starts, fails and stops, never for a message. What the spans say and link is the observer's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -13,10 +13,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kameo::Actor;
 use kameo::actor::{ActorId, ActorRef, Spawn, WeakActorRef};
 use kameo::error::{ActorStopReason, PanicError};
-use throughline_core::{Callsite, Context, Span, callsite, expansion};
-use throughline_messaging::{Arrival, Operation, Policy, Relation, observe_with, short_type_name};
+use throughline_core::{Context, Span, expansion};
+use throughline_messaging::actor::{Identity, Life, StopReason};
+use throughline_messaging::observe_with;
 
-use crate::keys;
+use crate::SYSTEM;
 
 /// Spawns an actor whose [start](on_start) links the span that is current now.
 pub trait SpawnExt: Actor {
@@ -55,14 +56,8 @@ impl<A: Actor> SpawnExt for A {}
 /// # });
 /// ```
 pub fn spawned_here<A: Actor>(actor_ref: &ActorRef<A>) {
-    let here = Context::current();
-    if here.span_context().is_valid() {
-        let spawned = Life {
-            origin: here,
-            started: false,
-            failed: None,
-        };
-        lives().set(actor_ref.id(), spawned);
+    if Context::current().span_context().is_valid() {
+        lives().set(actor_ref.id(), Life::spawned_here());
     }
 }
 
@@ -100,16 +95,9 @@ where
     F: Future<Output = Result<A, E>>,
 {
     let id = actor_ref.id();
-    let before = lives().take(id);
-    let again = before.as_ref().is_some_and(|before| before.started);
-    let what = if again { "restart" } else { "start" };
-    let span = span::<A>(id, what, before.as_ref().map(Life::cause));
-    let started = Life {
-        origin: span.context(),
-        started: true,
-        failed: None,
-    };
-    lives().set(id, started);
+    let mut life = lives().take(id).unwrap_or_default();
+    let span = life.start(&identity::<A>(&id));
+    lives().set(id, life);
     observe_with(span, start, expansion::inspect_err_debug::<A, E>)
 }
 
@@ -147,8 +135,8 @@ where
     F: Future<Output = Result<ControlFlow<ActorStopReason>, E>>,
 {
     let id = actor_ref.id();
-    let life = lives().get(id);
-    let mut span = span::<A>(id, "panic", life.as_ref().map(Life::cause));
+    let life = lives().get(id).unwrap_or_default();
+    let mut span = life.panic(&identity::<A>(&id));
     expansion::inspect_err_display::<(), _>(&Err(error.clone()), &mut span);
     observe_with(span, hook, expansion::inspect_err_debug::<_, E>)
 }
@@ -168,9 +156,7 @@ where
     F: Future<Output = Result<(), E>>,
 {
     let id = actor_ref.id();
-    let life = lives().stop(id, reason);
-    let mut span = span::<A>(id, "stop", life.as_ref().map(Life::cause));
-    span.attribute(&keys::STOP_REASON, name_of(reason));
+    let span = lives().stop(id, &identity::<A>(&id), reason);
     observe_with(span, stop, expansion::inspect_err_debug::<(), E>)
 }
 
@@ -179,49 +165,22 @@ pub(crate) fn failed_here(id: ActorId) {
     lives().fail(id, Context::current());
 }
 
-fn span<A: Actor>(id: ActorId, what: &str, cause: Option<&Context>) -> Span {
-    let nobody = Context::default();
-    let policy = Policy::from(Relation::Link);
-    let mut span =
-        Arrival::new(cause.unwrap_or(&nobody), Operation::Tell).span(&LIFECYCLE, &policy);
-    span.edit(|span| {
-        let actor = short_type_name(A::name());
-        span.update_name(&keys::joined(actor, what));
-        span.attribute(&keys::SYSTEM, keys::KAMEO);
-        span.attribute(&keys::TYPE, actor);
-        span.attribute(&keys::ID, format_args!("{id}"));
-    });
-    span
+fn identity<A: Actor>(id: &ActorId) -> Identity<'_> {
+    Identity::of(SYSTEM).actor_type(A::name()).id(id)
 }
 
 #[expect(
     unreachable_patterns,
     reason = "another crate of the program may switch kameo's remote actors on, and with them one more reason"
 )]
-const fn name_of(reason: &ActorStopReason) -> &'static str {
+const fn kind_of(reason: &ActorStopReason) -> StopReason {
     match reason {
-        ActorStopReason::Normal => "normal",
-        ActorStopReason::SupervisorRestart => "supervisor_restart",
-        ActorStopReason::Killed => "killed",
-        ActorStopReason::Panicked(_) => "panicked",
-        ActorStopReason::LinkDied { .. } => "link_died",
-        _ => "peer_disconnected",
-    }
-}
-
-/// What the next span of an actor's life links.
-#[derive(Clone, Debug)]
-struct Life {
-    /// The span that spawned the actor; from its start on, that of the start.
-    origin: Context,
-    started: bool,
-    /// The message that the actor failed at last.
-    failed: Option<Context>,
-}
-
-impl Life {
-    fn cause(&self) -> &Context {
-        self.failed.as_ref().unwrap_or(&self.origin)
+        ActorStopReason::Normal => StopReason::Normal,
+        ActorStopReason::SupervisorRestart => StopReason::SupervisorRestart,
+        ActorStopReason::Killed => StopReason::Killed,
+        ActorStopReason::Panicked(_) => StopReason::Panicked,
+        ActorStopReason::LinkDied { .. } => StopReason::LinkDied,
+        _ => StopReason::PeerDisconnected,
     }
 }
 
@@ -259,21 +218,19 @@ impl Lives {
     /// Only of an actor that is known: others would stay here for good.
     fn fail(&mut self, id: ActorId, failed: Context) {
         if let Some(life) = self.of.get_mut(&id) {
-            life.failed = Some(failed);
+            life.failed_at(failed);
         }
     }
 
     /// Nobody tells the actor whether it will be restarted; its supervisor may do it before this or after.
-    fn stop(&mut self, id: ActorId, reason: &ActorStopReason) -> Option<Life> {
-        let life = self.of.get_mut(&id)?;
-        if !matches!(reason, ActorStopReason::Panicked(_)) {
-            // It went on after what it failed at.
-            life.failed = None;
-        }
-        let stopped = life.clone();
+    fn stop(&mut self, id: ActorId, actor: &Identity<'_>, reason: &ActorStopReason) -> Span {
+        let Some(life) = self.of.get_mut(&id) else {
+            return Life::default().stop(actor, kind_of(reason));
+        };
+        let span = life.stop(actor, kind_of(reason));
         if reason.is_normal() {
             self.take(id);
-            return Some(stopped);
+            return span;
         }
         self.stopped.push_back(id);
         if self.stopped.len() > MAX_STOPPED
@@ -281,7 +238,7 @@ impl Lives {
         {
             self.of.remove(&earliest);
         }
-        Some(stopped)
+        span
     }
 }
 
@@ -295,5 +252,3 @@ const MAX_ACTORS: usize = 1 << 16;
 const MAX_STOPPED: usize = 256;
 
 static LIVES: Mutex<Lives> = Mutex::new(Lives::new());
-
-static LIFECYCLE: Callsite = callsite!("lifecycle", Internal);

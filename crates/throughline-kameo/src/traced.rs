@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kameo::actor::ActorId;
 use throughline_core::{Context, Span};
-use throughline_messaging::{
-    Arrival, Envelope, Operation, Policy, Relation, Starts, short_type_name,
-};
+use throughline_messaging::actor::{Identity, undelivered};
+use throughline_messaging::{Arrival, Envelope, Operation, Policy, Relation, Starts, Subject};
 
-use crate::handle;
-use crate::keys;
+use crate::{SYSTEM, handle};
 
 /// A message with the context it was sent under: what travels to an actor that is [`traced_actor!`](crate::traced_actor!).
 ///
@@ -209,9 +207,14 @@ impl Ticket {
     fn undelivered(&self, message: &'static str) {
         let policy = Policy::new().starts(Starts::Nothing);
         let operation = self.envelope.operation();
-        let mut span = arrival(&self.envelope, operation).span(&handle::HANDLE, &policy);
+        let mut subject = Subject::new().message(message);
+        if let Some((actor, _)) = self.to {
+            subject = subject.actor(actor);
+        }
+        let arrival = arrival(&self.envelope, operation);
+        let mut span = arrival.span_of(&subject, &handle::HANDLE, &policy);
         describe(&mut span, self.to, message, operation);
-        span.attribute(&keys::OUTCOME, "undelivered");
+        undelivered(&mut span);
     }
 }
 
@@ -240,19 +243,12 @@ pub(crate) fn describe(
     message: &'static str,
     operation: Operation,
 ) {
-    span.edit(|span| {
-        let message = short_type_name(message);
-        span.attribute(&keys::SYSTEM, keys::KAMEO);
-        match to {
-            Some((actor, id)) => {
-                let actor = short_type_name(actor);
-                span.update_name(&keys::joined(actor, message));
-                span.attribute(&keys::TYPE, actor);
-                span.attribute(&keys::ID, format_args!("{id}"));
-            }
-            None => span.update_name(message),
-        }
-        span.attribute(&keys::MESSAGE_TYPE, message);
-        span.attribute(&keys::MESSAGE_OPERATION, operation.name());
-    });
+    let known = Identity::of(SYSTEM);
+    match &to {
+        Some((actor, id)) => known
+            .actor_type(actor)
+            .id(id)
+            .describe_message(span, message, operation),
+        None => known.describe_message(span, message, operation),
+    }
 }

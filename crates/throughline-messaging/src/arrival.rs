@@ -15,7 +15,8 @@ use crate::budget;
 use crate::keys;
 use crate::policy::{Policy, Situation};
 use crate::projection::is_replay;
-use crate::relation::{Decision, Operation, Redelivery, Relation};
+use crate::relation::{Decision, Operation, Redelivery, Relation, Starts};
+use crate::selection::{Selected, Subject, selected};
 use crate::told;
 
 /// A message, record or event that arrived: starts the span of its handler.
@@ -161,38 +162,46 @@ impl<'a> Arrival<'a> {
     /// The handler of this: in a span, or where its trace is not sampled without one.
     ///
     /// It is what [`observe`](crate::observe()) takes. Where handlers of unsampled traces are many, it costs them a
-    /// fraction of what an unsampled [`span`](Self::span) does. `fill` gives the span what the role knows of it.
+    /// fraction of what an unsampled [`span_of`](Self::span_of) does. `fill` gives the span what the role knows of it.
     #[inline(always)]
     pub fn handler(
         &self,
+        subject: &Subject<'_>,
         callsite: &'static Callsite,
         policy: &Policy,
         fill: impl FnOnce(&mut Span),
     ) -> Handler {
-        match self.unsampled(callsite, policy) {
+        match self.unsampled(subject, callsite, policy) {
             Some(unsampled) => Handler(Kind::Unsampled(unsampled)),
-            None => self.filled(callsite, policy, fill),
+            None => self.filled(subject, callsite, policy, fill),
         }
     }
 
     #[inline(never)]
     fn filled(
         &self,
+        subject: &Subject<'_>,
         callsite: &'static Callsite,
         policy: &Policy,
         fill: impl FnOnce(&mut Span),
     ) -> Handler {
-        let mut span = self.span(callsite, policy);
+        let mut span = self.span_of(subject, callsite, policy);
         fill(&mut span);
         Handler(Kind::Span(span))
     }
 
     /// The handler of a trace that is not sampled, if this continues one and no more than that has to be known.
     #[inline(always)]
-    fn unsampled(&self, callsite: &'static Callsite, policy: &Policy) -> Option<Unsampled> {
+    fn unsampled(
+        &self,
+        subject: &Subject<'_>,
+        callsite: &'static Callsite,
+        policy: &Policy,
+    ) -> Option<Unsampled> {
         let goes_on = policy.continues(self.sender, self.operation, self.hint)
             && self.redelivery.is_none()
-            && matches!(self.wait, Wait::Unknown);
+            && matches!(self.wait, Wait::Unknown)
+            && selected(subject, callsite, policy).trace;
         goes_on
             .then(|| Unsampled::start(callsite, self.sender))
             .flatten()
@@ -203,6 +212,33 @@ impl<'a> Arrival<'a> {
     ///
     /// The span has the relation and its reason, the wait and the attempt, as far as they are known.
     pub fn span(&self, callsite: &'static Callsite, policy: &Policy) -> Span {
+        self.span_of(&Subject::new(), callsite, policy)
+    }
+
+    /// Like [`span`](Self::span) for a message that is known by more than its handler's callsite: a
+    /// [`Selection`](crate::Selection) may leave it out. Then the span records nothing, and what runs in it is part of the
+    /// sender's trace.
+    pub fn span_of(
+        &self,
+        subject: &Subject<'_>,
+        callsite: &'static Callsite,
+        policy: &Policy,
+    ) -> Span {
+        match selected(subject, callsite, policy) {
+            Selected { start: true, .. } => self.start(callsite, policy),
+            Selected { trace: true, .. } => self.start(callsite, &policy.starts(Starts::Nothing)),
+            // The senders of a batch have nothing in common.
+            _ if !callsite.is_enabled()
+                || !self.others.is_empty()
+                || !self.sender.span_context().is_valid() =>
+            {
+                Span::disabled()
+            }
+            _ => Span::standing_for(self.sender),
+        }
+    }
+
+    fn start(&self, callsite: &'static Callsite, policy: &Policy) -> Span {
         if !callsite.is_enabled() || (self.operation == Operation::Event && is_replay()) {
             return Span::disabled();
         }

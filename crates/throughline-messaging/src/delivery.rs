@@ -14,6 +14,7 @@ use crate::keys;
 use crate::observe::{observe, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Decision, Operation};
+use crate::selection::Subject;
 use crate::stats::{Channel, PROCESS, message_type};
 
 /// A message as it comes out of a channel: derefs to the message and starts the span of its handler.
@@ -177,7 +178,7 @@ impl<T> Delivery<T> {
     /// ```
     pub fn span(&self, name: &str) -> Span {
         let mut span = match self.channel {
-            Some(channel) => span_of(&self.arrival(), channel, &self.policy),
+            Some(channel) => span_of::<T>(&self.arrival(), channel, &self.policy),
             None => self.span_at(&ELSEWHERE),
         };
         span.update_name(name);
@@ -187,22 +188,29 @@ impl<T> Delivery<T> {
     /// Like [`span`](Self::span) with a callsite of its own, which has the name: for integrations.
     pub fn span_at(&self, callsite: &'static Callsite) -> Span {
         let arrival = self.arrival();
-        let mut span = arrival.span(callsite, &self.policy);
+        let mut span = arrival.span_of(&self.subject(), callsite, &self.policy);
         told(&mut span, &arrival);
         span.edit(|span| {
             if let Some(channel) = self.channel {
                 span.attribute(&keys::MAILBOX_NAME, channel.name());
             }
-            span.attribute(&keys::MESSAGE_TYPE, message_type::<T>());
+            if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
+                span.attribute(&keys::MESSAGE_TYPE, message_type::<T>());
+            }
         });
         span
+    }
+
+    #[inline]
+    fn subject(&self) -> Subject<'static> {
+        subject_of::<T>(self.channel)
     }
 
     #[inline]
     fn handler(&self) -> Handler {
         let arrival = self.arrival();
         let callsite = self.channel.map_or(&ELSEWHERE, Channel::callsite);
-        arrival.handler(callsite, &self.policy, |span| {
+        arrival.handler(&self.subject(), callsite, &self.policy, |span| {
             told(span, &arrival);
             if self.channel.is_none() {
                 let name = message_type::<T>();
@@ -223,10 +231,23 @@ fn told(span: &mut Span, arrival: &Arrival<'_>) {
 }
 
 /// The span of a handler of messages in that channel.
-pub(crate) fn span_of(arrival: &Arrival<'_>, channel: &'static Channel, policy: &Policy) -> Span {
-    let mut span = arrival.span(channel.callsite(), policy);
+pub(crate) fn span_of<T>(
+    arrival: &Arrival<'_>,
+    channel: &'static Channel,
+    policy: &Policy,
+) -> Span {
+    let subject = subject_of::<T>(Some(channel));
+    let mut span = arrival.span_of(&subject, channel.callsite(), policy);
     told(&mut span, arrival);
     span
+}
+
+/// What a selection knows a message by.
+#[inline]
+fn subject_of<T>(channel: Option<&'static Channel>) -> Subject<'static> {
+    Subject::new()
+        .message(std::any::type_name::<T>())
+        .destination(channel.map(Channel::name))
 }
 
 impl<T> Deref for Delivery<T> {

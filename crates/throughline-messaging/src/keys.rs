@@ -8,6 +8,14 @@ use throughline_wire::{Key, key};
 
 use crate::relation::Operation;
 
+/// `actor.system`: the library whose actors these are.
+pub(crate) const ACTOR_SYSTEM: Key = key!("actor.system");
+/// `actor.type`: the name of the actor's type.
+pub(crate) const ACTOR_TYPE: Key = key!("actor.type");
+/// `actor.id`: which actor of that type. On spans only: there are as many as actors.
+pub(crate) const ACTOR_ID: Key = key!("actor.id");
+/// `actor.stop.reason`: why the actor stopped.
+pub(crate) const STOP_REASON: Key = key!("actor.stop.reason");
 /// `actor.ask.limit`: seconds that an answer was waited for, a floating point number.
 #[cfg(feature = "tokio")]
 pub(crate) const ASK_LIMIT: Key = key!("actor.ask.limit");
@@ -56,6 +64,9 @@ pub(crate) const CONSUMER_GROUP_NAME: Key = key!("messaging.consumer.group.name"
 pub(crate) const CLIENT_ID: Key = key!("messaging.client.id");
 /// `messaging.batch.message_count`: how many messages, where an operation takes several.
 pub(crate) const BATCH_MESSAGE_COUNT: Key = key!("messaging.batch.message_count");
+
+/// `queue.lag.messages`: how many messages were behind the one that is handled, when the broker told last.
+pub(crate) const QUEUE_LAG_MESSAGES: Key = key!("queue.lag.messages");
 
 /// The keys that are another one's for each role, and mean the same.
 pub(crate) struct Role {

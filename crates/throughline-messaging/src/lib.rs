@@ -30,6 +30,14 @@
 //! Channels made by `channel(…)` are counted under the place they are made at; `named(name, …)` gives them a name.
 //! [`stats`] has the counts.
 //!
+//! A loop that is an actor's takes `#[throughline::actor]` instead, and stays as it is: each message is a span of that actor.
+//! [`actor::Lifecycle`] runs it with spans for its start, its restarts after panics, and its stop.
+//!
+//! # What is traced
+//!
+//! Everything, and every message may start a trace, unless a [`Selection`] says otherwise; a receiver's [`Policy`] says
+//! how its messages relate to their senders.
+//!
 //! # Stored events
 //!
 //! A [`Projection`] starts the spans of whoever handles [events](StoredEvent) that a store kept, with the context that was
@@ -90,8 +98,8 @@
 //! # });
 //! ```
 //!
-//! [`queue`] has the names and attributes of OpenTelemetry's messaging conventions for brokers, [`Projection`] those of
-//! projections; `#[throughline::actor]` and its siblings, on the handler, give the span its name.
+//! [`actor`] has the names and attributes of actors and of their lives, [`queue`] those of OpenTelemetry's messaging
+//! conventions for brokers, [`Projection`] those of projections; `#[throughline::actor]` and its siblings, on the handler, give the span its name.
 //!
 //! # Features
 //!
@@ -106,6 +114,7 @@
     expect(dead_code, reason = "channels count their messages, and there is none")
 )]
 
+pub mod actor;
 mod arrival;
 mod budget;
 mod delivery;
@@ -122,10 +131,10 @@ mod projection;
 pub mod queue;
 mod queued;
 mod relation;
+mod selection;
 mod stats;
 mod swapped;
 mod told;
-mod type_name;
 
 #[cfg(feature = "async-channel")]
 pub mod async_channel;
@@ -151,5 +160,6 @@ pub use observe::{Observed, join, observe, observe_with, try_observe};
 pub use policy::{Policy, Situation};
 pub use projection::{Projection, StoredEvent, event_failed};
 pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
+pub use selection::{Selection, SelectionError, Subject};
 pub use stats::{ChannelStats, stats};
-pub use type_name::short_type_name;
+pub use throughline_core::short_type_name;

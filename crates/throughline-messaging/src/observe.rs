@@ -10,10 +10,9 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 use throughline_core::handler::{InUnsampled, TakenOver, take_over};
-use throughline_core::{CurrentSpan, InSpan, Inspect, NoInspection, Span, current, expansion};
+use throughline_core::{CurrentSpan, InSpan, Inspect, NoInspection, current, expansion};
 
 use crate::arrival::{Handler, Kind};
-use crate::keys;
 
 /// Runs a handler in its span: current whenever the future is polled, ended with its outcome when it is done.
 ///
@@ -23,14 +22,15 @@ use crate::keys;
 ///
 /// ```
 /// use throughline_core::Context;
-/// use throughline_messaging::{Arrival, Operation, Policy, observe};
+/// use throughline_messaging::{Arrival, Operation, Policy, Subject, observe};
 /// # use throughline_core::{Callsite, callsite};
 /// # static HANDLE: Callsite = callsite!("Cart Add", Internal);
 /// # async fn add() {}
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let sender = Context::current();
 /// let arrival = Arrival::new(&sender, Operation::Tell);
-/// observe(arrival.handler(&HANDLE, &Policy::new(), |_| ()), add()).await;
+/// let handler = arrival.handler(&Subject::new(), &HANDLE, &Policy::new(), |_| ());
+/// observe(handler, add()).await;
 /// # });
 /// ```
 pub fn observe<F: Future>(handler: impl Into<Handler>, future: F) -> Observed<F> {
@@ -59,7 +59,7 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
     let running = match handler.into().0 {
         Kind::Span(mut span) => {
             span.offer();
-            let inner = InSpan::new(span, future, Ending(inspect));
+            let inner = InSpan::new(span, future, inspect);
             Running::Span { inner }
         }
         Kind::Unsampled(handler) => {
@@ -116,7 +116,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum Running<F, I> {
-        Span { #[pin] inner: InSpan<F, Ending<I>> },
+        Span { #[pin] inner: InSpan<F, I> },
         Unsampled { #[pin] inner: InUnsampled<F> },
     }
 }
@@ -140,18 +140,5 @@ impl<F, I> fmt::Debug for Observed<F, I> {
             Running::Unsampled { inner } => inner,
         };
         f.debug_tuple("Observed").field(inner).finish()
-    }
-}
-
-/// Tells how the handler ended before its span does.
-struct Ending<I>(I);
-
-impl<T, I: Inspect<T>> Inspect<T> for Ending<I> {
-    #[inline]
-    fn inspect(&mut self, output: &T, span: &mut Span) {
-        self.0.inspect(output, span);
-        if span.is_abandoned() {
-            span.attribute(&keys::OUTCOME, "abandoned");
-        }
     }
 }

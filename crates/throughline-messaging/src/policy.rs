@@ -7,6 +7,7 @@ use std::time::Duration;
 use throughline_core::Context;
 
 use crate::relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
+use crate::selection::Selection;
 
 /// The rule of a receiver.
 ///
@@ -27,6 +28,7 @@ pub struct Policy {
     max_hops: u8,
     max_spans: u32,
     max_age: Duration,
+    selection: Option<&'static Selection>,
 }
 
 impl Policy {
@@ -39,6 +41,7 @@ impl Policy {
             max_hops: MAX_HOPS,
             max_spans: MAX_SPANS,
             max_age: MAX_AGE,
+            selection: None,
         }
     }
 
@@ -54,6 +57,18 @@ impl Policy {
     pub const fn starts(mut self, starts: Starts) -> Self {
         self.starts = starts;
         self
+    }
+
+    /// Which messages may be part of a trace or start one, beside what the process
+    /// [installed](Selection::install): both have to admit a message.
+    #[must_use]
+    pub const fn select(mut self, selection: &'static Selection) -> Self {
+        self.selection = Some(selection);
+        self
+    }
+
+    pub(crate) const fn selection(&self) -> Option<&'static Selection> {
+        self.selection
     }
 
     /// How many messages a trace may pass through; the next one starts a new trace.

@@ -23,6 +23,7 @@ use crate::keys;
 use crate::observe::{Observed, observe, observe_with, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Operation, Relation};
+use crate::selection::Subject;
 use crate::swapped::Swapped;
 
 /// A stored event at the moment a projection takes it.
@@ -205,7 +206,9 @@ impl Projection {
     }
 
     fn event_span(&self, event: &StoredEvent<'_>) -> Span {
-        let mut span = event.arrival(event.lag).span(&PROJECT, &self.policy);
+        let subject = self.subject().message(event.event_type);
+        let arrival = event.arrival(event.lag);
+        let mut span = arrival.span_of(&subject, &PROJECT, &self.policy);
         span.edit(|span| {
             self.describe(span, Some(event.event_type));
             span.attribute(&keys::EVENT_TYPE, event.event_type);
@@ -257,7 +260,7 @@ impl Projection {
             policy = policy.relation(Relation::Auto);
         }
         let arrival = from_sender.arrival(lag).with_others(&others);
-        let mut span = arrival.span(&PROJECT, &policy);
+        let mut span = arrival.span_of(&self.subject(), &PROJECT, &policy);
         span.edit(|span| {
             self.describe(span, None);
             if let Some(stream) = first.stream
@@ -358,12 +361,17 @@ impl Projection {
             return Span::disabled();
         }
         let nobody = Context::current().without_span();
-        let mut span = Arrival::new(&nobody, Operation::Replay).span(&PROJECT, &self.policy);
+        let arrival = Arrival::new(&nobody, Operation::Replay);
+        let mut span = arrival.span_of(&self.subject(), &PROJECT, &self.policy);
         span.edit(|span| {
             self.describe(span, None);
             span.attribute(&keys::REPLAY, true);
         });
         span
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject::new().projection(&self.name)
     }
 
     fn describe(&self, span: &mut LiveSpan, event_type: Option<&str>) {

@@ -4,11 +4,15 @@
 //! v1.44). How a handler relates to its sender is the [`Arrival`]'s; what only one broker has, such as an offset, the
 //! integration adds to the span it gets.
 
-use throughline_core::{Callsite, Span, callsite};
+use std::collections::HashSet;
+
+use throughline_core::clock::{self, Ticks};
+use throughline_core::{Callsite, Span, SpanContext, callsite};
 
 use crate::arrival::Arrival;
 use crate::keys;
 use crate::policy::Policy;
+use crate::selection::Subject;
 
 /// A topic or queue at a broker, as the spans of those who work with it tell it.
 ///
@@ -99,14 +103,16 @@ impl<'a> Destination<'a> {
 
     /// Starts the span of taking messages from the broker, `operation` being the client's word for it, such as `poll`.
     ///
-    /// A poll that brings nothing should make none.
+    /// A poll that brings nothing should make none: [`Poll`] makes it when it is known what came.
     pub fn receive(&self, operation: &str) -> Span {
         self.start(&RECEIVE, operation)
     }
 
     /// Starts the span of a handler, whose parent and links are the arrival's and the policy's.
     pub fn process(&self, arrival: &Arrival<'_>, policy: &Policy) -> Span {
-        self.tell(arrival.span(&PROCESS, policy), PROCESS.name(), "process")
+        let subject = Subject::new().destination(self.name);
+        let span = arrival.span_of(&subject, &PROCESS, policy);
+        self.tell(span, PROCESS.name(), "process")
     }
 
     /// Starts the span of telling the broker what became of messages, `operation` being the client's word for it, such
@@ -149,6 +155,66 @@ impl<'a> Destination<'a> {
     }
 }
 
+/// A poll that goes on: there will be a span of it if it brings something.
+///
+/// Receive spans are for those who want them: where messages come one at a time, each doubles what the span of its handler
+/// says.
+///
+/// ```
+/// use throughline_core::{Context, propagate};
+/// use throughline_messaging::queue::{Destination, Poll};
+///
+/// # let poll_broker = || Vec::<Vec<(String, String)>>::new();
+/// let orders = Destination::new("mybroker", "orders");
+/// let poll = Poll::begin();
+/// let messages = poll_broker();
+/// if !messages.is_empty() {
+///     let senders = messages.iter().map(|headers| propagate::extract(headers).span_context());
+///     poll.brought(&orders.batch_of(messages.len()), "poll", senders).end();
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a poll is there to bring something"]
+pub struct Poll {
+    began: Ticks,
+}
+
+impl Poll {
+    /// A poll that begins now.
+    pub fn begin() -> Self {
+        Self {
+            began: clock::now(),
+        }
+    }
+
+    /// Makes the [span](Destination::receive) of the poll, which began when the poll did and ends when it is dropped. It
+    /// is a child of the span that is current, and links each sender once.
+    pub fn brought(
+        self,
+        destination: &Destination<'_>,
+        operation: &str,
+        senders: impl IntoIterator<Item = SpanContext>,
+    ) -> Span {
+        let mut span = destination.receive(operation);
+        span.edit(|span| {
+            span.start_since(self.began);
+            let mut linked = HashSet::new();
+            for sender in senders {
+                if sender.is_valid() && linked.insert(sender.span_id()) {
+                    span.add_link(sender);
+                }
+            }
+        });
+        span
+    }
+}
+
+/// Says on the span of a handler how many messages were behind the one that it handles, when the broker told last.
+pub fn behind(span: &mut Span, messages: u64) {
+    let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+    span.attribute(&keys::QUEUE_LAG_MESSAGES, messages);
+}
+
 static CREATE: Callsite = callsite!("create", Producer);
 static SEND: Callsite = callsite!("send", Producer);
 static RECEIVE: Callsite = callsite!("receive", Client);
@@ -162,6 +228,27 @@ mod tests {
 
     use super::*;
     use crate::relation::Operation;
+
+    #[test]
+    fn a_poll_has_a_span_from_its_begin_if_it_brings_something() {
+        let capture = Capture::start();
+        let _here = capture.attach();
+        let orders = Destination::new("mybroker", "orders");
+        let sent = [orders.send(), orders.send()].map(|span| span.context().span_context());
+        let poll = Poll::begin();
+        drop(Poll::begin());
+        let senders = [sent[0], sent[1], SpanContext::INVALID, sent[0]];
+        poll.brought(&orders, "poll", senders).end();
+        let spans = capture.spans();
+        let [first, second, receive] = spans.as_slice() else {
+            panic!("{spans:?}");
+        };
+        let links: Vec<_> = receive.links.iter().map(|link| link.span_id).collect();
+        assert_eq!(links, [first.span_id, second.span_id]);
+        assert_eq!(receive.name, "poll orders");
+        assert!(receive.start_unix_nano >= second.end_unix_nano);
+        assert!(receive.start_unix_nano <= receive.end_unix_nano);
+    }
 
     #[test]
     fn every_operation_has_its_kind_and_name() {

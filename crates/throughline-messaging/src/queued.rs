@@ -21,6 +21,7 @@ pub(crate) struct Queued<T> {
 struct Ticket {
     envelope: Envelope<()>,
     channel: Option<&'static Channel>,
+    undelivered: fn(&Self, &'static Channel),
 }
 
 impl<T> Queued<T> {
@@ -32,6 +33,7 @@ impl<T> Queued<T> {
         let ticket = Ticket {
             envelope,
             channel: Some(channel),
+            undelivered: Ticket::undelivered::<T>,
         };
         Self { message, ticket }
     }
@@ -68,9 +70,9 @@ impl<T> Queued<T> {
 impl Ticket {
     /// A span that says so, where the sender's trace is recorded: it starts and ends where the wait does.
     #[cold]
-    fn undelivered(&self, channel: &'static Channel) {
+    fn undelivered<T>(&self, channel: &'static Channel) {
         let policy = Policy::new().starts(Starts::Nothing);
-        let mut span = delivery::span_of(&self.envelope.arrival(), channel, &policy);
+        let mut span = delivery::span_of::<T>(&self.envelope.arrival(), channel, &policy);
         span.attribute(&keys::OUTCOME, "undelivered");
     }
 }
@@ -81,7 +83,7 @@ impl Drop for Ticket {
         if let Some(channel) = self.channel {
             channel.undelivered(1);
             if self.envelope.context().span_context().is_sampled() {
-                self.undelivered(channel);
+                (self.undelivered)(self, channel);
             }
         }
     }

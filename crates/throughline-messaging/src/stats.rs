@@ -18,13 +18,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
-use throughline_core::{Callsite, CallsiteSpec, Level, SpanKind};
+use throughline_core::{Callsite, CallsiteSpec, Level, SpanKind, short_type_name};
 #[cfg(feature = "tokio")]
 use throughline_core::{current, diagnostics};
 use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 
 use crate::keys;
-use crate::type_name::short_type_name;
 
 /// The counts of the channels of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{self, CommitMode, Consumer, ConsumerContext, Rebalance};
@@ -10,10 +11,11 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::DefaultRuntime;
 use throughline_core::{current, display};
-use throughline_messaging::Policy;
+use throughline_messaging::{Policy, Redelivery};
 
 use crate::record::{Batch, Observer, Record, context_of};
 use crate::settle::settle;
+use crate::watermarks::Watermarks;
 use crate::{SYSTEM, keys, outcome};
 
 /// [`rdkafka::consumer::StreamConsumer`] whose records become spans: a [`Consuming`].
@@ -67,8 +69,9 @@ pub type BaseConsumer<C = RebalanceEvents> = Consuming<consumer::BaseConsumer<C>
 /// A consumer of rdkafka, with what makes spans of its records and commits.
 ///
 /// It is made like rdkafka's own, from a `ClientConfig`, whose `group.id` and `client.id` the spans have, and derefs to
-/// it. Receiving is as it was, and makes no span: an empty poll leaves nothing behind. Records from queues that are
-/// split off go through an [`Observer`].
+/// it. Receiving is as it was, and makes no span unless [that is wanted](Self::with_receive_spans): an empty poll leaves
+/// nothing behind. With `statistics.interval.ms` set, the span of a record says how many were behind it. Records from
+/// queues that are split off go through an [`Observer`].
 #[derive(Clone, Debug)]
 pub struct Consuming<K> {
     inner: K,
@@ -89,6 +92,24 @@ impl<K> Consuming<K> {
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.observer = self.observer.policy(policy);
         self
+    }
+
+    /// The same consumer with a span `poll {topic}` for each record that it receives.
+    #[must_use]
+    pub fn with_receive_spans(mut self) -> Self {
+        self.observer = self.observer.receive_spans(true);
+        self
+    }
+
+    /// The same consumer with [topics](Observer::redeliveries) for what comes again, or late.
+    #[must_use]
+    pub fn with_redeliveries(mut self, of_topic: fn(&str) -> Option<Redelivery>) -> Self {
+        self.observer = self.observer.redeliveries(of_topic);
+        self
+    }
+
+    pub(crate) const fn inner(&self) -> &K {
+        &self.inner
     }
 
     /// What makes spans of the records; a clone of it goes where they go.
@@ -181,7 +202,11 @@ impl<K> Deref for Consuming<K> {
 
 impl<K: FromClientConfigAndContext<RebalanceEvents>> FromClientConfig for Consuming<K> {
     fn from_config(config: &ClientConfig) -> KafkaResult<Self> {
-        Self::from_config_and_context(config, RebalanceEvents)
+        let context = RebalanceEvents::default();
+        let watermarks = context.watermarks.clone();
+        let mut consumer = Self::from_config_and_context(config, context)?;
+        consumer.observer = consumer.observer.watermarks(watermarks);
+        Ok(consumer)
     }
 }
 
@@ -196,7 +221,7 @@ where
     }
 }
 
-/// The [`ConsumerContext`] of who has none: rebalances become events.
+/// The [`ConsumerContext`] of who has none: rebalances become events, and [watermarks](Watermarks) are kept.
 ///
 /// rdkafka hands a context the consumer by the context's own type, so that one context cannot stand around another: in
 /// a context of your own, call [`rebalanced`] where this one does, in `post_rebalance`.
@@ -215,10 +240,24 @@ where
 ///     }
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RebalanceEvents;
+#[derive(Clone, Debug, Default)]
+pub struct RebalanceEvents {
+    watermarks: Watermarks,
+}
 
-impl ClientContext for RebalanceEvents {}
+impl RebalanceEvents {
+    /// The watermarks that librdkafka's statistics told.
+    #[must_use]
+    pub const fn watermarks(&self) -> &Watermarks {
+        &self.watermarks
+    }
+}
+
+impl ClientContext for RebalanceEvents {
+    fn stats(&self, statistics: Statistics) {
+        self.watermarks.update(&statistics);
+    }
+}
 
 impl ConsumerContext for RebalanceEvents {
     fn post_rebalance(&self, _: &consumer::BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `FutureProducer` | [`FutureProducer`] | `send {topic}`, until the delivery report |
 //! | `BaseProducer`, `ThreadedProducer` | [`BaseProducer`], [`ThreadedProducer`] | the same |
-//! | `StreamConsumer`, `BaseConsumer` | [`StreamConsumer`], [`BaseConsumer`] | `process {topic}` for each [`record`](Consuming::record) or [`batch`](Consuming::batch), `commit {topic}` |
+//! | `StreamConsumer`, `BaseConsumer` | [`StreamConsumer`], [`BaseConsumer`] | `process {topic}` for each [`record`](Consuming::record) or [`batch`](Consuming::batch), `commit {topic}`, and `poll {topic}` [where wanted](Consuming::with_receive_spans) |
 //! | transactions | the producers | `send_offsets_to_transaction {topic}`, `commit_transaction`, `abort_transaction` |
 //! | rebalances | [`RebalanceEvents`], [`rebalanced`] | events on the current span |
 //!
@@ -42,7 +42,10 @@
 //! # }
 //! ```
 //!
-//! Kafka does not count deliveries: who repeats a record says so, with [`Record::attempt`] and [`Record::after`].
+//! Kafka does not count deliveries: who repeats a record says so, with [`Record::attempt`] and [`Record::after`]; topics for
+//! retries, delays and dead letters are told [once](Consuming::with_redeliveries). A record that is sent on with the headers
+//! it came with links the span that sent it first. How far behind a consumer is, the spans of its records say in seconds
+//! (`queue.wait`) and, where librdkafka's [statistics](Watermarks) are on, in records (`queue.lag.messages`).
 #![forbid(unsafe_code)]
 
 mod base_producer;
@@ -51,15 +54,18 @@ mod future_producer;
 mod headers;
 mod keys;
 mod outcome;
+mod receive;
 mod record;
 mod send;
 mod settle;
+mod watermarks;
 
 pub use base_producer::{BaseProducer, Reporting, Sent, ThreadedProducer};
 pub use consumer::{BaseConsumer, Consuming, RebalanceEvents, StreamConsumer, rebalanced};
 pub use future_producer::{DeliveryFuture, FutureProducer};
 pub use headers::{extract, inject};
 pub use record::{Batch, Observer, Record};
+pub use watermarks::Watermarks;
 
 /// The conventions' name of the broker.
 const SYSTEM: &str = "kafka";

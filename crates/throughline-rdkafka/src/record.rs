@@ -3,6 +3,7 @@
 //! Owns what a record says about itself: where it lies, when it was written, whose context it has. What follows from
 //! that is the policy's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::message::{Message, Timestamp};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use throughline_core::{Context, Inspect, Span, SpanContext, display};
-use throughline_messaging::queue::Destination;
+use throughline_messaging::queue::{self, Destination, Poll};
 use throughline_messaging::{
     Arrival, Observed, Operation, Policy, Redelivery, observe, try_observe,
 };
@@ -20,6 +21,7 @@ use throughline_messaging::{
 use crate::headers::extract;
 use crate::send::key_of;
 use crate::settle::of_offsets;
+use crate::watermarks::Watermarks;
 use crate::{SYSTEM, keys};
 
 /// How the records of one consumer become spans: the policy, and what all these spans say.
@@ -44,6 +46,9 @@ pub struct Observer {
     policy: Policy,
     group: Option<Arc<str>>,
     client_id: Option<Arc<str>>,
+    receive_spans: bool,
+    redeliveries: fn(&str) -> Option<Redelivery>,
+    watermarks: Option<Watermarks>,
 }
 
 impl Observer {
@@ -54,6 +59,9 @@ impl Observer {
             policy: Policy::new(),
             group: None,
             client_id: None,
+            receive_spans: false,
+            redeliveries: |_| None,
+            watermarks: None,
         }
     }
 
@@ -61,9 +69,9 @@ impl Observer {
     #[must_use]
     pub fn from_config(config: &ClientConfig) -> Self {
         Self {
-            policy: Policy::new(),
             group: config.get("group.id").map(Arc::from),
             client_id: config.get("client.id").map(Arc::from),
+            ..Self::new()
         }
     }
 
@@ -88,13 +96,57 @@ impl Observer {
         self
     }
 
+    /// Makes a span `poll {topic}` for each record that a consumer of this crate receives, beside that of its handler. The
+    /// default is none.
+    #[must_use]
+    pub const fn receive_spans(mut self, wanted: bool) -> Self {
+        self.receive_spans = wanted;
+        self
+    }
+
+    /// Which topics have records that come again, or late, and why: Kafka knows nothing of retries, delays and dead
+    /// letters, so programs keep topics for them. What a record itself is [told](Record::redelivered) goes first.
+    ///
+    /// ```
+    /// use throughline_messaging::Redelivery;
+    /// use throughline_rdkafka::Observer;
+    ///
+    /// let observer = Observer::new().redeliveries(|topic| match topic {
+    ///     "orders-later" => Some(Redelivery::Delayed),
+    ///     topic if topic.ends_with("-retry") => Some(Redelivery::Retry),
+    ///     topic if topic.ends_with("-dlt") => Some(Redelivery::DeadLetter),
+    ///     _ => None,
+    /// });
+    /// ```
+    #[must_use]
+    pub const fn redeliveries(mut self, of_topic: fn(&str) -> Option<Redelivery>) -> Self {
+        self.redeliveries = of_topic;
+        self
+    }
+
+    /// Where the [high watermarks](Watermarks) of the consumer's partitions are, so that the span of a record says how many
+    /// were behind it.
+    #[must_use]
+    pub fn watermarks(mut self, watermarks: Watermarks) -> Self {
+        self.watermarks = Some(watermarks);
+        self
+    }
+
+    /// A poll that begins, if it is to have a span.
+    pub(crate) fn poll(&self) -> Option<Poll> {
+        self.receive_spans.then(Poll::begin)
+    }
+
     /// A record that arrived, with the context that its headers have.
     pub fn record<'a, M: Message>(&'a self, message: &'a M) -> Record<'a, M> {
         Record {
             observer: self,
             message,
             context: context_of(message),
-            again: Again::default(),
+            again: Again {
+                redelivery: (self.redeliveries)(message.topic()),
+                ..Again::default()
+            },
         }
     }
 
@@ -109,6 +161,12 @@ impl Observer {
                 previous: None,
             },
         }
+    }
+
+    /// How many records were behind that one, as far as that is known.
+    fn behind(&self, message: &impl Message) -> Option<u64> {
+        let watermarks = self.watermarks.as_ref()?;
+        watermarks.behind(message.topic(), message.partition(), message.offset())
     }
 
     /// Starts the span of settling these offsets.
@@ -220,7 +278,7 @@ impl<M: Message> Record<'_, M> {
     /// It is called `process {topic}`. It is the child of the span that is current, with a link to the sender's; where
     /// none is, the sender's child, unless the policy wants it otherwise. It says how long the record waited, by its
     /// timestamp and this machine's clock: two clocks that disagree show in it, and what came before it was sent waited
-    /// for no time.
+    /// for no time. Where the partition's [watermark](Watermarks) is known, it says how many records were behind it.
     pub fn span(&self) -> Span {
         let mut arrival = self
             .again
@@ -240,6 +298,9 @@ impl<M: Message> Record<'_, M> {
                 span.attribute(&keys::TOMBSTONE, true);
             }
         });
+        if let Some(behind) = self.observer.behind(self.message) {
+            queue::behind(&mut span, behind);
+        }
         span
     }
 }
@@ -260,7 +321,7 @@ impl<M: Message> Batch<'_, M> {
     ///
     /// It is called `process {topic}` if all records are of one topic, is the child of the span that is current, and
     /// links each sender's span once: as many as a span may have links, the rest is counted. The wait is that of the
-    /// oldest record, as for a single one. No record's baggage is current in it.
+    /// oldest record, as for a single one; behind it are those that are behind the last record of each partition. No record's baggage is current in it.
     pub fn span(&self) -> Span {
         let Some(first) = self.messages.first() else {
             return Span::disabled();
@@ -275,11 +336,18 @@ impl<M: Message> Batch<'_, M> {
             .filter(SpanContext::is_valid)
             .collect();
         let arrival = Arrival::new(&sender, Operation::Batch).with_others(&others);
-        let mut arrival = self.again.tell(arrival);
+        let topic = Some(first.topic()).filter(|topic| all().all(|other| other.topic() == *topic));
+        let again = Again {
+            redelivery: self
+                .again
+                .redelivery
+                .or_else(|| topic.and_then(self.observer.redeliveries)),
+            ..self.again
+        };
+        let mut arrival = again.tell(arrival);
         if let Some(age) = all().filter_map(|message| age(message.timestamp())).max() {
             arrival = arrival.waited(age);
         }
-        let topic = Some(first.topic()).filter(|topic| all().all(|other| other.topic() == *topic));
         let destination = self.observer.destination(topic);
         let destination = destination.batch_of(self.messages.len());
         let mut span = destination.process(&arrival, &self.observer.policy);
@@ -287,7 +355,25 @@ impl<M: Message> Batch<'_, M> {
         if topic.is_some() && all().all(|other| other.partition() == partition) {
             span.attribute(&keys::PARTITION_ID, display(&partition));
         }
+        if let Some(behind) = self.behind() {
+            queue::behind(&mut span, behind);
+        }
         span
+    }
+}
+
+impl<M: Message> Batch<'_, M> {
+    /// How many records are behind the last one of each partition, as far as that is known.
+    fn behind(&self) -> Option<u64> {
+        let mut partitions = BTreeMap::new();
+        for message in self.messages {
+            let behind = self.observer.behind(message)?;
+            let least = partitions
+                .entry((message.topic(), message.partition()))
+                .or_insert(behind);
+            *least = behind.min(*least);
+        }
+        partitions.into_values().reduce(u64::saturating_add)
     }
 }
 

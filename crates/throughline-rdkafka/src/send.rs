@@ -4,10 +4,10 @@
 
 use rdkafka::error::KafkaError;
 use rdkafka::message::{OwnedHeaders, ToBytes};
-use throughline_core::{Context, LiveSpan, Span, display};
+use throughline_core::{Context, LiveSpan, Span, SpanContext, display};
 use throughline_messaging::queue::Destination;
 
-use crate::headers::inject;
+use crate::headers::{extract, inject};
 use crate::{SYSTEM, keys, outcome};
 
 /// A record that is about to be sent.
@@ -28,6 +28,9 @@ impl<K: ToBytes + ?Sized, P: ?Sized> Outgoing<'_, K, P> {
     ) -> Span {
         let destination = Destination::new(SYSTEM, self.topic).client_id(client_id);
         let mut span = destination.send();
+        // A record that is sent on, to be tried again or put aside, comes from the span that it names.
+        let origin = headers.as_ref().filter(|_| span.is_recording());
+        let origin = origin.map(|headers| extract(headers).span_context());
         let context = if span.is_disabled() {
             Context::current()
         } else {
@@ -35,6 +38,9 @@ impl<K: ToBytes + ?Sized, P: ?Sized> Outgoing<'_, K, P> {
         };
         *headers = inject(&context, headers.take());
         span.edit(|span| {
+            if let Some(origin) = origin.filter(SpanContext::is_valid) {
+                span.add_link(origin);
+            }
             if let Some(key) = self.key {
                 key_of(span, key.to_bytes());
             }

@@ -7,10 +7,11 @@ pub use core::result::Result;
 pub use throughline_core::__callsite as callsite;
 pub use throughline_core::__wire as wire;
 pub use throughline_core::expansion::{
+    ArrivedFromNobody, ArrivedFromSender, MessageInOne, MessageInTwo, MessageItself, Received,
     Told, ToldDebug, ToldDisplay, ToldFailure, ToldNothing, add_links, call, carry, carry_call,
     enter, enter_with, in_earlier_span, in_earlier_span_inspect, in_span, in_span_inspect,
-    inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display, name_after,
-    name_after_debug, start, start_with, told,
+    in_turns, inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display,
+    name_after, name_after_debug, start, start_with, told, turns_are_over,
 };
 pub use throughline_core::{
     Callsite, Context, Level, LiveSpan, Parent, Span, SpanContext, SpanGuard, SpanKind, debug,
@@ -19,9 +20,9 @@ pub use throughline_core::{
 
 // Without channels and integrations there is no layer further out.
 #[cfg(not(feature = "messaging"))]
-pub use throughline_core::expansion::start as start_handler;
+pub use throughline_core::expansion::{start as start_handler, turn};
 #[cfg(feature = "messaging")]
-pub use throughline_messaging::expansion::start_handler;
+pub use throughline_messaging::expansion::{start_handler, turn};
 
 #[cfg(feature = "tokio")]
 pub use crate::entry::*;

@@ -6,7 +6,8 @@ use throughline_export::{Pipeline, StartError};
 ///
 /// What it does is what [`Pipeline::builder`]`().env().start_global()` does, and, unless the program has set a
 /// `tracing` subscriber already, installs one that prints log lines with their trace ids and turns `tracing` spans
-/// into spans of the same traces. `#[throughline::main]` calls it.
+/// into spans of the same traces. With the feature `messaging`, `THROUGHLINE_SELECTION` says which messages are traced.
+/// `#[throughline::main]` calls it.
 ///
 /// Keep the returned pipeline for as long as the program runs: dropping it flushes and stops recording.
 ///
@@ -26,5 +27,7 @@ pub fn init() -> Result<Pipeline, StartError> {
     let pipeline = Pipeline::builder().env().start_global()?;
     #[cfg(feature = "tracing")]
     throughline_tracing::init_subscriber();
+    #[cfg(feature = "messaging")]
+    throughline_messaging::Selection::install_from_env();
     Ok(pipeline)
 }

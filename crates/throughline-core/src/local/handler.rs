@@ -67,12 +67,12 @@ impl Local {
     /// Marks the innermost handler as abandoned.
     pub(crate) fn abandon_handler(&mut self) {
         let mut used = self.frames[..self.depth].iter_mut().rev();
-        let handling = used.find_map(|frame| {
-            let handling = &mut frame.span.as_deref_mut()?.handling;
-            handling.is_handler.then_some(handling)
+        let handler = used.find_map(|frame| {
+            let live = frame.span.as_deref_mut()?;
+            live.handling.is_handler.then_some(live)
         });
-        if let Some(handling) = handling {
-            handling.is_abandoned = true;
+        if let Some(handler) = handler {
+            handler.abandon();
         }
     }
 

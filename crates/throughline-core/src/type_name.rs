@@ -5,7 +5,7 @@
 ///
 /// ```
 /// use std::any::type_name;
-/// use throughline_messaging::short_type_name;
+/// use throughline_core::short_type_name;
 ///
 /// assert_eq!(short_type_name(type_name::<Option<String>>()), "Option");
 /// assert_eq!(short_type_name(type_name::<(u8, u8)>()), "(u8, u8)");

@@ -1,0 +1,118 @@
+//! The role of actors: what the spans of their messages and of their lives are called, and what they say.
+//!
+//! Owns the names and attributes that are the same for every library of actors. OpenTelemetry's semantic conventions
+//! (v1.44) have none for actors: these are this project's own, experimental. How a handler relates to its sender is the
+//! [`Arrival`](crate::Arrival)'s; what wakes, restarts and stops an actor is the library's, or for actors on plain Tokio
+//! [`Lifecycle`]'s.
+
+mod life;
+mod lifecycle;
+
+use std::fmt;
+
+use throughline_core::{LiveSpan, Span, short_type_name};
+
+pub use self::life::{Life, StopReason};
+pub use self::lifecycle::{Lifecycle, Panicked};
+use crate::keys;
+use crate::relation::Operation;
+
+/// An actor, as the spans of its messages and of its [life](Life) tell it.
+///
+/// ```
+/// use throughline_core::{Callsite, Context, callsite};
+/// use throughline_messaging::actor::Identity;
+/// use throughline_messaging::{Arrival, Operation, Policy, observe};
+///
+/// static HANDLE: Callsite = callsite!("handle", Internal);
+///
+/// # async fn add() {}
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let cart = Identity::of("mylibrary").actor_type("shop::Cart").id(&7);
+/// let sender = Context::current();
+/// let mut span = Arrival::new(&sender, Operation::Ask).span(&HANDLE, &Policy::new());
+/// cart.describe_message(&mut span, "shop::Add", Operation::Ask); // the span is called `Cart Add`
+/// observe(span, add()).await;
+/// # });
+/// ```
+#[derive(Clone, Copy)]
+pub struct Identity<'a> {
+    system: &'static str,
+    actor_type: Option<&'static str>,
+    id: Option<&'a dyn fmt::Display>,
+}
+
+impl<'a> Identity<'a> {
+    /// An actor of that library, which is all that is known of it.
+    #[must_use]
+    pub const fn of(system: &'static str) -> Self {
+        Self {
+            system,
+            actor_type: None,
+            id: None,
+        }
+    }
+
+    /// The name of its type, as [`type_name`](std::any::type_name) gives it or shorter; spans have the
+    /// [short](crate::short_type_name) one.
+    #[must_use]
+    pub fn actor_type(mut self, name: &'static str) -> Self {
+        self.actor_type = Some(short_type_name(name));
+        self
+    }
+
+    /// Which actor of that type it is. Spans have it, metrics never: there are as many as actors.
+    #[must_use]
+    pub const fn id(mut self, id: &'a dyn fmt::Display) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Calls the span of a handler `{actor type} {message type}`, and says what both are; `message` is the name of its
+    /// type, as [`actor_type`](Self::actor_type) takes it.
+    pub fn describe_message(&self, span: &mut Span, message: &'static str, operation: Operation) {
+        let message = short_type_name(message);
+        span.edit(|span| {
+            self.describe(span, message);
+            span.attribute(&keys::MESSAGE_TYPE, message);
+            span.attribute(&keys::MESSAGE_OPERATION, operation.name());
+        });
+    }
+
+    /// Calls the span `{actor type} {what}`, and says who the actor is.
+    fn describe(&self, span: &mut LiveSpan, what: &str) {
+        span.attribute(&keys::ACTOR_SYSTEM, self.system);
+        match self.actor_type {
+            Some(actor) => {
+                span.update_name(&format!("{actor} {what}"));
+                span.attribute(&keys::ACTOR_TYPE, actor);
+            }
+            None => span.update_name(what),
+        }
+        if let Some(id) = self.id {
+            span.attribute(&keys::ACTOR_ID, format_args!("{id}"));
+        }
+    }
+}
+
+impl fmt::Debug for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("system", &self.system)
+            .field("actor_type", &self.actor_type)
+            .field("id", &self.id.map(|id| format!("{id}")))
+            .finish()
+    }
+}
+
+/// Gives the span of a message the outcome *abandoned*: whoever asked is gone.
+///
+/// [`observe`](crate::observe) does so by itself where the handler replies through a channel of this crate.
+pub fn abandoned(span: &mut Span) {
+    span.attribute(&keys::OUTCOME, "abandoned");
+}
+
+/// Gives the span of a message the outcome *undelivered*: nobody handles it.
+pub fn undelivered(span: &mut Span) {
+    span.attribute(&keys::OUTCOME, "undelivered");
+}
