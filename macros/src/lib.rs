@@ -296,7 +296,7 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```text
 /// async fn handle(&mut self, message: Add) -> Result<u32, String> {
 ///     P::in_span(
-///         P::start_handler(
+///         P::start_constant_handler(
 ///             {
 ///                 static __CALLSITE: P::Callsite = P::callsite! {
 ///                     name: "Cart Add", …,
@@ -304,7 +304,6 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 ///                 };
 ///                 &__CALLSITE
 ///             },
-///             |__live| {},
 ///         ),
 ///         P::told(
 ///             async move { … },

@@ -42,6 +42,9 @@ impl Start<'_> {
         if self.joins() {
             let live = local("__live");
             let fill = self.fill(&live);
+            if fill.is_empty() {
+                return quote_spanned!(at=> #private::start_constant_handler(#callsite));
+            }
             return quote_spanned!(at=> #private::start_handler(#callsite, |#live| { #fill }));
         }
         if self.is_constant() {

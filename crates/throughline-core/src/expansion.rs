@@ -68,6 +68,12 @@ pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpan)) -> S
     }
 }
 
+/// Like [`start`], where there is nothing to record.
+#[inline(always)]
+pub fn start_constant(callsite: &'static Callsite) -> Span {
+    Span::start(callsite)
+}
+
 /// Like [`start`], under the given parent.
 #[inline(always)]
 pub fn start_with(

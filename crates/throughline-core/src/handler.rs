@@ -42,13 +42,13 @@ impl Span {
     }
 }
 
-/// Takes the current span over, if it was offered and nobody did before.
+/// Takes the current span over, if it was offered and nobody did before: it becomes one of that callsite.
 #[inline]
-pub fn take_over() -> Option<TakenOver> {
+pub fn take_over(callsite: Option<&'static Callsite>) -> Option<TakenOver> {
     if switch::inner().is_some() {
         return None;
     }
-    local::with(local::Local::take_offer).flatten()
+    local::with(|local| local.take_over(callsite)).flatten()
 }
 
 /// What [`take_over`] took.
@@ -130,8 +130,10 @@ pin_project! {
     impl<F> PinnedDrop for InUnsampled<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _here = this.handler.enter();
-            this.inner.set(None);
+            if this.inner.is_some() {
+                let _here = this.handler.enter();
+                this.inner.set(None);
+            }
         }
     }
 }
@@ -152,12 +154,17 @@ impl<F: Future> Future for InUnsampled<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else {
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
         let _here = this.handler.enter();
-        inner.poll(cx)
+        let polled = inner.poll(cx);
+        if polled.is_ready() {
+            // Here and now, where its context is current anyway.
+            this.inner.set(None);
+        }
+        polled
     }
 }
 

@@ -5,6 +5,7 @@
 
 use throughline_wire::{self as wire, Buffer, EncodedAttribute, attribute_at};
 
+use crate::callsite::Callsite;
 use crate::live::mark_of;
 
 /// A digest of the encoded attributes of a callsite.
@@ -77,6 +78,75 @@ impl Place {
     }
 }
 
+/// Which attributes of the callsite before a span keeps when it becomes another callsite's: those that the other does not
+/// have, without where the first one is. In a word, to be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The number of the callsite before, plus one; zero for none.
+    before: u32,
+    /// A bit for each.
+    attributes: u32,
+}
+
+impl Kept {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn compute(before: &Callsite, now: &Callsite) -> Self {
+        let mut kept = 0;
+        let (fields, summary) = (before.static_fields(), before.summary());
+        for (at, attribute) in attributes(fields, summary).enumerate().take(KEPT) {
+            let is_there = has_key(now.static_fields(), now.summary(), attribute.key);
+            kept |= u32::from(!is_there && !attribute.is_code()) << at;
+        }
+        Self {
+            before: before.number() + 1,
+            attributes: kept,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn is_of(self, before: u32) -> bool {
+        self.before == before + 1
+    }
+
+    #[inline]
+    pub(crate) const fn to_word(self) -> u64 {
+        (self.before as u64) << 32 | self.attributes as u64
+    }
+
+    #[inline]
+    pub(crate) const fn from_word(word: u64) -> Self {
+        Self {
+            before: (word >> 32) as u32,
+            attributes: word as u32,
+        }
+    }
+
+    /// The attributes, out of those of the callsite before.
+    #[inline]
+    pub(crate) fn of<'a>(
+        self,
+        fields: &'a [u8],
+        summary: &'a Summary,
+    ) -> impl Iterator<Item = Attribute<'a>> {
+        let is_kept = move |at: usize| self.attributes >> at & 1 == 1;
+        let first = &summary.first[..summary.count.min(FIRST)];
+        let places = first.iter().enumerate();
+        let of_first = places.filter_map(move |(at, place)| {
+            is_kept(at).then(|| Attribute::at(fields, *place)).flatten()
+        });
+        let rest = attributes(fields, summary).enumerate().skip(FIRST);
+        let rest = rest.filter_map(move |(at, attribute)| is_kept(at).then_some(attribute));
+        // As a rule none is past those whose places are known.
+        of_first.chain(
+            (self.attributes >> FIRST != 0)
+                .then_some(rest)
+                .into_iter()
+                .flatten(),
+        )
+    }
+}
+
 /// Attributes that never change, encoded at compile time: to record them is to copy them.
 ///
 /// ```
@@ -118,7 +188,18 @@ pub(crate) struct Attribute<'a> {
     place: EncodedAttribute,
 }
 
-impl Attribute<'_> {
+impl<'a> Attribute<'a> {
+    #[inline]
+    fn at(fields: &'a [u8], place: Place) -> Option<Self> {
+        let (start, end) = place.attribute.key;
+        Some(Self {
+            mark: place.mark,
+            key: fields.get(start..end)?,
+            bytes: fields.get(place.start..place.attribute.end)?,
+            place: place.attribute,
+        })
+    }
+
     pub(crate) fn is_code(&self) -> bool {
         self.key.starts_with(CODE)
     }
@@ -137,15 +218,8 @@ pub(crate) fn attributes<'a>(
         at = place.attribute.end;
         Some(place)
     });
-    first.iter().copied().chain(rest).filter_map(|place| {
-        let (start, end) = place.attribute.key;
-        Some(Attribute {
-            mark: place.mark,
-            key: fields.get(start..end)?,
-            bytes: fields.get(place.start..place.attribute.end)?,
-            place: place.attribute,
-        })
-    })
+    let places = first.iter().copied().chain(rest);
+    places.filter_map(|place| Attribute::at(fields, place))
 }
 
 /// Whether one of the attributes has that key.
@@ -212,6 +286,8 @@ const fn bytes_between(bytes: &[u8], start: usize, end: usize) -> &[u8] {
 const CODE: &[u8] = b"code.";
 /// Attributes whose places are known: those that say where a callsite is, and as many that a role has.
 const FIRST: usize = 8;
+/// Attributes of a callsite that an adopted span may keep.
+const KEPT: usize = u32::BITS as usize;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! What the expansions of the role attributes call. Not public API: it changes with the macros.
 
 use throughline_core::expansion::{self, Arrived, Carries, Turn};
-use throughline_core::{Callsite, Context, LiveSpan, Span, short_type_name};
+use throughline_core::handler::{TakenOver, take_over};
+use throughline_core::{Callsite, Context, LiveSpan, Span, current, short_type_name};
 
 use crate::delivery::Delivery;
-use crate::observe::join;
 use crate::policy::Policy;
 use crate::selection::{Subject, selected};
 
@@ -15,22 +15,23 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
     if !callsite.is_enabled() {
         return Span::disabled();
     }
-    let mut fill = Some(fill);
-    let joined = join(|current| {
-        current.edit(|span| {
-            span.adopt(callsite);
-            if let Some(fill) = fill.take() {
-                fill(span);
-            }
-        });
-    });
-    if joined {
+    match take_over(Some(callsite)) {
+        Some(TakenOver::Span) => {
+            current().edit(fill);
+            Span::disabled()
+        }
+        Some(TakenOver::Unsampled) => Span::disabled(),
+        None if may_start(callsite) => expansion::start(callsite, fill),
+        None => Span::disabled(),
+    }
+}
+
+/// Like [`start_handler`], where the callsite has all there is to be recorded.
+pub fn start_constant_handler(callsite: &'static Callsite) -> Span {
+    if !callsite.is_enabled() || take_over(Some(callsite)).is_some() || !may_start(callsite) {
         return Span::disabled();
     }
-    match fill {
-        Some(fill) if may_start(callsite) => expansion::start(callsite, fill),
-        _ => Span::disabled(),
-    }
+    Span::start(callsite)
 }
 
 /// Whether the selection of the process lets a handler have a span here that nobody else observes: it is known by its

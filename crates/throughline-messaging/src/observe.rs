@@ -94,7 +94,7 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
 /// ```
 #[inline]
 pub fn join(tell: impl FnOnce(&CurrentSpan)) -> bool {
-    match take_over() {
+    match take_over(None) {
         None => false,
         Some(TakenOver::Unsampled) => true,
         Some(TakenOver::Span) => {

@@ -20,9 +20,11 @@ pub use throughline_core::{
 
 // Without channels and integrations there is no layer further out.
 #[cfg(not(feature = "messaging"))]
-pub use throughline_core::expansion::{start as start_handler, turn};
+pub use throughline_core::expansion::{
+    start as start_handler, start_constant as start_constant_handler, turn,
+};
 #[cfg(feature = "messaging")]
-pub use throughline_messaging::expansion::{start_handler, turn};
+pub use throughline_messaging::expansion::{start_constant_handler, start_handler, turn};
 
 #[cfg(feature = "tokio")]
 pub use crate::entry::*;

@@ -61,15 +61,13 @@ impl LiveSpan {
 
     /// Records the attributes of the callsite before that the callsite of now does not have.
     fn keep_statics(&mut self, before: &'static Callsite) {
-        let (now, summary) = (self.callsite, before.summary());
+        let summary = before.summary();
         self.attributes = self.attributes.saturating_sub(summary.attributes);
-        for attribute in statics::attributes(before.static_fields(), summary) {
-            let is_there = statics::has_key(now.static_fields(), now.summary(), attribute.key);
-            if !is_there && !attribute.is_code() {
-                self.keys |= attribute.mark;
-                self.attributes += 1;
-                self.body.extend_from_slice(attribute.bytes);
-            }
+        let kept = self.callsite.keeps_of(before);
+        for attribute in kept.of(before.static_fields(), summary) {
+            self.keys |= attribute.mark;
+            self.attributes += 1;
+            self.body.extend_from_slice(attribute.bytes);
         }
     }
 

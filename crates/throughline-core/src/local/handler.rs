@@ -3,6 +3,7 @@
 use super::frame::next_token;
 use super::usual::usual;
 use super::{Entry, Local, Token, with};
+use crate::callsite::Callsite;
 use crate::context::Context;
 use crate::handler::TakenOver;
 use crate::id::seeded;
@@ -52,16 +53,24 @@ fn detach_anyhow(token: Token) -> bool {
 }
 
 impl Local {
-    /// Takes the offer of the current frame, if it makes one.
+    /// Takes the current frame over, if it is offered.
     #[inline]
-    pub(crate) fn take_offer(&mut self) -> Option<TakenOver> {
+    pub(crate) fn take_over(&mut self, callsite: Option<&'static Callsite>) -> Option<TakenOver> {
         let frame = self.frames.get_mut(self.depth.checked_sub(1)?)?;
-        let (is_offered, taken) = match (&mut frame.span, &frame.other) {
-            (Some(live), _) => (&mut live.handling.is_offered, TakenOver::Span),
-            (None, Entry::Context(_)) => (&mut frame.is_offered, TakenOver::Unsampled),
-            (None, _) => return None,
-        };
-        std::mem::take(is_offered).then_some(taken)
+        match (&mut frame.span, &frame.other) {
+            (Some(live), _) if live.handling.is_offered => {
+                live.handling.is_offered = false;
+                if let (true, Some(callsite)) = (live.is_recording(), callsite) {
+                    live.adopt(callsite);
+                }
+                Some(TakenOver::Span)
+            }
+            (None, Entry::Context(_)) if frame.is_offered => {
+                frame.is_offered = false;
+                Some(TakenOver::Unsampled)
+            }
+            _ => None,
+        }
     }
 
     /// Marks the innermost handler as abandoned.
