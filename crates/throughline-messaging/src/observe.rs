@@ -12,7 +12,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 use throughline_core::{
-    Context, CurrentSpan, InSpan, Inspect, NoInspection, Span, SpanId, current, expansion,
+    Context, CurrentSpan, InSpan, Inspect, NoInspection, Span, SpanId, Status, current, expansion,
 };
 
 use crate::keys;
@@ -163,8 +163,14 @@ struct Ending<I>(I);
 impl<T, I: Inspect<T>> Inspect<T> for Ending<I> {
     #[inline]
     fn inspect(&mut self, output: &T, span: &mut Span) {
-        self.0.inspect(output, span);
-        if HOP.get().is_some_and(|hop| hop.abandoned) {
+        let hop = HOP.get();
+        // A layer that joined has told of its error already, and this one would tell of it again.
+        if !hop.is_some_and(|hop| hop.joined)
+            || span.edit(|span| span.status()) != Some(Status::Error)
+        {
+            self.0.inspect(output, span);
+        }
+        if hop.is_some_and(|hop| hop.abandoned) {
             span.attribute(&keys::OUTCOME, "abandoned");
         }
     }

@@ -62,9 +62,8 @@ async fn the_attribute_and_the_mailbox_make_one_span() {
     request
     ├─ Store Put {trace.relation="child", trace.relation.reason="tell", actor.message.operation="tell", actor.type="Store", actor.message.type="Put", store.goods=0}
     │  └─ book
-    ├─ Store TakeOut {trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask", actor.type="Store", actor.message.type="TakeOut", error.type="alloc::string::String"} error: "only 1"
+    ├─ Store TakeOut {trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask", actor.type="Store", actor.message.type="TakeOut", error.type="alloc::string::String"} error: only 1
     │     • exception {exception.type="alloc::string::String", exception.message="only 1"}
-    │     • exception {exception.type="alloc::string::String", exception.message="\"only 1\""}
     └─ Store TakeOut {trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask", actor.type="Store", actor.message.type="TakeOut"}
     "#);
 }

@@ -98,6 +98,36 @@ async fn a_loop_goes_on_after_errors_and_panics() {
 }
 
 #[tokio::test]
+async fn an_error_that_two_layers_see_is_told_once() {
+    let capture = Capture::start();
+    let (tx, mut rx) = mpsc::named("orders", 4);
+    let send = async {
+        for order in [Order::Fail, Order::Wait(0)] {
+            tx.send(order).await.expect("open");
+        }
+    };
+    in_request(&capture, send).await;
+    let delivery = rx.recv().await.expect("sent");
+    let handled = delivery.try_handle(async |order| Cart.handle(order).await);
+    handled.await.expect_err("out of stock");
+    // One that only the layer further out sees is told, too.
+    let delivery = rx.recv().await.expect("sent");
+    let handled = delivery.try_handle(async |order| {
+        Cart.handle(order).await?;
+        Err::<(), _>("the reply is lost")
+    });
+    handled.await.expect_err("after the handler");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    ├─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", error.type="&str"} error: out of stock
+    │     • exception {exception.type="&str", exception.message="out of stock"}
+    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", error.type="&str"} error: the reply is lost
+       │  • exception {exception.type="&str", exception.message="the reply is lost"}
+       └─ wait
+    "#);
+}
+
+#[tokio::test]
 async fn a_handler_may_be_cancelled_at_each_of_its_polls() {
     let capture = Capture::start();
     let (tx, mut rx) = mpsc::named("orders", 4);
