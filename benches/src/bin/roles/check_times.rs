@@ -1,8 +1,8 @@
 //! Whether the wait and the processing time of a span are the time between send and completion.
 //!
-//! The other clock is the caller's: one reading immediately before the send, one after the handler is done. Messages are
-//! sent in bursts, so that each waits for those before it, up to some fifty milliseconds. A thread that is taken off its
-//! processor between one of the readings and the span's makes them differ, so a few may.
+//! The other clock is the caller's: one reading immediately before the send, one after the handler is done. Messages
+//! are sent in bursts, so that each waits for those before it, up to some fifty milliseconds. A thread that is taken off
+//! its processor between one of the readings and the span's makes them differ, so a few may.
 
 use std::collections::VecDeque;
 use std::process::ExitCode;

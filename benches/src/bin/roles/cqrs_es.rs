@@ -18,7 +18,7 @@ use throughline::FutureExt;
 use throughline::cqrs_es::{Projection, STORED_AT, TracedQuery, TracedReplay};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::measure::{Cpu, Recording, Result, Row, medians};
+use crate::measure::{Beside, Cpu, Recording, Result, Row, medians};
 
 pub(crate) fn measure() -> Result<Row> {
     let runtime = Builder::new_current_thread().build()?;
@@ -41,7 +41,11 @@ pub(crate) fn measure() -> Result<Row> {
         unsampled_ns,
         traced_ns,
         measure: "CPU of the thread",
-        beside: vec![("the query traced, too", both_ns)],
+        beside: vec![Beside {
+            what: "the query traced, too",
+            untraced_ns,
+            ns: both_ns,
+        }],
     })
 }
 

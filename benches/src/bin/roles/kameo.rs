@@ -1,8 +1,8 @@
 //! Tell and handle on kameo, beside kameo's own spans.
 //!
 //! kameo's feature `tracing` is on, and without a subscriber its spans are disabled: so the bare program has what a
-//! disabled span costs, and the instrumented one too. The column of kameo's own spans has a subscriber with the layer of
-//! `tracing-opentelemetry` and a batch processor of the SDK, whose exporter throws everything away.
+//! disabled span costs, and the instrumented one too. The column of kameo's own spans has a subscriber with the layer
+//! of `tracing-opentelemetry` and a batch processor of the SDK, whose exporter throws everything away.
 
 use std::future::{Future, ready};
 use std::hint::black_box;
@@ -21,7 +21,7 @@ use tracing::Instrument;
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::measure::{Cpu, Recording, Result, Row, medians};
+use crate::measure::{Beside, Cpu, Recording, Result, Row, medians};
 
 pub(crate) fn measure() -> Result<Row> {
     let runtime = Builder::new_current_thread().build()?;
@@ -59,10 +59,11 @@ pub(crate) fn measure() -> Result<Row> {
         unsampled_ns,
         traced_ns,
         measure: "CPU of the thread",
-        beside: vec![(
-            "kameo's own spans, by tracing-opentelemetry and the SDK",
-            own_ns,
-        )],
+        beside: vec![Beside {
+            what: "kameo's own spans, OpenTelemetry's SDK",
+            untraced_ns,
+            ns: own_ns,
+        }],
     })
 }
 

@@ -1,20 +1,23 @@
 //! What a role costs its application: nanoseconds per message beside the same program without instrumentation.
 //!
-//! `cargo run --release -p throughline-benches --bin roles` prints a table, `-- --json FILE` writes it too. The rounds of
-//! the columns alternate, so that the machine's moods meet all of them, and a row has their medians. The first columns
-//! are the bare program, the same with the instrumentation and a sampler that takes nothing, and with one that takes all.
+//! `cargo run --release -p throughline-benches --bin roles` prints a table, `-- --json FILE` writes it too. The rounds
+//! of the columns alternate, so that the machine's moods meet all of them, and a row has their medians. The columns are
+//! the bare program, the same with the instrumentation and a sampler that takes nothing, and with one that takes all.
 //!
-//! | host | what is measured |
-//! |---|---|
-//! | `tokio` | a tell and its handler: CPU time of the one thread that sends and handles |
-//! | `kameo` | the same, by `tell_traced` and `#[actor]`; beneath it kameo's own `tracing` spans, exported by the OpenTelemetry SDK |
-//! | `rdkafka` | a record sent, fetched and handled on librdkafka's mock cluster: elapsed time with as many records on their way as fit. librdkafka has threads of its own, so that the time of one thread says little |
-//! | `cqrs-es-replay` | one event of a replay: CPU time of the one thread; beneath it a replay of a query that is traced outside of replays |
+//! | host | a message is | measured |
+//! |---|---|---|
+//! | `tokio` | a tell over a channel, and its handler | CPU time of the thread that sends and handles |
+//! | `kameo` | the same, by `tell_traced` and `#[actor]` | the same |
+//! | `rdkafka` | a record sent, fetched and handled on librdkafka's mock cluster | elapsed time at saturation |
+//! | `cqrs-es-replay` | an event of a replay | CPU time of the thread that reads and handles |
 //!
-//! Who exports is another thread, and its time is in the row of `rdkafka` alone.
+//! librdkafka has threads of its own, so that the time of one thread says little about it. Who exports is another
+//! thread, and its time is in the row of `rdkafka` alone. Beneath the rows stand figures to compare them with: kameo's
+//! own `tracing` spans, exported by the OpenTelemetry SDK; what a header costs rdkafka, and what is left of the
+//! difference where few records are on their way; a replay whose query is traced, too.
 //!
-//! `-- --check-times` measures no cost: it compares the wait and the processing time that spans tell with the caller's own
-//! clock, prints how far they are apart, and fails where they are too far.
+//! `-- --check-times` measures no cost: it compares the wait and the processing time that spans tell with the caller's
+//! own clock, prints how far they are apart, and fails where they are too far.
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 #![forbid(unsafe_code)]
 

@@ -20,9 +20,17 @@ pub(crate) struct Row {
     /// What the figures are, for the table.
     #[serde(skip)]
     pub(crate) measure: &'static str,
-    /// What else is printed beneath the row, each beside the untraced column.
+    /// What else is printed beneath the row.
     #[serde(skip)]
-    pub(crate) beside: Vec<(&'static str, f64)>,
+    pub(crate) beside: Vec<Beside>,
+}
+
+/// A figure of the table that is no column.
+pub(crate) struct Beside {
+    pub(crate) what: &'static str,
+    /// What it is compared with.
+    pub(crate) untraced_ns: f64,
+    pub(crate) ns: f64,
 }
 
 impl Row {
@@ -56,9 +64,14 @@ impl Row {
             traced_ns - untraced_ns,
             untraced_ns / traced_ns,
         );
-        for (what, ns) in beside {
+        for Beside {
+            what,
+            untraced_ns,
+            ns,
+        } in beside
+        {
             println!(
-                "  {what:<58} {ns:>9.1} {:>28.1} {:>10.3} ×",
+                "  {what:<38} {untraced_ns:>9.1} {ns:>20.1} {:>+28.1} {:>10.3} ×",
                 ns - untraced_ns,
                 untraced_ns / ns
             );

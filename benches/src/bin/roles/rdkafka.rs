@@ -2,8 +2,11 @@
 //!
 //! Each column has a cluster and clients of its own, made from the same configuration. One thread sends and handles, as
 //! fast as it can, with a bounded number of records whose delivery is not reported yet; librdkafka's threads and the
-//! cluster's are beside it, and so is the pipeline's in the columns that have one: on a machine that is busy with all of
-//! them, what any of them takes is missing elsewhere. So the elapsed time of a round is measured.
+//! cluster's are beside it, and so is the pipeline's in the columns that have one: on a machine that is busy with all
+//! of them, what any of them takes is missing elsewhere. So the elapsed time of a round is measured.
+//!
+//! With fewer records on their way both programs wait for librdkafka to fill its batches most of the time. That is
+//! beneath the row, and so is the bare program with a header as long as the one that brings a context along.
 //!
 //! A round's records fit into what the mock cluster keeps of a partition, so that none is lost while the consumer lags.
 
@@ -22,7 +25,7 @@ use throughline::rdkafka::{FutureProducer, StreamConsumer};
 use throughline::{FutureExt, Pipeline};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::measure::{Result, Row, medians};
+use crate::measure::{Beside, Result, Row, medians};
 
 pub(crate) fn measure() -> Result<Row> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -35,11 +38,17 @@ pub(crate) fn measure() -> Result<Row> {
     let [untraced_ns, unsampled_ns, traced_ns, header_ns] = medians(
         ROUNDS,
         [
-            &mut || bare.round(&runtime, false),
-            &mut || off.round(&runtime),
-            &mut || on.round(&runtime),
-            &mut || bare.round(&runtime, true),
+            &mut || bare.round(&runtime, MANY, false),
+            &mut || off.round(&runtime, MANY),
+            &mut || on.round(&runtime, MANY),
+            &mut || bare.round(&runtime, MANY, true),
         ],
+    )?;
+    let [few_untraced_ns, few_traced_ns] = medians(
+        ROUNDS,
+        [&mut || bare.round(&runtime, FEW, false), &mut || {
+            on.round(&runtime, FEW)
+        }],
     )?;
     for traced in [off, on] {
         traced.stop()?;
@@ -50,10 +59,18 @@ pub(crate) fn measure() -> Result<Row> {
         unsampled_ns,
         traced_ns,
         measure: "elapsed, at saturation",
-        beside: vec![(
-            "the bare clients, with a header that nobody reads",
-            header_ns,
-        )],
+        beside: vec![
+            Beside {
+                what: "bare, with a header that nobody reads",
+                untraced_ns,
+                ns: header_ns,
+            },
+            Beside {
+                what: "traced, with few records on their way",
+                untraced_ns: few_untraced_ns,
+                ns: few_traced_ns,
+            },
+        ],
     })
 }
 
@@ -77,8 +94,8 @@ impl Bare {
         })
     }
 
-    fn round(&self, runtime: &Runtime, with_header: bool) -> Result<f64> {
-        let produce = produce(|mut record| {
+    fn round(&self, runtime: &Runtime, in_flight: usize, with_header: bool) -> Result<f64> {
+        let produce = produce(in_flight, |mut record| {
             record.headers = with_header.then(|| OwnedHeaders::new().insert(HEADER));
             self.producer.send(record, PATIENCE)
         });
@@ -119,9 +136,9 @@ impl Traced {
         })
     }
 
-    fn round(&self, runtime: &Runtime) -> Result<f64> {
+    fn round(&self, runtime: &Runtime, in_flight: usize) -> Result<f64> {
         let here = self.pipeline.context();
-        let produce = produce(|record| {
+        let produce = produce(in_flight, |record| {
             let sent = self.producer.send(record, PATIENCE);
             sent.with_context(here.clone())
         });
@@ -164,13 +181,16 @@ fn round(
 }
 
 /// Sends a round's records, so many at once.
-async fn produce<T, E, F>(send: impl Fn(FutureRecord<'static, str, [u8]>) -> F) -> Result<()>
+async fn produce<T, E, F>(
+    in_flight: usize,
+    send: impl Fn(FutureRecord<'static, str, [u8]>) -> F,
+) -> Result<()>
 where
     F: Future<Output = std::result::Result<T, (E, OwnedMessage)>>,
     E: std::error::Error + 'static,
 {
     let records = (0..MESSAGES).map(|_| FutureRecord::to(TOPIC).key("7").payload(&PAYLOAD[..]));
-    let mut reports = stream::iter(records.map(send)).buffer_unordered(IN_FLIGHT);
+    let mut reports = stream::iter(records.map(send)).buffer_unordered(in_flight);
     while let Some(report) = reports.next().await {
         report.map_err(|(error, _)| error)?;
     }
@@ -218,8 +238,10 @@ const TOPIC: &str = "orders";
 const PATIENCE: Duration = Duration::from_secs(30);
 const ROUNDS: usize = 51;
 const MESSAGES: usize = 8_192;
-/// Records that are sent and not reported as delivered: with fewer, both programs wait for librdkafka to fill its batches.
-const IN_FLIGHT: usize = 4_096;
+/// Records that are sent and not reported as delivered: so many that librdkafka never waits for a batch to fill.
+const MANY: usize = 4_096;
+/// So few that it does, and so does everybody.
+const FEW: usize = 256;
 /// As long as the one that brings a context along.
 const HEADER: Header<'_, &str> = Header {
     key: "traceparent",
