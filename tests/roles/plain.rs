@@ -9,6 +9,8 @@ use throughline::{Context, actor, span};
 
 use crate::in_request;
 
+mod endings; // how messages end
+
 /// The picture, without how long messages waited.
 fn tree(capture: &Capture) -> String {
     assert_eq!(capture.stats().live(), 0, "every span ended");
