@@ -286,6 +286,9 @@ impl Traced<'_> {
 
     /// Statements that record the error in `out` (a reference), if it can be one, on the span that is current.
     fn tell(&self, out: &TokenStream) -> TokenStream {
+        if shape::output(&self.function.sig).is_never() {
+            return quote_spanned!(generated()=> let _ = #out;);
+        }
         let private = self.private();
         quote_spanned! {generated()=>
             {

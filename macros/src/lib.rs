@@ -278,7 +278,8 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// A loop is `while let … = ….recv().await`, also of `recv_async`, `next` and `try_next`, with any pattern, with `?` behind
-/// and with conditions beside. `break`, `continue`, `return` and `?` in its body do what they do without the annotation;
+/// and with conditions beside; or a `loop` with the same in `let … else { … };`, where what follows handles the message, or
+/// in an arm of `select!`. `break`, `continue`, `return` and `?` in its body do what they do without the annotation;
 /// an error that is returned from the body is that of the message. What is received from a channel of
 /// `throughline::channel` has a sender, and its span waits and relates to that as the receiver's policy says; what comes
 /// out of any other has none, and its span is a child of the current one. A handler in the body that is annotated, too, has

@@ -126,6 +126,11 @@ impl Output<'_> {
         }
     }
 
+    /// Whether it never comes.
+    pub(crate) fn is_never(self) -> bool {
+        matches!(self, Self::Type(Type::Never(_)))
+    }
+
     /// Whether there is no value to record.
     pub(crate) fn is_nothing(self) -> bool {
         match self {

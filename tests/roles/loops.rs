@@ -1,5 +1,7 @@
 //! Receive loops that are written by hand: each message has a span, and the loop has none.
 
+mod others; // those with let-else and select
+
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 

@@ -14,8 +14,8 @@ use crate::span_context::SpanContext;
 use crate::{thread, turns, unwound, value};
 
 pub use crate::received::{
-    Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Message, MessageInOne, MessageInTwo,
-    MessageItself, Received,
+    Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Looking, Message, MessageInOne,
+    MessageInTwo, MessageItself, Received, looking,
 };
 pub use crate::turns::{InTurns, Turn};
 

@@ -6,6 +6,12 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use futures_core::future::FusedFuture;
+use pin_project_lite::pin_project;
 
 use crate::callsite::Callsite;
 use crate::live::LiveSpan;
@@ -125,6 +131,50 @@ impl<M> ArrivedFromNobody for Message<'_, M> {
             span: None,
             message_type: short_type_name(type_name::<M>()),
         }
+    }
+}
+
+pin_project! {
+    /// What [`looking`] returns.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Looking<F, L> {
+        #[pin]
+        inner: F,
+        look: L,
+    }
+}
+
+/// A receive among others: what is received, and what a look at it says. It waits as the future does.
+pub const fn looking<F, L>(future: F, look: L) -> Looking<F, L>
+where
+    F: Future,
+    L: FnMut(&F::Output) -> Arrived,
+{
+    Looking {
+        inner: future,
+        look,
+    }
+}
+
+impl<F: Future, L: FnMut(&F::Output) -> Arrived> Future for Looking<F, L> {
+    type Output = (F::Output, Arrived);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let received = ready!(this.inner.poll(cx));
+        let arrived = (this.look)(&received);
+        Poll::Ready((received, arrived))
+    }
+}
+
+impl<F, L> FusedFuture for Looking<F, L>
+where
+    F: FusedFuture,
+    L: FnMut(&F::Output) -> Arrived,
+{
+    fn is_terminated(&self) -> bool {
+        self.inner.is_terminated()
     }
 }
 

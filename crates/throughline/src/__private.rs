@@ -11,7 +11,7 @@ pub use throughline_core::expansion::{
     Told, ToldDebug, ToldDisplay, ToldFailure, ToldNothing, add_links, call, carry, carry_call,
     enter, enter_with, in_earlier_span, in_earlier_span_inspect, in_span, in_span_inspect,
     in_turns, inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display,
-    name_after, name_after_debug, start, start_with, told, turns_are_over,
+    looking, name_after, name_after_debug, start, start_with, told, turns_are_over,
 };
 pub use throughline_core::{
     Callsite, Context, Level, LiveSpan, Parent, Span, SpanContext, SpanGuard, SpanKind, debug,

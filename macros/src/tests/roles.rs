@@ -76,21 +76,22 @@ fn a_loop_that_receives_messages() {
                             'orders: while open()
                                 && let (Some(order), __arrived) = match orders.recv().await {
                                     __received => {
-                                        use P::{
-                                            ArrivedFromNobody as _, ArrivedFromSender as _,
-                                            MessageInOne as _, MessageInTwo as _, MessageItself as _,
+                                        let __arrived = {
+                                            use P::{
+                                                ArrivedFromNobody as _, ArrivedFromSender as _,
+                                                MessageInOne as _, MessageInTwo as _, MessageItself as _,
+                                            };
+                                            P::turns_are_over();
+                                            (&&(&&&P::Received(&__received))
+                                                .message())
+                                                .arrived({
+                                                    static __CALLSITE: P::Callsite = P::callsite! {
+                                                        name : "run", function : "run", kind : Internal, level :
+                                                        Info, target : P::module_path!()
+                                                    };
+                                                    &__CALLSITE
+                                                })
                                         };
-                                        let __arrived = (&&(&&&P::Received(
-                                            &__received,
-                                        ))
-                                            .message())
-                                            .arrived({
-                                                static __CALLSITE: P::Callsite = P::callsite! {
-                                                    name : "run", function : "run", kind : Internal, level :
-                                                    Info, target : P::module_path!()
-                                                };
-                                                &__CALLSITE
-                                            });
                                         (__received, __arrived)
                                     }
                                 } && order.id > 0
@@ -145,6 +146,119 @@ fn a_loop_that_receives_messages() {
 }
 
 #[test]
+fn loops_with_other_receives() {
+    assert_snapshot!(actor(
+        quote!(message = "Order"),
+        quote! {
+            async fn run(mut orders: Receiver<Order>) {
+                loop {
+                    let limit = limit();
+                    let Some(order) = orders.recv().await else { break };
+                    store(order, limit).await;
+                }
+                loop {
+                    select! {
+                        biased;
+                        _ = stopped() => break,
+                        Some(order) = orders.recv(), if open() => { store(order, 1).await }
+                        Some(order) = late.next() => store(order, 2).await,
+                        else => return,
+                    }
+                }
+            }
+        }
+    ), @r#"
+    async fn run(mut orders: Receiver<Order>) {
+        P::in_turns(
+                async move {
+                    if let P::Option::Some(__ret) = P::Option::None::<
+                        (),
+                    > {
+                        return __ret;
+                    }
+                    {
+                        loop {
+                            let limit = limit();
+                            let (Some(order), __arrived) = (match orders.recv().await {
+                                __received => {
+                                    let __arrived = {
+                                        use P::{
+                                            ArrivedFromNobody as _, ArrivedFromSender as _,
+                                            MessageInOne as _, MessageInTwo as _, MessageItself as _,
+                                        };
+                                        P::turns_are_over();
+                                        (&&(&&&P::Received(&__received))
+                                            .message())
+                                            .arrived({
+                                                static __CALLSITE: P::Callsite = P::callsite! {
+                                                    name : "run Order", function : "run", kind : Internal, level
+                                                    : Info, target : P::module_path!(),
+                                                    attributes : { "actor.message.type" = ("Order"), }
+                                                };
+                                                &__CALLSITE
+                                            })
+                                    };
+                                    (__received, __arrived)
+                                }
+                            }) else { break };
+                            let __turn = P::turn(
+                                __arrived,
+                                |__live, _| {},
+                            );
+                            store(order, limit).await;
+                        }
+                        loop {
+                            select! {
+                                biased; _ = stopped() => break, (Some(order), __arrived) =
+                                P::looking(orders.recv(), | __received
+                                | { use P:: { ArrivedFromNobody as _,
+                                ArrivedFromSender as _, MessageInOne as _, MessageInTwo as _,
+                                MessageItself as _, };
+                                P::turns_are_over(); (&& (&& &
+                                P::Received(__received)).message())
+                                .arrived({ static __CALLSITE :
+                                P::Callsite =
+                                P::callsite! { name : "run Order",
+                                function : "run", kind : Internal, level : Info, target :
+                                P::module_path!(), attributes : {
+                                "actor.message.type" = ("Order"), } }; & __CALLSITE }) }), if
+                                open() => { let __turn =
+                                P::turn(__arrived, | __live, _ | {});
+                                { store(order, 1). await } } (Some(order), __arrived) =
+                                P::looking(late.next(), | __received |
+                                { use P:: { ArrivedFromNobody as _,
+                                ArrivedFromSender as _, MessageInOne as _, MessageInTwo as _,
+                                MessageItself as _, };
+                                P::turns_are_over(); (&& (&& &
+                                P::Received(__received)).message())
+                                .arrived({ static __CALLSITE :
+                                P::Callsite =
+                                P::callsite! { name : "run Order",
+                                function : "run", kind : Internal, level : Info, target :
+                                P::module_path!(), attributes : {
+                                "actor.message.type" = ("Order"), } }; & __CALLSITE }) }) =>
+                                { let __turn = P::turn(__arrived, |
+                                __live, _ | {}); store(order, 2). await }, else => return,
+                            }
+                        }
+                    }
+                },
+                |__out| {
+                    {
+                        use P::{
+                            ToldDebug as _, ToldDisplay as _, ToldFailure as _,
+                            ToldNothing as _,
+                        };
+                        (&&&&P::Told(__out)).tell();
+                    }
+                },
+            )
+            .await
+    }
+    "#);
+}
+
+#[test]
 fn a_block_with_a_loop_and_a_handler() {
     assert_snapshot!(actor(
         quote!(message = %change.kind()),
@@ -177,23 +291,24 @@ fn a_block_with_a_loop_and_a_handler() {
                                     .await
                                 {
                                     __received => {
-                                        use P::{
-                                            ArrivedFromNobody as _, ArrivedFromSender as _,
-                                            MessageInOne as _, MessageInTwo as _, MessageItself as _,
+                                        let __arrived = {
+                                            use P::{
+                                                ArrivedFromNobody as _, ArrivedFromSender as _,
+                                                MessageInOne as _, MessageInTwo as _, MessageItself as _,
+                                            };
+                                            P::turns_are_over();
+                                            (&&(&&&P::Received(&__received))
+                                                .message())
+                                                .arrived({
+                                                    static __CALLSITE: P::Callsite = P::callsite! {
+                                                        name : "Cart", function : "Cart::run", kind : Internal,
+                                                        level : Info, target :
+                                                        P::module_path!(), attributes : {
+                                                        "actor.type" = ("Cart"), }
+                                                    };
+                                                    &__CALLSITE
+                                                })
                                         };
-                                        let __arrived = (&&(&&&P::Received(
-                                            &__received,
-                                        ))
-                                            .message())
-                                            .arrived({
-                                                static __CALLSITE: P::Callsite = P::callsite! {
-                                                    name : "Cart", function : "Cart::run", kind : Internal,
-                                                    level : Info, target :
-                                                    P::module_path!(), attributes : {
-                                                    "actor.type" = ("Cart"), }
-                                                };
-                                                &__CALLSITE
-                                            });
                                         (__received, __arrived)
                                     }
                                 } {

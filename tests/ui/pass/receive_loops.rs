@@ -88,9 +88,8 @@ fn main() {
     let (tx, mut rx) = mpsc::unbounded_channel();
     tx.send(1).unwrap();
     assert_eq!(block_on(first_of(&mut rx)), 1);
+    let [wanted, other] = ["here", "there"].map(str::to_owned);
     let (tx, rx) = mpsc::unbounded_channel();
-    let wanted = "here".to_owned();
-    let other = "there".to_owned();
     tx.send(&other).unwrap();
     tx.send(&wanted).unwrap();
     assert_eq!(block_on(borrowed(rx, &wanted)), 1);
