@@ -10,7 +10,9 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 use throughline_core::handler::{InUnsampled, TakenOver, take_over};
-use throughline_core::{CurrentSpan, InSpan, Inspect, NoInspection, current, expansion};
+use throughline_core::{
+    CurrentSpan, InSpan, Inspect, NoInspection, Span, Status, current, expansion,
+};
 
 use crate::arrival::{Handler, Kind};
 
@@ -59,7 +61,7 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
     let running = match handler.into().0 {
         Kind::Span(mut span) => {
             span.offer();
-            let inner = InSpan::new(span, future, inspect);
+            let inner = InSpan::new(span, future, Untold(inspect));
             Running::Span { inner }
         }
         Kind::Unsampled(handler) => {
@@ -116,7 +118,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum Running<F, I> {
-        Span { #[pin] inner: InSpan<F, I> },
+        Span { #[pin] inner: InSpan<F, Untold<I>> },
         Unsampled { #[pin] inner: InUnsampled<F> },
     }
 }
@@ -140,5 +142,18 @@ impl<F, I> fmt::Debug for Observed<F, I> {
             Running::Unsampled { inner } => inner,
         };
         f.debug_tuple("Observed").field(inner).finish()
+    }
+}
+
+/// Looks at what the handler returned, unless an error was told already: by a layer further in that observes the same
+/// message, or by the handler.
+struct Untold<I>(I);
+
+impl<T, I: Inspect<T>> Inspect<T> for Untold<I> {
+    #[inline]
+    fn inspect(&mut self, output: &T, span: &mut Span) {
+        if span.edit(|span| span.status()) != Some(Status::Error) {
+            self.0.inspect(output, span);
+        }
     }
 }
