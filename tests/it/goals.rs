@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use throughline::testing::OtlpReceiver;
 
+use crate::support::example;
+
 #[test]
 fn every_span_and_every_log_line_is_right() {
     let output = goals(&["--requests", "50", "--json"]).output();
@@ -133,29 +135,8 @@ fn it_serves_until_it_is_interrupted() {
     assert_eq!(result["log_lines_with_ids"], 18);
 }
 
-/// The command that the README gives, in this profile and without this process's telemetry settings.
 fn goals(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .args([
-            "run",
-            "--quiet",
-            "--offline",
-            "-p",
-            "throughline-examples",
-            "--bin",
-            "goals",
-            "--",
-        ])
-        .args(arguments)
-        .stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("OTEL_") {
-            command.env_remove(name);
-        }
-    }
-    command
+    example("goals", arguments)
 }
 
 fn result_of(output: &Output) -> Value {
