@@ -56,7 +56,8 @@ impl Kafka {
     async fn make_topics(&self) -> KafkaResult<()> {
         let admin: AdminClient<DefaultClientContext> = self.config().create()?;
         let topics = [GOALS, DEAD].map(|topic| NewTopic::new(topic, 1, TopicReplication::Fixed(1)));
-        for made in admin.create_topics(&topics, &AdminOptions::new()).await? {
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        for made in admin.create_topics(&topics, &options).await? {
             match made {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((_, code)) => return Err(KafkaError::AdminOp(code)),

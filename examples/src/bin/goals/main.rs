@@ -143,6 +143,7 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
 
     report::print_load(&ran);
     report::print_stories(&ran.sent, &lines, traces.as_deref());
+    report::print_skipped(&ran);
     report::print_summary(&stats, &findings, cost::ns_per_span()?);
     for problem in findings.problems.iter().take(PROBLEMS_SHOWN) {
         eprintln!("wrong: {problem}");

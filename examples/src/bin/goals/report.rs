@@ -66,23 +66,20 @@ pub(crate) fn print_stories(sent: &[Sent], lines: &[String], traces: Option<&[Tr
     }
 }
 
+/// Says how many events were of no use to whom: they have no spans.
+pub(crate) fn print_skipped(ran: &Ran) {
+    let [summary, feed] = ran.skipped;
+    println!(
+        "\nEvents without a span, since they were passed over: {summary} by the summary, {feed} by the feed"
+    );
+}
+
 /// Draws the traces with numbers, and says which of them a link leads to.
 fn print_linked(story: &[&Trace]) {
-    // The lines stand above; here it is enough that they are events, too.
-    let of_lines = [
-        "adviser",
-        "caller",
-        "goal",
-        "level",
-        "logged_by",
-        "stream",
-        "target",
-        "db.*",
-    ];
-    let options = of_lines
-        .into_iter()
-        .fold(TreeOptions::new(), TreeOptions::hide);
-    let options = options.hide("exception.type").durations();
+    let options = HIDDEN
+        .iter()
+        .fold(TreeOptions::new(), |options, keys| options.hide(keys));
+    let options = options.durations();
     for (number, trace) in story.iter().enumerate() {
         let Some(id) = trace.trace_id() else {
             continue;
@@ -104,6 +101,28 @@ fn print_linked(story: &[&Trace]) {
         }
     }
 }
+
+const HIDDEN: [&str; 17] = [
+    // The lines stand above; here it is enough that they are events, too.
+    "adviser",
+    "caller",
+    "goal",
+    "level",
+    "logged_by",
+    "stream",
+    "target",
+    // What the names of the spans say already.
+    "actor.type",
+    "actor.message.type",
+    "db.*",
+    "http.request.method",
+    "messaging.operation.*",
+    "messaging.system",
+    "projection.event.type",
+    "projection.name",
+    "projection.stream.type",
+    "url.*",
+];
 
 fn is_of(line: &str, trace_id: TraceId) -> bool {
     let line = serde_json::from_str::<Line>(line).ok();
