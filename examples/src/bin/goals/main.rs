@@ -36,7 +36,7 @@
 //! ├─ deliver [client]
 //! └─ send goals.dead [producer]     given up
 //! process goals.dead [consumer]     → send goals.dead: the dead letter is read
-//! ├─ commit goals.dead [client]
+//! └─ commit goals.dead [client]
 //! ```
 //!
 //! At the end the summary is built once more from the stored events: one span for each page of that replay.
