@@ -127,6 +127,23 @@ async fn an_actor_behind_a_mailbox_has_one_span_a_message() {
     "#);
 }
 
+#[tokio::test]
+async fn an_error_that_two_layers_see_is_told_once() {
+    let capture = Capture::start();
+    let (tx, mut rx) = mpsc::named("cart", 4);
+    in_request(&capture, async { tx.send(Add(1)).await.expect("open") }).await;
+    let mut cart = Cart { items: u32::MAX };
+    let delivery = rx.recv().await.expect("sent");
+    let handled = delivery.try_handle(async |add| cart.handle(add).await);
+    handled.await.expect_err("there is no room");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ Cart Add {actor.type="Cart", actor.message.type="Add", trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", cart.items=4294967295, error.type="roles::attributes::Full"} error: the cart is full
+       │  • exception {exception.type="roles::attributes::Full", exception.message="the cart is full"}
+       └─ store
+    "#);
+}
+
 enum Change {
     Rename(String),
     Close,

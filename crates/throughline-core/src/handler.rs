@@ -40,13 +40,6 @@ impl Span {
             };
         }
     }
-
-    /// Whether a layer further in took the span over.
-    #[inline]
-    pub fn is_taken_over(&self) -> bool {
-        let handling = self.live().map(|live| live.handling);
-        handling.is_some_and(|handling| handling.is_handler && !handling.is_offered)
-    }
 }
 
 /// Takes the current span over, if it was offered and nobody did before: it becomes one of that callsite.

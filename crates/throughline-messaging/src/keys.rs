@@ -17,13 +17,10 @@ pub(crate) const ACTOR_ID: Key = key!("actor.id");
 /// `actor.stop.reason`: why the actor stopped.
 pub(crate) const STOP_REASON: Key = key!("actor.stop.reason");
 /// `actor.ask.limit`: seconds that an answer was waited for, a floating point number.
-#[cfg(feature = "tokio")]
 pub(crate) const ASK_LIMIT: Key = key!("actor.ask.limit");
 /// `code.file.path`, stable: where a question was asked.
-#[cfg(feature = "tokio")]
 pub(crate) const CODE_FILE_PATH: Key = key!("code.file.path");
 /// `code.line.number`, stable.
-#[cfg(feature = "tokio")]
 pub(crate) const CODE_LINE_NUMBER: Key = key!("code.line.number");
 /// `actor.mailbox.name`: the channel that the message waited in.
 pub(crate) const MAILBOX_NAME: Key = key!("actor.mailbox.name");

@@ -61,7 +61,7 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
     let running = match handler.into().0 {
         Kind::Span(mut span) => {
             span.offer();
-            let inner = InSpan::new(span, future, Ending(inspect));
+            let inner = InSpan::new(span, future, Untold(inspect));
             Running::Span { inner }
         }
         Kind::Unsampled(handler) => {
@@ -118,7 +118,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum Running<F, I> {
-        Span { #[pin] inner: InSpan<F, Ending<I>> },
+        Span { #[pin] inner: InSpan<F, Untold<I>> },
         Unsampled { #[pin] inner: InUnsampled<F> },
     }
 }
@@ -145,14 +145,14 @@ impl<F, I> fmt::Debug for Observed<F, I> {
     }
 }
 
-/// Tells how the handler ended before its span does.
-struct Ending<I>(I);
+/// Looks at what the handler returned, unless an error was told already: by a layer further in that observes the same
+/// message, or by the handler.
+struct Untold<I>(I);
 
-impl<T, I: Inspect<T>> Inspect<T> for Ending<I> {
+impl<T, I: Inspect<T>> Inspect<T> for Untold<I> {
     #[inline]
     fn inspect(&mut self, output: &T, span: &mut Span) {
-        // A layer that joined has told of its error already, and this one would tell of it again.
-        if !span.is_taken_over() || span.edit(|span| span.status()) != Some(Status::Error) {
+        if span.edit(|span| span.status()) != Some(Status::Error) {
             self.0.inspect(output, span);
         }
     }

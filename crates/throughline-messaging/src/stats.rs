@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
 use throughline_core::{Callsite, CallsiteSpec, Level, SpanKind, short_type_name};
-#[cfg(feature = "tokio")]
-use throughline_core::{current, diagnostics};
 use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 
+#[cfg(feature = "tokio")]
+use crate::actor::given_up;
 use crate::keys;
 
 /// The counts of the channels of one name.
@@ -191,23 +191,9 @@ impl Channel {
     #[cfg(feature = "tokio")]
     pub(crate) fn ask_timed_out(&self, limit: Duration, asker: &Location<'_>) {
         let timeouts = self.senders.ask_timeouts.fetch_add(1, Ordering::Relaxed) + 1;
-        let (file, line) = (asker.file(), asker.line());
-        current().add_event("actor.ask.timeout", |event| {
+        given_up(limit, asker, self.name, timeouts, |event| {
             event.attribute(&keys::MAILBOX_NAME, self.name);
-            event.attribute(&keys::ASK_LIMIT, limit.as_secs_f64());
-            event.attribute(&keys::CODE_FILE_PATH, file);
-            event.attribute(&keys::CODE_LINE_NUMBER, i64::from(line));
         });
-        if timeouts.is_power_of_two() {
-            diagnostics::say(
-                Level::Warn,
-                format_args!(
-                    "the question asked at {file}:{line} was not answered within {limit:?}; questions to {} that were \
-                     given up so far: {timeouts}",
-                    self.name
-                ),
-            );
-        }
     }
 
     pub(crate) fn undelivered(&self, messages: u64) {
