@@ -7,6 +7,6 @@ mod collector; // what comes out of a Collector
 mod http; // requests to the servers' own interfaces
 mod jaeger; // what Jaeger's query API tells
 mod job; // the example `goals` as a child process
+mod kafka; // records through a broker of Kafka
 mod rotel; // what rotel counts and hands on
-mod server; // a server's process, its ports and its log
 mod zipkin; // what Zipkin's query API tells
