@@ -174,7 +174,9 @@ fn log_of(folder: &TempDir) -> PathBuf {
     folder.path().join("log")
 }
 
-fn backend(verb: &str, name: &str) -> Command {
+/// `tests/backends/backend VERB NAME`.
+#[must_use]
+pub fn backend(verb: &str, name: &str) -> Command {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/backends/backend"));
     command.args([verb, name]).stdin(Stdio::null());
     command
