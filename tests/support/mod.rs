@@ -8,3 +8,6 @@ pub mod process;
 pub mod runtimes;
 pub mod server;
 pub mod size;
+
+/// What installs and runs servers.
+const BACKEND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/backends/backend");

@@ -177,7 +177,7 @@ fn log_of(folder: &TempDir) -> PathBuf {
 /// `tests/backends/backend VERB NAME`.
 #[must_use]
 pub fn backend(verb: &str, name: &str) -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/backends/backend"));
+    let mut command = Command::new(super::BACKEND);
     command.args([verb, name]).stdin(Stdio::null());
     command
 }

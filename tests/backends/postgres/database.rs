@@ -1,8 +1,8 @@
 //! A server of PostgreSQL with the tables that postgres-es works on.
 
+use crate::server::{Server, free_ports};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Pool, Postgres};
-use throughline_tests::support::server::{Server, free_ports};
 
 pub(crate) struct Database {
     pub(crate) server: Server,

@@ -6,6 +6,8 @@
 mod account; // the aggregate, and a view of it
 mod database; // a server with the tables of postgres-es
 mod faults; // a server that ends, connections that are cut
+#[path = "../../support/server.rs"]
+mod server; // a server's process, without what else the tests' library needs
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,6 +26,9 @@ use throughline::{FutureExt, span};
 
 use account::{Account, Balance, Command, Counts, Outside};
 use database::Database;
+
+/// What installs and runs servers.
+const BACKEND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../backend");
 
 type Cqrs = TracedCqrs<Account, PersistedEventStore<PostgresEventRepository, Account>>;
 type Balances = PostgresViewRepository<Balance, Account>;
