@@ -78,7 +78,15 @@ impl Broker {
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let made = admin.create_topics([&new], &options).await;
         assert_eq!(made.expect("an answer"), [Ok(name.to_owned())]);
-        topic
+        // The controller has it then; the broker learns of it a moment later.
+        loop {
+            let known = admin.inner().fetch_metadata(Some(name), PATIENCE);
+            let known = known.expect("an answer");
+            let found = &known.topics()[0];
+            if found.error().is_none() && found.partitions().len() == partitions as usize {
+                break topic;
+            }
+        }
     }
 }
 

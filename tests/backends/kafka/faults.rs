@@ -17,6 +17,7 @@ use throughline::{Context, FutureExt};
 use throughline_tests::support::kafka::{PATIENCE, Place, config, receive};
 use tokio::sync::watch;
 use tokio::task;
+use tokio::time::timeout;
 
 use super::{Broker, Topic, consumer};
 
@@ -87,7 +88,7 @@ async fn send_and_handle_through(broker: &mut Broker, name: &'static str, faults
         sent.add(capture.run(send(&patient, name, next(BEFORE))).await);
         let last = sent.last_acknowledged();
         let is_handled = |all: &Vec<Handled>| all.iter().any(|one| one.number == last);
-        seen.wait_for(is_handled).await.expect("somebody handles");
+        wait_for(&mut seen, is_handled).await;
         task::block_in_place(|| begin(broker));
         let waits = capture.run(send(&patient, name, next(PATIENT)));
         let gives_up = capture.run(send(&impatient, name, next(IMPATIENT)));
@@ -107,9 +108,7 @@ async fn send_and_handle_through(broker: &mut Broker, name: &'static str, faults
         let mut acknowledged = sent.acknowledged.keys();
         acknowledged.all(|number| all.iter().any(|one| one.number == *number))
     };
-    seen.wait_for(all_are_handled)
-        .await
-        .expect("somebody handles");
+    wait_for(&mut seen, all_are_handled).await;
     stop.send(true).expect("somebody handles");
     let handled = handling.await.expect("no panic");
 
@@ -119,6 +118,15 @@ async fn send_and_handle_through(broker: &mut Broker, name: &'static str, faults
     let spans = capture.spans();
     let senders = sent.check_spans(&spans);
     check_handlers(&spans, &handled, &stored, &senders);
+}
+
+async fn wait_for(
+    handled: &mut watch::Receiver<Vec<Handled>>,
+    condition: impl FnMut(&Vec<Handled>) -> bool,
+) {
+    let waited = timeout(2 * PATIENCE, handled.wait_for(condition)).await;
+    let seen = waited.expect("it is handled in time");
+    seen.expect("somebody handles");
 }
 
 fn producer(topic: &Topic, key: &str, value: &str) -> FutureProducer {
