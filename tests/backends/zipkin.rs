@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use throughline::core::{SpanKind, Status};
 use throughline::testing::{self, ReceivedSpan};
 
-use crate::server::{Server, free_ports};
 use crate::{http, job};
+use throughline_tests::support::server::{Server, free_ports};
 
 #[test]
 #[ignore = "installs and starts Zipkin"]

@@ -1,14 +1,13 @@
-//! What the torture tests, their child processes and the soak share, and how large the others' runs are.
-
-use std::env;
+//! What the binaries of tests, their child processes and the soak share.
 
 pub mod faults;
 pub mod inv;
+pub mod kafka;
 pub mod load;
 pub mod process;
 pub mod runtimes;
+pub mod server;
+pub mod size;
 
-/// Whether `TORTURE=long` asks for the large numbers.
-pub fn is_long() -> bool {
-    env::var_os("TORTURE").is_some_and(|value| value == "long")
-}
+/// What installs and runs servers.
+const BACKEND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/backends/backend");

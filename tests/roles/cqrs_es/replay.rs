@@ -10,7 +10,7 @@ use cqrs_es::{EventEnvelope, Query};
 use throughline::cqrs_es::{Projection, TracedQuery, TracedReplay};
 use throughline::testing::{Capture, OtlpReceiver, Value};
 use throughline::{FutureExt, Pipeline, span};
-use throughline_tests::support::is_long;
+use throughline_tests::support::size::is_long;
 
 use super::goal::{Goal, Repository, write};
 use super::tree;

@@ -57,7 +57,7 @@ async fn the_senders_span_ends_before_its_message_is_handled() {
     handled.await.expect("no error");
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order"}
+    └─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell"}
        └─ wait
     "#);
     let spans = capture.spans();
@@ -89,10 +89,10 @@ async fn a_loop_goes_on_after_errors_and_panics() {
     assert_eq!(outcomes, [Ok(Err("out of stock")), Err(()), Ok(Ok(()))]);
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", error.type="&str"} error: out of stock
+    ├─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", error.type="&str"} error: out of stock
     │     • exception {exception.type="&str", exception.message="out of stock"}
-    ├─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", span.outcome="panicked", error.type="panic"} error: panicked
-    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order"}
+    ├─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", span.outcome="panicked", error.type="panic"} error: panicked
+    └─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell"}
        └─ wait
     "#);
 }
@@ -119,9 +119,9 @@ async fn an_error_that_two_layers_see_is_told_once() {
     handled.await.expect_err("after the handler");
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", error.type="&str"} error: out of stock
+    ├─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", error.type="&str"} error: out of stock
     │     • exception {exception.type="&str", exception.message="out of stock"}
-    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", error.type="&str"} error: the reply is lost
+    └─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", error.type="&str"} error: the reply is lost
        │  • exception {exception.type="&str", exception.message="the reply is lost"}
        └─ wait
     "#);
@@ -146,15 +146,15 @@ async fn a_handler_may_be_cancelled_at_each_of_its_polls() {
     }
     insta::assert_snapshot!(tree(&capture), @r#"
     request {polls=0}
-    └─ process orders {trace.relation="child", trace.relation.reason="tell", actor.message.type="Order", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+    └─ process orders {actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
     request {polls=1}
-    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+    └─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
        └─ wait {span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
     request {polls=2}
-    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+    └─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
        └─ wait {span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
     request {polls=3}
-    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order"}
+    └─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell"}
        └─ wait
     "#);
 }
@@ -190,8 +190,8 @@ async fn an_actor_that_is_started_again_takes_over_the_mailbox() {
     assert_eq!(deaths, 1);
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order", span.outcome="panicked", error.type="panic"} error: panicked
-    └─ Cart Order {trace.relation="child", trace.relation.reason="tell", actor.type="Cart", actor.message.type="Order"}
+    ├─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell", span.outcome="panicked", error.type="panic"} error: panicked
+    └─ Cart Order {actor.type="Cart", actor.message.type="Order", trace.relation="child", trace.relation.reason="tell"}
        └─ wait
     "#);
 }
