@@ -89,11 +89,13 @@ where
     let id = ctx.actor_ref().id();
     let name = <A as Message<M>>::name();
     let subject = Subject::new().actor(<A as Actor>::name()).message(name);
-    let mut span = arrival(&envelope, operation).span_of(&subject, &HANDLE, policy);
-    describe(&mut span, Some((<A as Actor>::name(), id)), name, operation);
-    if seen.is_some_and(|seen| seen.abandoned) {
-        role::abandoned(&mut span);
-    }
+    let arrival = arrival(&envelope, operation);
+    let observed = arrival.handler(&subject, &HANDLE, policy, |span| {
+        describe(span, Some((<A as Actor>::name(), id)), name, operation);
+        if seen.is_some_and(|seen| seen.abandoned) {
+            role::abandoned(span);
+        }
+    });
     let failing = Failing(id);
     let handler = async move {
         let failing = failing;
@@ -104,7 +106,7 @@ where
         }
         reply
     };
-    let observed = observe_with(span, handler, inspect::<<A as Message<M>>::Reply>);
+    let observed = observe_with(observed, handler, inspect::<<A as Message<M>>::Reply>);
     OPERATION.scope(operation, observed)
 }
 
