@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 use throughline_core::expansion::{Arrived, Carries};
-use throughline_core::{Callsite, Context, LiveSpan, Span, current, expansion, short_type_name};
+use throughline_core::{Callsite, Context, LiveSpan, Span, current, expansion};
 
 use crate::delivery::Delivery;
 use crate::keys;
@@ -36,15 +36,14 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
         return Span::disabled();
     }
     match fill {
-        Some(fill) if may_start(callsite) => expansion::start(callsite, fill),
+        Some(fill) if may_start(&Subject::new(), callsite) => expansion::start(callsite, fill),
         _ => Span::disabled(),
     }
 }
 
-/// Whether the selection of the process lets a handler have a span here that nobody else observes: it is known by its
-/// callsite alone.
-fn may_start(callsite: &'static Callsite) -> bool {
-    let selected = selected(&Subject::new(), callsite, &Policy::new());
+/// Whether the selection of the process lets a handler have a span here that nobody else observes.
+fn may_start(subject: &Subject<'_>, callsite: &'static Callsite) -> bool {
+    let selected = selected(subject, callsite, &Policy::new());
     selected.start || selected.trace && Context::current().span_context().is_valid()
 }
 
@@ -54,7 +53,7 @@ impl<T> Carries for Delivery<T> {
     }
 
     fn message_type(&self) -> &'static str {
-        short_type_name(std::any::type_name::<T>())
+        std::any::type_name::<T>()
     }
 }
 
@@ -72,7 +71,12 @@ pub fn in_turns<F: Future, T: Fn(&F::Output)>(
 
 /// Begins to handle a message that was received: until the turn is dropped. A layer further in joins its span.
 pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Turn {
-    let span = arrived.into_span(fill);
+    let span = match arrived.from_nobody() {
+        Some((callsite, message)) if !may_start(&Subject::new().message(message), callsite) => {
+            Span::disabled()
+        }
+        _ => arrived.into_span(fill),
+    };
     HOP.set(Some(Hop::of(&span)));
     Turn {
         _inner: expansion::turn_in(span),
