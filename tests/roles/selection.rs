@@ -200,7 +200,7 @@ async fn the_selection_of_the_process_goes_for_every_receiver() {
     Selection::new()
         .trace_except([
             "destination:process-excluded-*",
-            "module:roles::selection::*::quiet::**",
+            "module:roles::**::quiet::**",
         ])
         .and_then(|selection| selection.start_except(["module:roles::selection::careful::**"]))
         .and_then(|selection| selection.start_except(["message:roles::selection::**::Bare"]))
