@@ -188,13 +188,22 @@ async fn the_selection_of_the_process_goes_for_every_receiver() {
         }
     }
 
+    struct Bare;
+
+    #[actor]
+    async fn bare(mut inbox: tokio::sync::mpsc::UnboundedReceiver<Bare>) {
+        while let Some(Bare) = inbox.recv().await {
+            store(3).await;
+        }
+    }
+
     Selection::new()
         .trace_except([
             "destination:process-excluded-*",
-            "module:roles::selection::*::quiet::**",
+            "module:roles::**::quiet::**",
         ])
-        .and_then(|selection| selection.trace_except(["module:**::quiet add"]))
         .and_then(|selection| selection.start_except(["module:roles::selection::careful::**"]))
+        .and_then(|selection| selection.start_except(["message:roles::selection::**::Bare"]))
         .expect("it can be used")
         .install();
     let capture = Capture::start();
@@ -210,6 +219,13 @@ async fn the_selection_of_the_process_goes_for_every_receiver() {
     };
     in_request(&capture, handlers()).await;
     handlers().with_context(capture.context()).await;
+    let loops = || {
+        let (tx, inbox) = tokio::sync::mpsc::unbounded_channel();
+        tx.send(Bare).expect("open");
+        bare(inbox)
+    };
+    in_request(&capture, loops()).await;
+    loops().with_context(capture.context()).await;
     Selection::new().install();
     insta::assert_snapshot!(tree(&capture), @r#"
     request
@@ -222,6 +238,10 @@ async fn the_selection_of_the_process_goes_for_every_receiver() {
     └─ add
        └─ store
     store
+    store
+    request
+    └─ bare Bare
+       └─ store
     store
     "#);
 }

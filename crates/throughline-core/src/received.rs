@@ -23,7 +23,7 @@ pub trait Carries {
     /// Starts the span of whoever handles it.
     fn handler_span(&self, callsite: &'static Callsite) -> Span;
 
-    /// The type of the message, without its path.
+    /// The type of the message, as [`type_name`] has it.
     fn message_type(&self) -> &'static str;
 }
 
@@ -129,7 +129,7 @@ impl<M> ArrivedFromNobody for Message<'_, M> {
         Arrived {
             callsite,
             span: None,
-            message_type: short_type_name(type_name::<M>()),
+            message_type: type_name::<M>(),
         }
     }
 }
@@ -187,11 +187,21 @@ pub struct Arrived {
 }
 
 impl Arrived {
-    /// The span of the handler, with what `fill` records on it, which is given the type of the message.
+    /// The callsite of the handler and the type of the message, as [`type_name`] has it, where nobody is known to have
+    /// sent it.
+    #[must_use]
+    pub const fn from_nobody(&self) -> Option<(&'static Callsite, &'static str)> {
+        match self.span {
+            None => Some((self.callsite, self.message_type)),
+            Some(_) => None,
+        }
+    }
+
+    /// The span of the handler, with what `fill` records on it, which is given the type of the message without its path.
     pub fn into_span(self, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Span {
         let callsite = self.callsite;
         let mut span = self.span.unwrap_or_else(|| Span::start(callsite));
-        span.edit(|span| fill(span, self.message_type));
+        span.edit(|span| fill(span, short_type_name(self.message_type)));
         span
     }
 }

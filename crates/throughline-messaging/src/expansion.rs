@@ -2,7 +2,7 @@
 
 use throughline_core::expansion::{self, Arrived, Carries, Turn};
 use throughline_core::handler::{TakenOver, take_over};
-use throughline_core::{Callsite, Context, LiveSpan, Span, current, short_type_name};
+use throughline_core::{Callsite, Context, LiveSpan, Span, current};
 
 use crate::delivery::Delivery;
 use crate::policy::Policy;
@@ -21,23 +21,25 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
             Span::disabled()
         }
         Some(TakenOver::Unsampled) => Span::disabled(),
-        None if may_start(callsite) => expansion::start(callsite, fill),
+        None if may_start(&Subject::new(), callsite) => expansion::start(callsite, fill),
         None => Span::disabled(),
     }
 }
 
 /// Like [`start_handler`], where the callsite has all there is to be recorded.
 pub fn start_constant_handler(callsite: &'static Callsite) -> Span {
-    if !callsite.is_enabled() || take_over(Some(callsite)).is_some() || !may_start(callsite) {
+    if !callsite.is_enabled()
+        || take_over(Some(callsite)).is_some()
+        || !may_start(&Subject::new(), callsite)
+    {
         return Span::disabled();
     }
     Span::start(callsite)
 }
 
-/// Whether the selection of the process lets a handler have a span here that nobody else observes: it is known by its
-/// callsite alone.
-fn may_start(callsite: &'static Callsite) -> bool {
-    let selected = selected(&Subject::new(), callsite, &Policy::new());
+/// Whether the selection of the process lets a handler have a span here that nobody else observes.
+fn may_start(subject: &Subject<'_>, callsite: &'static Callsite) -> bool {
+    let selected = selected(subject, callsite, &Policy::new());
     selected.start || selected.trace && Context::current().span_context().is_valid()
 }
 
@@ -47,13 +49,18 @@ impl<T> Carries for Delivery<T> {
     }
 
     fn message_type(&self) -> &'static str {
-        short_type_name(std::any::type_name::<T>())
+        std::any::type_name::<T>()
     }
 }
 
 /// Begins to handle a message that was received: until the turn is dropped. A layer further in joins its span.
 pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Turn {
-    let mut span = arrived.into_span(fill);
+    let mut span = match arrived.from_nobody() {
+        Some((callsite, message)) if !may_start(&Subject::new().message(message), callsite) => {
+            Span::disabled()
+        }
+        _ => arrived.into_span(fill),
+    };
     span.offer();
     expansion::turn_in(span)
 }
