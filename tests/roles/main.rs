@@ -10,7 +10,7 @@
 //! | cancelled at each poll | `plain::endings` | `kameo::edges` | `records`, `rdkafka::endings` | `cqrs_es` |
 //! | the asker is dropped | `plain` | `kameo` | – | `cqrs_es` (of a command) |
 //! | stop with messages queued | `plain`, `plain::endings` | `kameo`, `::edges`, `::budgets` | `rdkafka::endings` | – |
-//! | restart | `plain::endings` | `kameo` | `rdkafka::endings` | – |
+//! | restart | `lifecycle`, `plain::endings` | `kameo` | `rdkafka::endings` | – |
 //! | 10⁵ ticks of a self-timer | `budgets` | `kameo::budgets` | – | – |
 //! | a fan-out of depth 12 | `budgets` | `kameo::budgets` | `rdkafka::endings` | – |
 //! | 500 at once, contexts twice | – | – | `records`, `rdkafka` | `projections` |
