@@ -3,7 +3,7 @@
 use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time of the calling thread in nanoseconds.
-pub(crate) fn thread_cpu() -> u64 {
+pub fn thread_cpu() -> u64 {
     nanoseconds(ClockId::ThreadCPUTime)
 }
 

@@ -37,4 +37,6 @@ mod shapes;
 mod target;
 mod worker;
 
+pub use clock::thread_cpu;
 pub use command::run;
+pub use measurement::median;

@@ -94,7 +94,7 @@ impl Row {
 }
 
 /// The middle value, or the mean of the two in the middle; zero of no values.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => 0.0,

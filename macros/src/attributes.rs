@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Error, Expr, ExprReference, LitStr, Result, Token};
+use syn::{Error, Expr, ExprLit, ExprReference, Lit, LitStr, Result, Token};
 
 use crate::mistakes::Mistakes;
 use crate::vocabulary::Format;
@@ -65,6 +65,26 @@ impl Attribute {
     pub(crate) fn must_stay(&self) -> bool {
         let value = &self.value;
         crate::tokens::leaves_its_function(quote::quote!(#value))
+    }
+
+    /// The attribute as the callsite has it, if its value is written out: `"key" = ("value")`.
+    pub(crate) fn constant(&self) -> Option<TokenStream> {
+        let Expr::Lit(ExprLit { lit, .. }) = &self.value else {
+            return None;
+        };
+        let key = LitStr::new(&self.key, crate::tokens::generated_at(self.span));
+        let at = crate::tokens::generated_at(lit.span());
+        match (lit, self.format) {
+            (Lit::Str(text), None | Some(Format::Display)) => {
+                Some(quote_spanned!(at=> #key = (#text),))
+            }
+            (Lit::Int(number), None) => {
+                let number = number.base10_parse::<i64>().ok()?;
+                Some(quote_spanned!(at=> #key = int (#number),))
+            }
+            (Lit::Bool(truth), None) => Some(quote_spanned!(at=> #key = bool (#truth),)),
+            _ => None,
+        }
     }
 
     /// The statement that records it on `live`, a local variable of type `&mut LiveSpan`.

@@ -297,11 +297,13 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```text
 /// async fn handle(&mut self, message: Add) -> Result<u32, String> {
 ///     P::in_span(
-///         P::start_handler(
-///             { static __CALLSITE: P::Callsite = P::callsite! { name: "Cart Add", … }; &__CALLSITE },
-///             |__live| {
-///                 P::LiveSpan::set_attribute(__live, const { &P::wire::key!("actor.type") }, &"Cart");
-///                 P::LiveSpan::set_attribute(__live, const { &P::wire::key!("actor.message.type") }, &"Add");
+///         P::start_constant_handler(
+///             {
+///                 static __CALLSITE: P::Callsite = P::callsite! {
+///                     name: "Cart Add", …,
+///                     attributes: { "actor.type" = ("Cart"), "actor.message.type" = ("Add"), }
+///                 };
+///                 &__CALLSITE
 ///             },
 ///         ),
 ///         P::told(

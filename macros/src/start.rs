@@ -42,9 +42,12 @@ impl Start<'_> {
         if self.joins() {
             let live = local("__live");
             let fill = self.fill(&live);
+            if fill.is_empty() {
+                return quote_spanned!(at=> #private::start_constant_handler(#callsite));
+            }
             return quote_spanned!(at=> #private::start_handler(#callsite, |#live| { #fill }));
         }
-        if self.attrs.is_empty() && self.links.is_none() {
+        if self.is_constant() {
             return match parent {
                 None => quote_spanned!(at=> #private::Span::start(#callsite)),
                 Some(parent) => {
@@ -101,6 +104,13 @@ impl Start<'_> {
         }
     }
 
+    /// Whether there is nothing to record that the callsite does not know.
+    fn is_constant(&self) -> bool {
+        self.links.is_none()
+            && self.attrs.iter().all(|attr| attr.constant().is_some())
+            && self.handler.is_none_or(|handler| handler.subject.is_none())
+    }
+
     /// The callsite of the spans of messages that the function receives, and the closure that fills such a span: it is
     /// given the type of the message.
     pub(crate) fn of_messages(&self) -> (TokenStream, TokenStream) {
@@ -143,10 +153,8 @@ impl Start<'_> {
     /// The statements that record attributes and links on `live`.
     fn fill(&self, live: &Ident) -> TokenStream {
         let private = self.private;
-        let attrs = self
-            .attrs
-            .iter()
-            .map(|attr| attr.record(private, live, self.joins()));
+        let attrs = self.attrs.iter().filter(|attr| attr.constant().is_none());
+        let attrs = attrs.map(|attr| attr.record(private, live, self.joins()));
         let links = self.links.map(|links| {
             let place = first_span(links);
             let at = generated_at(place);
@@ -187,10 +195,15 @@ impl Start<'_> {
             let line = Literal::usize_unsuffixed(line);
             quote_spanned!(at=> line: #line,)
         });
+        let mut constants = self.attrs.iter().filter_map(Attribute::constant).peekable();
+        let attributes = constants
+            .peek()
+            .is_some()
+            .then(|| quote_spanned!(at=> , attributes: { #(#constants)* }));
         quote_spanned! {at=>
             {
                 static __CALLSITE: #private::Callsite = #private::callsite! {
-                    name: #name, #function #line kind: #kind, level: #level, target: #target
+                    name: #name, #function #line kind: #kind, level: #level, target: #target #attributes
                 };
                 &__CALLSITE
             }

@@ -4,7 +4,7 @@ use throughline::testing::OtlpReceiver;
 
 use crate::agreement::assert_same;
 use crate::job::{self, TRANSPORTS};
-use crate::server::{Server, free_ports};
+use throughline_tests::support::server::{Server, free_ports};
 
 #[test]
 #[ignore = "builds and starts an OpenTelemetry Collector"]

@@ -5,7 +5,7 @@ use throughline::testing::OtlpReceiver;
 use crate::agreement::assert_same_in_jaeger;
 use crate::http;
 use crate::job::{self, TRANSPORTS};
-use crate::server::{Server, free_ports};
+use throughline_tests::support::server::{Server, free_ports};
 
 #[test]
 #[ignore = "builds and starts Jaeger"]

@@ -63,7 +63,7 @@ async fn the_senders_span_ends_before_its_message_is_handled() {
     delivery.handle(|_| step()).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    └─ process orders {trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="orders", actor.message.type="&str"}
+    └─ process orders {actor.mailbox.name="orders", actor.message.type="&str", trace.relation="child", trace.relation.reason="tell"}
        └─ step
     "#);
     let counts = counts("orders");
@@ -299,8 +299,8 @@ async fn an_ask_is_a_child_whatever_the_budgets_say() {
     insta::assert_snapshot!(tree(&capture), @r#"
     asker
     │  → process desk (another trace)
-    └─ process desk {trace.relation="child", trace.relation.reason="ask", actor.mailbox.name="desk", actor.message.type="Question", actor.message.operation="ask"}
-    process desk {trace.relation="link", trace.relation.reason="hops", actor.mailbox.name="desk", actor.message.type="Question"}
+    └─ process desk {actor.mailbox.name="desk", actor.message.type="Question", trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask"}
+    process desk {actor.mailbox.name="desk", actor.message.type="Question", trace.relation="link", trace.relation.reason="hops"}
        → asker (another trace)
     "#);
 }

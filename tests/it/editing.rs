@@ -33,7 +33,33 @@ fn every_type_of_value() {
         dotted.key = 1,
         "quoted-key" = 2,
     );
-    insta::assert_snapshot!(capture.tree(), @r#"values {bool=true, integer=-1, fits=9223372036854775807, too_large="18446744073709551615", huge="-170141183460469231731687303715884105728", double=1.5, text="text", owned="owned", letter="ß", some=1, array=[1, 2], strings=["a", "b"], seconds=1.5, display="1", debug="Some(\"x\")", dotted.key=1, quoted-key=2}"#);
+    insta::assert_snapshot!(capture.tree(), @r#"values {bool=true, text="text", dotted.key=1, quoted-key=2, integer=-1, fits=9223372036854775807, too_large="18446744073709551615", huge="-170141183460469231731687303715884105728", double=1.5, owned="owned", letter="ß", some=1, array=[1, 2], strings=["a", "b"], seconds=1.5, display="1", debug="Some(\"x\")"}"#);
+}
+
+#[test]
+fn values_that_are_written_out_can_be_replaced_and_are_bounded() {
+    let mut config = RecorderConfig::default();
+    config.limits.attribute_count = 3;
+    config.limits.attribute_value_length = 4;
+    let capture = Capture::with_config(config);
+    let _here = capture.attach();
+    // What is the callsite's own, as far as the program leaves it alone.
+    let _ = span!("as it is", kind = "book", free = false);
+    let mut replaced = span!("replaced", kind = "book", free = false);
+    replaced.set_attribute("kind", "disc");
+    replaced.set_attribute("kind", "tape");
+    replaced.end();
+    let _ = span!("too long", kind = "magazine", free = false);
+    let mut many = span!("too many", a = 1, b = 2, c = 3, d = 4);
+    many.set_attribute("e", 5);
+    many.set_attribute("a", "one");
+    many.end();
+    insta::assert_snapshot!(capture.tree(), @r#"
+    as it is {kind="book", free=false}
+    replaced {free=false, kind="tape"}
+    too long {kind="maga", free=false}
+    too many {b=2, c=3, a="one", +2 dropped}
+    "#);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The integration tests, in one binary. Every test captures its own spans, so all of them run in parallel.
 
+mod actors; // the example `actors`, run as its users run it
 mod cancellation; // futures dropped at each poll
 mod contexts; // what is current, where, and for how long
 mod destruction; // spans in and after thread-local destruction, leaked guards

@@ -115,15 +115,32 @@ async fn an_actor_behind_a_mailbox_has_one_span_a_message() {
     assert_eq!(add.scope.name, env!("CARGO_PKG_NAME"));
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Cart Add {trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", actor.type="Cart", actor.message.type="Add", cart.items=0}
+    ├─ Cart Add {actor.type="Cart", actor.message.type="Add", trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", cart.items=0}
     │  ├─ store
     │  └─ Cart Audit {actor.type="Cart", actor.message.type="Audit", cart.items=2, audited=2, error.type="roles::attributes::Secret"} error
     │        • exception {exception.type="roles::attributes::Secret", exception.message=""}
-    └─ Cart Add {trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", actor.type="Cart", actor.message.type="Add", cart.items=2, error.type="roles::attributes::Full"} error: the cart is full
+    └─ Cart Add {actor.type="Cart", actor.message.type="Add", trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", cart.items=2, error.type="roles::attributes::Full"} error: the cart is full
        │  • exception {exception.type="roles::attributes::Full", exception.message="the cart is full"}
        ├─ store
        └─ Cart Audit {actor.type="Cart", actor.message.type="Audit", cart.items=2, audited=2, error.type="roles::attributes::Secret"} error
              • exception {exception.type="roles::attributes::Secret", exception.message=""}
+    "#);
+}
+
+#[tokio::test]
+async fn an_error_that_two_layers_see_is_told_once() {
+    let capture = Capture::start();
+    let (tx, mut rx) = mpsc::named("cart", 4);
+    in_request(&capture, async { tx.send(Add(1)).await.expect("open") }).await;
+    let mut cart = Cart { items: u32::MAX };
+    let delivery = rx.recv().await.expect("sent");
+    let handled = delivery.try_handle(async |add| cart.handle(add).await);
+    handled.await.expect_err("there is no room");
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ Cart Add {actor.type="Cart", actor.message.type="Add", trace.relation="child", trace.relation.reason="tell", actor.mailbox.name="cart", cart.items=4294967295, error.type="roles::attributes::Full"} error: the cart is full
+       │  • exception {exception.type="roles::attributes::Full", exception.message="the cart is full"}
+       └─ store
     "#);
 }
 
@@ -204,7 +221,7 @@ async fn a_record_goes_from_a_producer_to_a_consumer() {
     insta::assert_snapshot!(tree(&capture), @r#"
     request
     └─ send orders [producer] {messaging.operation.name="send", messaging.operation.type="send", messaging.system="kafka", messaging.destination.name="orders"}
-       └─ process orders [consumer] {trace.relation="child", trace.relation.reason="record", messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", messaging.destination.name="orders", messaging.batch.message_count=1}
+       └─ process orders [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", trace.relation="child", trace.relation.reason="record", messaging.destination.name="orders", messaging.batch.message_count=1}
              → send orders
     request
     └─ process returns [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", messaging.destination.name="returns", messaging.batch.message_count=0, error.type="alloc::string::String"} error: returns is empty

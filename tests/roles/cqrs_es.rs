@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Waker};
 
 use cqrs_es::mem_store::MemStore;
-use cqrs_es::persist::{GenericQuery, PersistedEventStore, SerializedEvent};
+use cqrs_es::persist::{GenericQuery, PersistedEventStore};
 use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, Query};
 use futures::FutureExt as _;
 use throughline::cqrs_es::{
@@ -22,6 +22,7 @@ use throughline::{FutureExt, span};
 use crate::in_request;
 
 mod goal;
+mod replay; // as many events as there are
 
 use goal::{Command, Event, Goal, Panics, ReadOnly, Repository, Seen, Summary};
 
@@ -365,52 +366,13 @@ async fn a_panic_is_seen_and_goes_on() {
     "#);
 }
 
-/// A repository with that many events, ten per aggregate.
-fn history(events: usize) -> Repository {
-    let repository = Repository::default();
-    let stored = (0..events).map(|at| SerializedEvent {
-        aggregate_id: format!("g-{}", at / 10),
-        sequence: at % 10 + 1,
-        aggregate_type: "goal".to_owned(),
-        event_type: "GoalSet".to_owned(),
-        event_version: "1.0".to_owned(),
-        payload: "Set".into(),
-        metadata: serde_json::json!({
-            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        }),
-    });
-    let mut all = repository.events.lock().expect("no panic");
-    all.extend(stored);
-    drop(all);
-    repository
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_makes_a_span_per_page() {
-    let capture = Capture::start();
-    let seen = Seen::default();
-    let projection = Arc::new(Projection::new("summary"));
-    let live = TracedQuery::new(Arc::clone(&projection), seen.clone());
-    let replay = TracedReplay::<_, _, Goal>::new(projection, history(10_000), live);
-    let rebuild = span!(parent: capture.context(), "rebuild");
-    let replayed = tokio::spawn(async move { replay.replay_all().await }.in_span(rebuild));
-    let replayed = replayed.await.expect("no panic");
-    replayed.expect("there are events");
-    assert_eq!(seen.dispatches.load(Ordering::Relaxed), 10_000);
-    let spans = capture.spans();
-    let pages = spans.iter().filter(|span| span.name == "project summary");
-    let events: Vec<_> = pages
-        .map(|page| page.attribute("projection.page.events"))
-        .collect();
-    assert_eq!(events, [Some(&Value::Int(1_000)); 10]);
-    assert_eq!(spans.len(), 11, "nothing but the pages, and the caller");
-    assert_eq!(capture.stats().live(), 0);
-}
-
 #[tokio::test]
 async fn pages_of_a_replay_have_outcomes() {
     let capture = Capture::start();
-    let mut repository = history(30);
+    let mut repository = Repository {
+        history: 30,
+        ..Repository::default()
+    };
     let replay = TracedReplay::<_, _, Goal>::new(
         Projection::new("of one"),
         repository.clone(),

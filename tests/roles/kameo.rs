@@ -1,5 +1,7 @@
 //! Actors of kameo: every way to send, every way to end, the lifecycle.
 
+mod attribute; // `#[actor]` on an `impl Message`
+mod budgets; // how large traces get, and what a stop leaves
 mod edges;
 
 use std::future::pending;

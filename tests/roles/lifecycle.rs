@@ -79,7 +79,7 @@ async fn an_actor_lives_in_short_spans_that_are_linked() {
     insta::assert_snapshot!(tree(&capture), @r#"
     spawner
     request
-    └─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job"}
+    └─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell"}
     Worker start {trace.relation="link", trace.relation.reason="receiver", actor.system="tokio", actor.type="Worker"}
        → spawner (another trace)
     Worker stop {trace.relation="link", trace.relation.reason="receiver", actor.system="tokio", actor.type="Worker", actor.stop.reason="normal"}
@@ -99,8 +99,8 @@ async fn a_panic_is_the_messages_and_a_restart_links_it() {
     insta::assert_snapshot!(tree(&capture), @r#"
     spawner
     request
-    ├─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job", span.outcome="panicked", error.type="panic"} error: panicked
-    └─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job"}
+    ├─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell", span.outcome="panicked", error.type="panic"} error: panicked
+    └─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell"}
     Worker start {trace.relation="link", trace.relation.reason="receiver", actor.system="tokio", actor.type="Worker"}
        → spawner (another trace)
     Worker panic {trace.relation="link", trace.relation.reason="receiver", actor.system="tokio", actor.type="Worker", error.type="panic"} error: the actor panicked: told to
@@ -125,7 +125,7 @@ async fn an_actor_that_fails_says_so() {
     insta::assert_snapshot!(tree(&capture), @r#"
     spawner
     request
-    └─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job", error.type="alloc::string::String"} error: told to
+    └─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell", error.type="alloc::string::String"} error: told to
           • exception {exception.type="alloc::string::String", exception.message="told to"}
     Worker start {trace.relation="link", trace.relation.reason="receiver", actor.system="tokio", actor.type="Worker"}
        → spawner (another trace)
@@ -149,8 +149,8 @@ async fn an_actor_that_is_aborted_is_killed_and_leaves_its_mailbox_undelivered()
     insta::assert_snapshot!(tree(&capture), @r#"
     spawner
     request
-    ├─ Worker Job {trace.relation="child", trace.relation.reason="tell", actor.type="Worker", actor.message.type="Job", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
-    └─ process Job {trace.relation="child", trace.relation.reason="tell", actor.message.type="Job", span.outcome="undelivered"}
+    ├─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell", span.outcome="cancelled", error.type="cancelled"} error: dropped before it was ready
+    └─ process Job {actor.message.type="Job", trace.relation="child", trace.relation.reason="tell", span.outcome="undelivered"}
     Worker start {trace.relation="link", trace.relation.reason="receiver", actor.system="tokio", actor.type="Worker"}
        → spawner (another trace)
     Worker stop {trace.relation="link", trace.relation.reason="receiver", actor.system="tokio", actor.type="Worker", actor.stop.reason="killed"}

@@ -94,10 +94,10 @@ async fn the_loop_and_the_handler_of_an_actor_make_one_span_a_message() {
     assert_eq!(account.await.expect("joins"), 4);
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Account Deposit {trace.relation="child", actor.type="Account", actor.message.type="Deposit", balance=0}
-    ├─ Account Withdraw {trace.relation="child", actor.message.operation="ask", actor.type="Account", actor.message.type="Withdraw", balance=7}
+    ├─ Account Deposit {actor.type="Account", trace.relation="child", actor.message.type="Deposit", balance=0}
+    ├─ Account Withdraw {actor.type="Account", trace.relation="child", actor.message.operation="ask", actor.message.type="Withdraw", balance=7}
     │  └─ store
-    └─ Account Change {trace.relation="child", actor.type="Account", actor.message.type="Change"}
+    └─ Account Change {actor.type="Account", trace.relation="child", actor.message.type="Change"}
     "#);
 }
 
@@ -280,7 +280,7 @@ async fn a_panic_is_the_messages() {
     request
     ├─ fail u32 {trace.relation="child", actor.message.type="u32", span.outcome="panicked", error.type="panic"} error: panicked
     │  └─ store
-    └─ process u32 {trace.relation="child", actor.message.type="u32", span.outcome="undelivered"}
+    └─ process u32 {actor.message.type="u32", trace.relation="child", span.outcome="undelivered"}
     "#);
 }
 
@@ -366,10 +366,10 @@ async fn loops_of_other_channels() {
     pack(rx).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ process orders [consumer] {trace.relation="child", actor.message.type="Order", messaging.operation.name="process", messaging.operation.type="process", messaging.system="memory", messaging.destination.name="orders", order.id=1, paid=false}
-    └─ process orders [consumer] {trace.relation="child", actor.message.type="Order", messaging.operation.name="process", messaging.operation.type="process", messaging.system="memory", messaging.destination.name="orders", order.id=2, paid=true}
+    ├─ process orders [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="memory", trace.relation="child", actor.message.type="Order", messaging.destination.name="orders", order.id=1, paid=false}
+    └─ process orders [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="memory", trace.relation="child", actor.message.type="Order", messaging.destination.name="orders", order.id=2, paid=true}
     request
-    └─ pack Order {trace.relation="child", actor.message.type="Order"}
+    └─ pack Order {actor.message.type="Order", trace.relation="child"}
        └─ store
     "#);
 }

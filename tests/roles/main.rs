@@ -1,4 +1,24 @@
 //! Roles: whole trees of actors, consumers and projections, on every host.
+//!
+//! Which modules draw what; a dash where the host has no such thing:
+//!
+//! | | plain Tokio | kameo | queues, rdkafka | stored events, cqrs-es |
+//! |---|---|---|---|---|
+//! | the sender's span ends first | `plain::endings` | `kameo` | `rdkafka` | `projections` |
+//! | an `Err` | `plain::endings` | `kameo` | `records`, `rdkafka` | `projections`, `cqrs_es` |
+//! | a panic | `plain::endings` | `kameo` | `rdkafka::endings` | `cqrs_es` |
+//! | cancelled at each poll | `plain::endings` | `kameo::edges` | `records`, `rdkafka::endings` | `cqrs_es` |
+//! | the asker is dropped | `plain` | `kameo` | – | `cqrs_es` (of a command) |
+//! | stop with messages queued | `plain`, `plain::endings` | `kameo`, `::edges`, `::budgets` | `rdkafka::endings` | – |
+//! | restart | `plain::endings` | `kameo` | `rdkafka::endings` | – |
+//! | 10⁵ ticks of a self-timer | `budgets` | `kameo::budgets` | – | – |
+//! | a fan-out of depth 12 | `budgets` | `kameo::budgets` | `rdkafka::endings` | – |
+//! | 500 at once, contexts twice | – | – | `records`, `rdkafka` | `projections` |
+//! | redelivery | – | – | `records`, `rdkafka` | `projections` |
+//! | dead letter | – | – | `records`, `rdkafka`, `rdkafka::endings` | – |
+//! | empty polls | `plain::endings` | – | `rdkafka` | `projections` |
+//! | page mode | – | – | – | `projections`, `cqrs_es` |
+//! | replay | – | – | – | `projections`, `cqrs_es`, `cqrs_es::replay` |
 
 mod attributes; // the role attributes, alone and under an observer
 mod budgets; // how large traces get

@@ -6,7 +6,7 @@ use throughline::channel::{
     Arrival, Operation, Policy, Projection, Relation, StoredEvent, event_failed, try_observe,
 };
 use throughline::core::{Callsite, callsite};
-use throughline::testing::{Capture, TreeOptions};
+use throughline::testing::{Capture, TreeOptions, Value};
 use throughline::{Context, FutureExt, span, traced};
 
 fn tree(capture: &Capture) -> String {
@@ -105,6 +105,51 @@ async fn a_page_links_each_context_once() {
     project roots {projection.lag=6.0, trace.relation="root", trace.relation.reason="receiver", projection.name="roots", projection.page.events=6}
     └─ update
     "#);
+}
+
+#[tokio::test]
+async fn a_page_of_five_hundred_links_each_context_once_and_counts_the_rest() {
+    for (commands, links, dropped) in [(100, 100, 0), (200, 128, 72)] {
+        let capture = Capture::start();
+        let contexts: Vec<_> = (0..commands).map(|_| stored(&capture, "set")).collect();
+        let event = |at| StoredEvent::new(&contexts[at % commands], "GoalSet");
+        let events: Vec<_> = (0..500).map(event).collect();
+        let summary = Projection::new("summary");
+        let page = async {
+            let span = summary.page_span(&events);
+            try_observe(span, update(false)).await.expect("no error");
+        };
+        capture.run(page).await;
+        let spans = capture.spans();
+        assert_eq!(
+            spans.len(),
+            commands + 2,
+            "the commands, the page, its handler"
+        );
+        let page = spans.iter().find(|span| span.name == "project summary");
+        let page = page.expect("it was handled");
+        assert_eq!((page.links.len(), page.dropped_links), (links, dropped));
+        let linked = page.links.iter().map(|link| link.span_id);
+        let of = contexts
+            .iter()
+            .map(|context| context.span_context().span_id());
+        assert!(linked.eq(of.take(links)), "in the order of the events");
+        let events = page.attribute("projection.page.events");
+        assert_eq!(events, Some(&Value::Int(500)));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_nothing_leaves_nothing() {
+    let capture = Capture::start();
+    let summary = Projection::new("summary");
+    let polls = async {
+        for _ in 0..10 {
+            assert!(summary.page_span(&[]).is_disabled());
+        }
+    };
+    capture.run(polls).await;
+    assert_eq!((tree(&capture), summary.skipped()), (String::new(), 0));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Records of Kafka: whole trees on librdkafka's mock cluster, which listens in this process.
 
+mod endings; // panics, cancellations, stops, dead letters, fan-outs
 mod receiving; // spans of polls, lag, and why a record comes again
 mod untouched; // what the user sends is what arrives, beside the bare client
 
@@ -8,30 +9,26 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer as BareConsumer, CommitMode, Consumer};
-use rdkafka::message::{DeliveryResult, Headers, Message, OwnedMessage};
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::message::{DeliveryResult, Message, OwnedMessage};
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{
-    BaseRecord, DefaultProducerContext, FutureProducer as BareProducer, FutureRecord, Producer,
-    ProducerContext,
-};
+use rdkafka::producer::{BaseRecord, FutureRecord, Producer, ProducerContext};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use throughline::channel::{Policy, Redelivery, Relation};
 use throughline::core::{RecorderConfig, Sampler, Span, SpanContext};
 use throughline::rdkafka::{
-    BaseConsumer, BaseProducer, FutureProducer, Observer, StreamConsumer, ThreadedProducer, inject,
+    BaseConsumer, BaseProducer, FutureProducer, Observer, StreamConsumer, ThreadedProducer,
 };
-use throughline::testing::{Capture, ReceivedSpan, TreeOptions, Value};
+use throughline::testing::{Capture, ReceivedSpan, Value};
 use throughline::{Context, FutureExt, span};
+use throughline_tests::support::kafka::{
+    self, Cluster, PATIENCE, config, future_producer, read_all, receive, send_under, text, tree,
+};
 
 use crate::in_request;
 
 const TOPIC: &str = "orders";
-/// How long a client may take; what is tested takes less, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 /// A broker with the topic `orders` of one partition.
 fn cluster() -> Cluster {
@@ -40,81 +37,14 @@ fn cluster() -> Cluster {
     cluster
 }
 
-fn config(cluster: &Cluster) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("client.id", "shop-1")
-        .set("group.id", "billing")
-        .set("auto.offset.reset", "earliest")
-        .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "5");
-    config
-}
-
-/// Lets a consumer read the partition from the start, without the group's ceremony.
-fn read_all<C: rdkafka::consumer::ConsumerContext>(consumer: &impl Consumer<C>) {
-    let mut partitions = TopicPartitionList::new();
-    partitions
-        .add_partition_offset(TOPIC, 0, Offset::Beginning)
-        .expect("an offset");
-    consumer.assign(&partitions).expect("assigned");
-}
-
-fn future_producer(cluster: &Cluster) -> FutureProducer {
-    config(cluster).create().expect("a producer")
-}
-
 fn stream_consumer(cluster: &Cluster) -> StreamConsumer {
     let consumer: StreamConsumer = config(cluster).create().expect("a consumer");
-    read_all(&*consumer);
+    read_all(cluster, &*consumer);
     consumer
 }
 
-/// Everything that is read until there are `count`.
-fn receive(cluster: &Cluster, count: usize) -> Vec<OwnedMessage> {
-    let consumer: BareConsumer = config(cluster).create().expect("a consumer");
-    read_all(&consumer);
-    let mut messages = Vec::with_capacity(count);
-    while messages.len() < count {
-        let message = consumer.poll(PATIENCE).expect("a record in time");
-        messages.push(message.expect("a record").detach());
-    }
-    messages
-}
-
 async fn send(producer: &FutureProducer, payload: &str) {
-    let record = FutureRecord::to(TOPIC).key("7").payload(payload);
-    producer.send(record, PATIENCE).await.expect("delivered");
-}
-
-/// Sends with rdkafka's own producer, under contexts that somebody else made.
-async fn send_under(cluster: &Cluster, contexts: impl IntoIterator<Item = Context>) {
-    let producer: BareProducer = config(cluster).create().expect("a producer");
-    let mut reports = Vec::new();
-    for context in contexts {
-        let mut record = FutureRecord::<str, str>::to(TOPIC).payload("book");
-        record.headers = inject(&context, None);
-        let sent = producer.send_result(record).map_err(|(error, _)| error);
-        reports.push(sent.expect("enqueued"));
-    }
-    for report in reports {
-        report.await.expect("a report").expect("delivered");
-    }
-}
-
-/// The picture, without how long records waited.
-fn tree(capture: &Capture) -> String {
-    assert_eq!(capture.stats().live(), 0, "every span ended");
-    capture.tree_with(&TreeOptions::new().redact("queue.wait"))
-}
-
-fn text(headers: &impl Headers, name: &str) -> Vec<String> {
-    (0..headers.count())
-        .map(|at| headers.get(at))
-        .filter(|header| header.key == name)
-        .map(|header| String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned())
-        .collect()
+    kafka::send(producer, TOPIC, payload).await;
 }
 
 #[tokio::test]
@@ -285,7 +215,7 @@ async fn empty_polls_and_empty_batches_make_nothing() {
     let cluster = cluster();
     let _here = capture.attach();
     let base: BaseConsumer = config(&cluster).create().expect("a consumer");
-    read_all(&*base);
+    read_all(&cluster, &*base);
     for _ in 0..10 {
         assert!(base.poll(Duration::from_millis(1)).is_none());
     }
@@ -575,7 +505,7 @@ fn a_handler_that_is_no_future_runs_in_the_span() {
     producer.flush(PATIENCE).expect("delivered");
     let consumer: BaseConsumer = config(&cluster).create().expect("a consumer");
     let consumer = consumer.with_policy(Policy::from(Relation::Link));
-    read_all(&*consumer);
+    read_all(&cluster, &*consumer);
     let message = consumer.poll(PATIENCE).expect("a record in time");
     let message = message.expect("a record");
     let store = || {

@@ -12,28 +12,13 @@ use throughline::Pipeline;
 use throughline::core::diagnostics;
 use throughline::export::PipelineBuilder;
 use throughline::testing::OtlpReceiver;
+pub(crate) use throughline_tests::support::size::{is_long, size};
 
 /// Longer than anything takes that is not broken.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// What a machine that does other things adds to a time, at most as a rule.
 pub(crate) const SLACK: Duration = Duration::from_millis(100);
-
-/// Whether the numbers of the matrix are wanted.
-pub(crate) fn is_long() -> bool {
-    env::var_os("TORTURE").is_some_and(|value| value == "long")
-}
-
-/// A size: of the short form without optimisation, of the short form, of the long one.
-pub(crate) fn size(debug: u64, short: u64, long: u64) -> u64 {
-    if is_long() {
-        long
-    } else if cfg!(debug_assertions) {
-        debug
-    } else {
-        short
-    }
-}
 
 /// The seeds of so many runs, or the one that is asked for.
 pub(crate) fn seeds(runs: u64) -> Vec<u64> {

@@ -4,13 +4,15 @@
 //! 1. A callsite's `state` is written under the registry's lock only, and read relaxed by everybody: a stale value
 //!    means that one span more or less is recorded after a change of the filter, nothing else.
 //! 2. A callsite's `number` is written once, under the lock, before the state leaves [`UNREGISTERED`].
+//! 3. `adopted` is one word, read and written relaxed: what it remembers can be computed again at any time.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::filter::Filter;
 use crate::kind::{Level, SpanKind};
+use crate::statics::{self, Kept, Summary};
 
 /// The constant parts of a [`Callsite`].
 #[derive(Clone, Copy, Debug)]
@@ -66,17 +68,22 @@ macro_rules! callsite {
 /// It must be a `static` (or leaked), since spans and records refer to it for as long as the process runs.
 pub struct Callsite {
     spec: CallsiteSpec,
+    summary: Summary,
     state: AtomicU8,
     number: AtomicU32,
+    /// What this callsite last adopted a span from: see [`statics::Kept`].
+    adopted: AtomicU64,
 }
 
 impl Callsite {
     /// A callsite of these parts, not yet registered: the first span does that.
     pub const fn new(spec: CallsiteSpec) -> Self {
         Self {
+            summary: Summary::of(spec.static_fields),
             spec,
             state: AtomicU8::new(UNREGISTERED),
             number: AtomicU32::new(0),
+            adopted: AtomicU64::new(0),
         }
     }
 
@@ -124,6 +131,30 @@ impl Callsite {
     /// The encoded attributes that every span of the callsite has.
     pub const fn static_fields(&self) -> &'static [u8] {
         self.spec.static_fields
+    }
+
+    /// Whether every span of the callsite has an attribute of that key.
+    pub fn has_attribute(&self, key: &str) -> bool {
+        statics::has_key(self.spec.static_fields, &self.summary, key.as_bytes())
+    }
+
+    /// What [`static_fields`](Self::static_fields) hold, as far as open spans have to know.
+    #[inline(always)]
+    pub(crate) const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Which attributes a span of that callsite keeps when it becomes one of this.
+    #[inline]
+    pub(crate) fn keeps_of(&self, before: &Self) -> Kept {
+        // Relaxed: see rule 3 of the module.
+        let remembered = Kept::from_word(self.adopted.load(Ordering::Relaxed));
+        if remembered.is_of(before.number()) {
+            return remembered;
+        }
+        let kept = Kept::compute(before, self);
+        self.adopted.store(kept.to_word(), Ordering::Relaxed);
+        kept
     }
 
     /// The place in the registry; only callsites that made a span have one.

@@ -22,6 +22,7 @@ pub use crate::turns::{InTurns, Turn};
 /// A static callsite with the location of its expansion, everything encoded at compile time.
 ///
 /// Without `function:`, as for a block, there is no `code.function.name`: a macro cannot see what it stands in.
+/// `attributes:` are those whose values are written out, in the form of `static_fields!`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __callsite {
@@ -34,7 +35,8 @@ macro_rules! __callsite {
         line: $line:tt,
         kind: $kind:ident,
         level: $level:ident,
-        target: $target:expr $(,)?
+        target: $target:expr
+        $(, attributes: { $($attributes:tt)* })? $(,)?
     ) => {
         $crate::Callsite::new($crate::CallsiteSpec {
             name: $name,
@@ -47,6 +49,7 @@ macro_rules! __callsite {
                 $("code.function.name" = (::core::concat!(::core::module_path!(), "::", $function)),)?
                 "code.file.path" = (::core::file!()),
                 "code.line.number" = int ($line as i64),
+                $($($attributes)*)?
             ],
         })
     };
@@ -63,6 +66,12 @@ pub fn start(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpan)) -> S
     } else {
         Span::disabled()
     }
+}
+
+/// Like [`start`], where there is nothing to record.
+#[inline(always)]
+pub fn start_constant(callsite: &'static Callsite) -> Span {
+    Span::start(callsite)
 }
 
 /// Like [`start`], under the given parent.

@@ -79,6 +79,9 @@ pin_project! {
     impl<F, I> PinnedDrop for InSpan<F, I> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if this.span.is_disabled() {
+                return this.inner.set(None);
+            }
             let unwound = this.span.live().is_some_and(LiveSpan::was_unwound);
             let poll = this.span.begin_uncounted();
             let entered = Entered { span: &mut *this.span, poll };

@@ -42,6 +42,8 @@ pub mod expansion;
 mod fields;
 mod filter;
 mod future;
+#[doc(hidden)]
+pub mod handler;
 mod id;
 mod import;
 mod kind;
@@ -59,6 +61,7 @@ pub mod schedule;
 mod shared;
 mod span;
 mod span_context;
+mod statics;
 mod suppress;
 #[doc(hidden)]
 pub mod switch;
@@ -87,6 +90,7 @@ pub use sampler::Sampler;
 pub use shared::SharedSpan;
 pub use span::{Span, SpanGuard};
 pub use span_context::{SpanContext, Traceparent, TraceparentError};
+pub use statics::StaticAttributes;
 pub use suppress::{SuppressGuard, is_suppressed, suppress};
 #[doc(hidden)]
 pub use throughline_wire as __wire;

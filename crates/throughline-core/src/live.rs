@@ -3,6 +3,9 @@
 //! Everything a user records goes straight into the buffer in its final form, in the order it comes. Nothing here
 //! knows threads or recorders.
 
+mod ending;
+mod statics;
+
 use std::error::Error;
 use std::fmt;
 
@@ -12,6 +15,7 @@ use crate::callsite::Callsite;
 use crate::clock::{self, Anchor, Ticks};
 use crate::context::Context;
 use crate::fields::{EventFields, LinkFields};
+use crate::handler::Handling;
 use crate::id::SpanId;
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::limits::SpanLimits;
@@ -30,7 +34,7 @@ pub struct LiveSpan {
     unsampled_in: u32,
     /// Whether the span ends otherwise than most: with an error, or with something left out.
     unusual: bool,
-    callsite: u32,
+    callsite: &'static Callsite,
     parent: SpanId,
     start: Ticks,
     generation: u32,
@@ -45,6 +49,7 @@ pub struct LiveSpan {
     longest_poll: u64,
     schedule_latency_nanos: u64,
     last_exit: Ticks,
+    pub(crate) handling: Handling,
     /// When the span ended, if somebody else knows.
     ended_at: Option<Ticks>,
     attributes: u32,
@@ -69,12 +74,7 @@ struct Dropped {
 impl LiveSpan {
     /// Sets an attribute, replacing an earlier value of the same key.
     pub fn set_attribute(&mut self, key: impl AsKey, value: impl AttributeValue) {
-        // Most attributes are set once, and to look for one takes longer than to write it.
-        if self.keys & mark_of(key.name()) != 0
-            && wire::remove_attribute(&mut self.body, key.name())
-        {
-            self.attributes -= 1;
-        }
+        self.remove_attribute(key.name());
         self.attribute(&key, value);
     }
 
@@ -89,7 +89,7 @@ impl LiveSpan {
         let field = AttributeField::Span;
         value.write(ValueWriter::attribute(&mut self.body, field, key, limits));
         self.attributes += u32::from(self.body.len() != before);
-        self.keys |= mark_of(key.name());
+        self.keys |= mark_of(key.name().as_bytes());
     }
 
     #[cold]
@@ -257,21 +257,6 @@ impl LiveSpan {
         wire::put_name(&mut self.body, name);
     }
 
-    /// Makes this a span of another callsite, if that is enabled: with its name, kind, scope and static attributes in
-    /// place of those it has. What was recorded stays.
-    pub fn adopt(&mut self, callsite: &'static Callsite) {
-        // A callsite has a number once it was asked.
-        if !callsite.is_enabled() {
-            return;
-        }
-        if self.facts.marks.has(Marks::RENAMED) {
-            wire::remove_fields(&mut self.body, NAME);
-            self.facts.marks.clear(Marks::RENAMED);
-        }
-        self.callsite = callsite.number();
-        self.facts.kind = callsite.kind();
-    }
-
     /// Replaces the kind.
     pub const fn set_kind(&mut self, kind: SpanKind) {
         self.facts.kind = kind;
@@ -286,6 +271,7 @@ impl LiveSpan {
     pub(crate) fn set_context(&mut self, context: Context, recording: bool) {
         self.context = context;
         self.recording = recording;
+        self.handling = Handling::default();
     }
 
     /// Settles that no child in that recorder is sampled.
@@ -319,7 +305,7 @@ impl LiveSpan {
         generation: u32,
         start: Ticks,
     ) {
-        self.callsite = callsite.number();
+        self.callsite = callsite;
         self.parent = if parent.is_valid() {
             parent.span_id()
         } else {
@@ -351,6 +337,7 @@ impl LiveSpan {
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
+        self.take_up_callsite();
     }
 
     /// Records the tracestate that the span inherited.
@@ -397,6 +384,11 @@ impl LiveSpan {
         self.unwound
     }
 
+    pub(crate) const fn abandon(&mut self) {
+        self.handling.is_abandoned = true;
+        self.unusual = true;
+    }
+
     pub(crate) const fn mark_unwound(&mut self) {
         self.unwound = true;
     }
@@ -427,51 +419,6 @@ impl LiveSpan {
         self.schedule_latency_nanos = self.schedule_latency_nanos.saturating_add(nanos);
     }
 
-    /// Settles how the span ended. An end that is not the normal course becomes visible in status and attributes,
-    /// unless the user has set those.
-    #[inline(always)]
-    pub(crate) fn finish(&mut self, outcome: Outcome) {
-        if self.unusual || outcome != Outcome::Completed {
-            self.finish_unusually(outcome);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn finish_unusually(&mut self, outcome: Outcome) {
-        if !self.recording {
-            return;
-        }
-        self.facts.outcome = match outcome {
-            Outcome::Completed if self.facts.status == Status::Error => Outcome::Error,
-            other => other,
-        };
-        if matches!(outcome, Outcome::Cancelled | Outcome::Panicked) {
-            self.explain(outcome);
-        }
-        if self.dropped != Dropped::default() {
-            let Dropped {
-                attributes,
-                events,
-                links,
-            } = self.dropped;
-            wire::put_dropped_counts(&mut self.body, attributes, events, links);
-        }
-    }
-
-    #[cold]
-    fn explain(&mut self, outcome: Outcome) {
-        self.set_attribute(const { wire::key!("span.outcome") }, outcome.name());
-        if self.facts.status == Status::Unset {
-            let (kind, message) = match outcome {
-                Outcome::Panicked => ("panic", "panicked"),
-                _ => ("cancelled", "dropped before it was ready"),
-            };
-            self.set_attribute(const { wire::key!("error.type") }, kind);
-            self.set_status(Status::Error, message);
-        }
-    }
-
     #[inline]
     pub(crate) fn header(&mut self, end: Ticks) -> Header {
         // A span that was entered once was busy all the time, which says nothing.
@@ -489,7 +436,7 @@ impl LiveSpan {
             parent: self.parent,
             start: self.start,
             end,
-            callsite: self.callsite,
+            callsite: self.callsite.number(),
             facts: self.facts,
         }
     }
@@ -530,10 +477,9 @@ impl LiveSpan {
     }
 }
 
-/// One bit for a key, by its length and two of its bytes: constant where the key is.
+/// One bit for the bytes of a key, by its length and two of its bytes: constant where the key is.
 #[inline(always)]
-const fn mark_of(key: &str) -> u64 {
-    let bytes = key.as_bytes();
+pub(crate) const fn mark_of(bytes: &[u8]) -> u64 {
     let Some(last) = bytes.last() else {
         return 1;
     };
@@ -548,7 +494,7 @@ impl Default for LiveSpan {
             recording: false,
             unsampled_in: 0,
             unusual: false,
-            callsite: 0,
+            callsite: &NOWHERE,
             parent: SpanId::INVALID,
             start: Ticks::default(),
             generation: 0,
@@ -561,6 +507,7 @@ impl Default for LiveSpan {
             longest_poll: 0,
             schedule_latency_nanos: 0,
             last_exit: Ticks::default(),
+            handling: Handling::default(),
             ended_at: None,
             attributes: 0,
             keys: 0,
@@ -592,6 +539,8 @@ impl<E: Error + ?Sized> fmt::Display for DisplayError<'_, E> {
     }
 }
 
+/// The callsite of a span that was never begun.
+static NOWHERE: Callsite = crate::callsite!("", Internal);
 /// Number of the field `Span.trace_state`.
 const TRACESTATE: u32 = 3;
 /// Number of the field `Span.name`.

@@ -9,6 +9,7 @@
 
 mod edit;
 mod frame;
+mod handler;
 mod import;
 mod unsampled;
 mod usual;
@@ -34,6 +35,7 @@ use frame::{Frame, next_token};
 
 pub(crate) use edit::Editable;
 pub(crate) use frame::{Entry, Token};
+pub(crate) use handler::{attach_handler, detach_handler};
 pub(crate) use import::import;
 pub(crate) use usual::{attach, detach, enter, enter_inlined, exit_shared, leave_inlined};
 
@@ -254,10 +256,12 @@ impl Local {
                 span: place @ None,
                 other: rest @ Entry::Vacant,
                 unsampled_in,
+                is_offered,
             }) => {
                 *frame = token;
                 *place = span;
                 *unsampled_in = settled;
+                *is_offered = false;
                 // What it replaces has nothing to drop.
                 std::mem::forget(std::mem::replace(rest, other));
             }
@@ -276,12 +280,14 @@ impl Local {
             span,
             other,
             unsampled_in: settled,
+            is_offered: false,
         });
         let vacant = || Frame {
             token: Token(NonZeroU64::MIN),
             span: None,
             other: Entry::Vacant,
             unsampled_in: 0,
+            is_offered: false,
         };
         let more = self.frames.len().max(FIRST_FRAMES);
         self.frames

@@ -76,6 +76,8 @@ impl Marks {
     const RANDOM: Self = Self(16);
     /// All times are unix nanoseconds already: they were given by a caller, and are kept as they are.
     pub(crate) const UNIX: Self = Self(32);
+    /// The body holds the attributes of the callsite, which does not add them.
+    pub(crate) const OWN_STATICS: Self = Self(64);
 
     /// The marks of a span that starts.
     #[inline]
@@ -290,15 +292,18 @@ impl<'a> Record<'a> {
         let header = &self.header;
         let (start_unix_nano, end_unix_nano) = self.unix_range(anchor);
         let marks = header.facts.marks;
+        let of_callsite = if marks.has(Marks::OWN_STATICS) {
+            &[]
+        } else {
+            self.callsite.static_fields()
+        };
         let static_fields = if let Some(polls) = self.polls {
             scratch.fields.clear();
-            scratch
-                .fields
-                .extend_from_slice(self.callsite.static_fields());
+            scratch.fields.extend_from_slice(of_callsite);
             self.put_polls(polls, &mut scratch.fields);
             &scratch.fields
         } else {
-            self.callsite.static_fields()
+            of_callsite
         };
         let body = if marks.has(Marks::EVENTS) && !marks.has(Marks::UNIX) {
             scratch.body.clear();

@@ -159,6 +159,11 @@ impl Span {
         self.live.as_deref()
     }
 
+    #[inline]
+    pub(crate) fn live_mut(&mut self) -> Option<&mut LiveSpan> {
+        self.live.as_deref_mut()
+    }
+
     /// Moves the span onto the thread's stack; it stays here if it is disabled or the stack cannot be reached.
     #[inline]
     pub(crate) fn push(&mut self) -> Option<Token> {

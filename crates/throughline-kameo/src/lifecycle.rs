@@ -165,7 +165,7 @@ pub(crate) fn failed_here(id: ActorId) {
     lives().fail(id, Context::current());
 }
 
-fn identity<A: Actor>(id: &ActorId) -> Identity<'_> {
+pub(crate) fn identity<A: Actor>(id: &ActorId) -> Identity<'_> {
     Identity::of(SYSTEM).actor_type(A::name()).id(id)
 }
 

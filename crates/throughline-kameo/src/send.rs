@@ -1,10 +1,18 @@
 //! Sending with a context: the requests are kameo's own, so that each of their forms is there.
 
+use std::future::Future;
+use std::panic::Location;
+use std::time::Duration;
+
 use kameo::Actor;
 use kameo::actor::ActorRef;
+use kameo::error::SendError;
 use kameo::message::Message;
+use kameo::reply::Reply;
 use kameo::request::{AskRequest, TellRequest, WithoutRequestTimeout};
+use tokio::time::timeout;
 
+use crate::lifecycle::identity;
 use crate::traced::Traced;
 
 /// Sends messages that bring their sender's context along.
@@ -55,6 +63,48 @@ pub trait ActorRefExt<A: Actor> {
         &self,
         message: M,
     ) -> AskRequest<'_, A, Traced<M>, WithoutRequestTimeout, WithoutRequestTimeout>
+    where
+        A: Message<Traced<M>>,
+        M: Send + 'static;
+
+    /// [`ask_traced`](Self::ask_traced), for so long and no longer: then the question is given up, and the actor finds that
+    /// nobody waits.
+    ///
+    /// A question that is given up is an event of the current span, and is warned of with the place of this call. A timeout
+    /// of the request itself is told of by nobody.
+    ///
+    /// # Errors
+    ///
+    /// The request's, as kameo has them; [`SendError::Timeout`] where the time is over.
+    ///
+    /// # Panics
+    ///
+    /// As Tokio's timers do, in a runtime without time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use kameo::prelude::*;
+    /// use throughline_kameo::ActorRefExt;
+    /// # #[derive(Actor)]
+    /// # struct Account;
+    /// # struct Balance;
+    /// # impl Message<Balance> for Account {
+    /// #     type Reply = i64;
+    /// #     async fn handle(&mut self, _: Balance, _: &mut Context<Self, i64>) -> i64 { 7 }
+    /// # }
+    /// # throughline_kameo::traced_actor!(Account);
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let account = Account::spawn(Account);
+    /// let balance = account.ask_within(Duration::from_secs(60), Balance).await;
+    /// assert_eq!(balance.ok(), Some(7));
+    /// # });
+    /// ```
+    #[track_caller]
+    fn ask_within<M>(
+        &self,
+        limit: Duration,
+        message: M,
+    ) -> impl Future<Output = Answer<A, M>> + Send
     where
         A: Message<Traced<M>>,
         M: Send + 'static;
@@ -113,6 +163,27 @@ impl<A: Actor> ActorRefExt<A> for ActorRef<A> {
         self.ask(Traced::ask(message).to(<A as Actor>::name(), self.id()))
     }
 
+    #[track_caller]
+    fn ask_within<M>(
+        &self,
+        limit: Duration,
+        message: M,
+    ) -> impl Future<Output = Answer<A, M>> + Send
+    where
+        A: Message<Traced<M>>,
+        M: Send + 'static,
+    {
+        let asker = Location::caller();
+        let asked = self.ask_traced(message);
+        async move {
+            let answer = timeout(limit, asked.send()).await;
+            answer.unwrap_or_else(|_| {
+                identity::<A>(&self.id()).ask_timed_out(limit, asker);
+                Err(SendError::Timeout(None))
+            })
+        }
+    }
+
     fn timer_traced<M>(&self, message: M) -> TellRequest<'_, A, Traced<M>, WithoutRequestTimeout>
     where
         A: Message<Traced<M>>,
@@ -121,3 +192,10 @@ impl<A: Actor> ActorRefExt<A> for ActorRef<A> {
         self.tell(Traced::timer(message).to(<A as Actor>::name(), self.id()))
     }
 }
+
+/// What a question comes to.
+type Answer<A, M> = Result<OkOf<A, M>, SendError<Traced<M>, ErrorOf<A, M>>>;
+/// What an actor replies to a message.
+type OkOf<A, M> = <<A as Message<Traced<M>>>::Reply as Reply>::Ok;
+/// What it replies if it cannot do what it is asked for.
+type ErrorOf<A, M> = <<A as Message<Traced<M>>>::Reply as Reply>::Error;

@@ -230,7 +230,7 @@ impl Drop for Ticket {
 }
 
 /// The message at the moment somebody takes it.
-pub(crate) const fn arrival(envelope: &Envelope<()>, operation: Operation) -> Arrival<'_> {
+pub(crate) fn arrival(envelope: &Envelope<()>, operation: Operation) -> Arrival<'_> {
     Arrival::new(envelope.context(), operation)
         .hint(envelope.relation())
         .sent(envelope.enqueued())

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
+use throughline_core::handler::Unsampled;
 use throughline_core::propagate::Baggage;
 use throughline_core::{Callsite, Context, Parent, Span, SpanContext};
 
@@ -16,6 +17,7 @@ use crate::policy::{Policy, Situation};
 use crate::projection::is_replay;
 use crate::relation::{Decision, Operation, Redelivery, Relation, Starts};
 use crate::selection::{Selected, Subject, selected};
+use crate::told;
 
 /// A message, record or event that arrived: starts the span of its handler.
 ///
@@ -78,9 +80,11 @@ impl<'a> Arrival<'a> {
         self
     }
 
-    /// When it was sent, in this process.
-    pub const fn sent(mut self, sent: Ticks) -> Self {
-        self.wait = Wait::Since(sent);
+    /// When it was sent, in this process, if that is known.
+    pub fn sent(mut self, sent: impl Into<Option<Ticks>>) -> Self {
+        if let Some(sent) = sent.into() {
+            self.wait = Wait::Since(sent);
+        }
         self
     }
 
@@ -155,6 +159,54 @@ impl<'a> Arrival<'a> {
         policy.decide(&situation)
     }
 
+    /// The handler of this: in a span, or where its trace is not sampled without one.
+    ///
+    /// It is what [`observe`](crate::observe()) takes. Where handlers of unsampled traces are many, it costs them a
+    /// fraction of what an unsampled [`span_of`](Self::span_of) does. `fill` gives the span what the role knows of it.
+    #[inline(always)]
+    pub fn handler(
+        &self,
+        subject: &Subject<'_>,
+        callsite: &'static Callsite,
+        policy: &Policy,
+        fill: impl FnOnce(&mut Span),
+    ) -> Handler {
+        match self.unsampled(subject, callsite, policy) {
+            Some(unsampled) => Handler(Kind::Unsampled(unsampled)),
+            None => self.filled(subject, callsite, policy, fill),
+        }
+    }
+
+    #[inline(never)]
+    fn filled(
+        &self,
+        subject: &Subject<'_>,
+        callsite: &'static Callsite,
+        policy: &Policy,
+        fill: impl FnOnce(&mut Span),
+    ) -> Handler {
+        let mut span = self.span_of(subject, callsite, policy);
+        fill(&mut span);
+        Handler(Kind::Span(span))
+    }
+
+    /// The handler of a trace that is not sampled, if this continues one and no more than that has to be known.
+    #[inline(always)]
+    fn unsampled(
+        &self,
+        subject: &Subject<'_>,
+        callsite: &'static Callsite,
+        policy: &Policy,
+    ) -> Option<Unsampled> {
+        let goes_on = policy.continues(self.sender, self.operation, self.hint)
+            && self.redelivery.is_none()
+            && matches!(self.wait, Wait::Unknown)
+            && selected(subject, callsite, policy).trace;
+        goes_on
+            .then(|| Unsampled::start(callsite, self.sender))
+            .flatten()
+    }
+
     /// Starts the span of the handler, and with it ends the wait; disabled if the policy makes none, and for an event
     /// within a [replay](crate::Projection::replay_page).
     ///
@@ -214,8 +266,7 @@ impl<'a> Arrival<'a> {
             if let Some(attempt) = self.attempt {
                 span.attribute(role.attempt, i64::from(attempt));
             }
-            span.attribute(&keys::RELATION, decision.relation().name());
-            span.attribute(&keys::RELATION_REASON, decision.reason().name());
+            span.add_static(told::of(&decision));
             if let Some(sender) = decision.link(self.sender) {
                 span.add_link(sender);
             }
@@ -244,6 +295,23 @@ impl<'a> Arrival<'a> {
             self.sender.attach()
         };
         Span::start_with(callsite, Parent::Root)
+    }
+}
+
+/// The handler of something that arrived: see [`Arrival::handler`].
+#[derive(Debug)]
+#[must_use = "it is there to be observed"]
+pub struct Handler(pub(crate) Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Span(Span),
+    Unsampled(Unsampled),
+}
+
+impl From<Span> for Handler {
+    fn from(span: Span) -> Self {
+        Self(Kind::Span(span))
     }
 }
 

@@ -37,7 +37,7 @@ type Pair<T> = (
 #[must_use]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     make(
-        Channel::located(Location::caller()),
+        Channel::located::<T>(Location::caller()),
         ::async_channel::bounded(capacity),
     )
 }
@@ -49,7 +49,10 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// As the crate's `bounded` does, if the capacity is zero.
 #[must_use]
 pub fn named_bounded<T>(name: &str, capacity: usize) -> (Sender<T>, Receiver<T>) {
-    make(Channel::named(name), ::async_channel::bounded(capacity))
+    make(
+        Channel::named::<T>(name),
+        ::async_channel::bounded(capacity),
+    )
 }
 
 /// An unbounded channel that is counted under the place of this call:
@@ -58,7 +61,7 @@ pub fn named_bounded<T>(name: &str, capacity: usize) -> (Sender<T>, Receiver<T>)
 #[must_use]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     make(
-        Channel::located(Location::caller()),
+        Channel::located::<T>(Location::caller()),
         ::async_channel::unbounded(),
     )
 }
@@ -66,7 +69,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// An unbounded channel with a name, which its spans and counts have.
 #[must_use]
 pub fn named_unbounded<T>(name: &str) -> (Sender<T>, Receiver<T>) {
-    make(Channel::named(name), ::async_channel::unbounded())
+    make(Channel::named::<T>(name), ::async_channel::unbounded())
 }
 
 fn make<T>(channel: &'static Channel, (tx, rx): Pair<T>) -> (Sender<T>, Receiver<T>) {

@@ -5,17 +5,17 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use throughline_core::clock::{self, Ticks};
-use throughline_core::{Callsite, Context, Span, callsite, short_type_name};
+use throughline_core::clock::Ticks;
+use throughline_core::{Callsite, Context, Span};
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Handler};
 use crate::envelope::Envelope;
 use crate::keys;
 use crate::observe::{observe, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Decision, Operation};
 use crate::selection::Subject;
-use crate::stats::Channel;
+use crate::stats::{Channel, PROCESS, message_type};
 
 /// A message as it comes out of a channel: derefs to the message and starts the span of its handler.
 ///
@@ -69,16 +69,16 @@ impl<T> Delivery<T> {
         self.envelope.context()
     }
 
-    /// When the message was enqueued.
+    /// When the message was enqueued; nobody looked at the clock where the sender's trace is not sampled.
     #[inline]
-    pub const fn enqueued(&self) -> Ticks {
+    pub const fn enqueued(&self) -> Option<Ticks> {
         self.envelope.enqueued()
     }
 
     /// How long ago that was.
     #[must_use]
-    pub fn age(&self) -> Duration {
-        Duration::from_nanos(clock::nanos_between(self.enqueued(), clock::now()))
+    pub fn age(&self) -> Option<Duration> {
+        self.arrival().age()
     }
 
     /// The name of the channel; none if the message did not come through a channel of this crate.
@@ -102,9 +102,9 @@ impl<T> Delivery<T> {
         self.envelope
     }
 
-    /// The message, the context it was sent under, and when it was enqueued.
+    /// The message, the context it was sent under, and [when it was enqueued](Self::enqueued).
     #[inline]
-    pub fn into_parts(self) -> (T, Context, Ticks) {
+    pub fn into_parts(self) -> (T, Context, Option<Ticks>) {
         self.envelope.into_parts()
     }
 
@@ -114,6 +114,7 @@ impl<T> Delivery<T> {
         self.arrival().decide(&self.policy)
     }
 
+    #[inline]
     fn arrival(&self) -> Arrival<'_> {
         self.envelope.arrival()
     }
@@ -139,9 +140,9 @@ impl<T> Delivery<T> {
         self,
         handler: impl FnOnce(T) -> F,
     ) -> impl Future<Output = F::Output> {
-        let span = self.process_span();
+        let observed = self.handler();
         let message = self.into_inner();
-        observe(span, async move { handler(message).await })
+        observe(observed, async move { handler(message).await })
     }
 
     /// Like [`handle`](Self::handle) for a handler that may fail: an `Err` is recorded as the span's error.
@@ -157,9 +158,9 @@ impl<T> Delivery<T> {
         F: Future<Output = Result<R, E>>,
         E: fmt::Display,
     {
-        let span = self.process_span();
+        let observed = self.handler();
         let message = self.into_inner();
-        try_observe(span, async move { handler(message).await })
+        try_observe(observed, async move { handler(message).await })
     }
 
     /// Starts the handler's span under a name, for a loop that is written by hand.
@@ -176,56 +177,77 @@ impl<T> Delivery<T> {
     /// # drop(handled);
     /// ```
     pub fn span(&self, name: &str) -> Span {
-        let mut span = self.span_at(&PROCESS);
+        let mut span = match self.channel {
+            Some(channel) => span_of::<T>(&self.arrival(), channel, &self.policy),
+            None => self.span_at(&ELSEWHERE),
+        };
         span.update_name(name);
         span
     }
 
     /// Like [`span`](Self::span) with a callsite of its own, which has the name: for integrations.
     pub fn span_at(&self, callsite: &'static Callsite) -> Span {
-        span_at::<T>(&self.arrival(), self.channel, callsite, &self.policy)
+        let arrival = self.arrival();
+        let mut span = arrival.span_of(&self.subject(), callsite, &self.policy);
+        told(&mut span, &arrival);
+        span.edit(|span| {
+            if let Some(channel) = self.channel {
+                span.attribute(&keys::MAILBOX_NAME, channel.name());
+            }
+            if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
+                span.attribute(&keys::MESSAGE_TYPE, message_type::<T>());
+            }
+        });
+        span
     }
 
-    fn process_span(&self) -> Span {
-        named_span::<T>(&self.arrival(), self.channel, &self.policy)
+    #[inline]
+    fn subject(&self) -> Subject<'static> {
+        subject_of::<T>(self.channel)
+    }
+
+    #[inline]
+    fn handler(&self) -> Handler {
+        let arrival = self.arrival();
+        let callsite = self.channel.map_or(&ELSEWHERE, Channel::callsite);
+        arrival.handler(&self.subject(), callsite, &self.policy, |span| {
+            told(span, &arrival);
+            if self.channel.is_none() {
+                let name = message_type::<T>();
+                span.attribute(&keys::MESSAGE_TYPE, name);
+                span.update_name(&format!("{} {name}", PROCESS.name));
+            }
+        })
     }
 }
 
-/// The span of a handler of messages of type `T`.
-fn span_at<T>(
+/// Records what the sender does, unless it is what most do.
+#[inline]
+fn told(span: &mut Span, arrival: &Arrival<'_>) {
+    let operation = arrival.operation();
+    if operation != Operation::Tell {
+        span.attribute(&keys::MESSAGE_OPERATION, operation.name());
+    }
+}
+
+/// The span of a handler of messages in that channel.
+pub(crate) fn span_of<T>(
     arrival: &Arrival<'_>,
-    channel: Option<&'static Channel>,
-    callsite: &'static Callsite,
+    channel: &'static Channel,
     policy: &Policy,
 ) -> Span {
-    let subject = Subject::new().message(std::any::type_name::<T>());
-    let subject = subject.destination(channel.map(Channel::name));
-    let mut span = arrival.span_of(&subject, callsite, policy);
-    span.edit(|span| {
-        if let Some(channel) = channel {
-            span.attribute(&keys::MAILBOX_NAME, channel.name());
-        }
-        span.attribute(&keys::MESSAGE_TYPE, message_name::<T>());
-        let operation = arrival.operation();
-        if operation != Operation::Tell {
-            span.attribute(&keys::MESSAGE_OPERATION, operation.name());
-        }
-    });
+    let subject = subject_of::<T>(Some(channel));
+    let mut span = arrival.span_of(&subject, channel.callsite(), policy);
+    told(&mut span, arrival);
     span
 }
 
-/// The same, called `process {channel}`, or by the type of the message where the channel has no name.
-pub(crate) fn named_span<T>(
-    arrival: &Arrival<'_>,
-    channel: Option<&'static Channel>,
-    policy: &Policy,
-) -> Span {
-    let mut span = span_at::<T>(arrival, channel, &PROCESS, policy);
-    span.edit(|span| match channel.and_then(Channel::process_name) {
-        Some(name) => span.update_name(name),
-        None => span.update_name(&format!("{} {}", PROCESS.name(), message_name::<T>())),
-    });
-    span
+/// What a selection knows a message by.
+#[inline]
+fn subject_of<T>(channel: Option<&'static Channel>) -> Subject<'static> {
+    Subject::new()
+        .message(std::any::type_name::<T>())
+        .destination(channel.map(Channel::name))
 }
 
 impl<T> Deref for Delivery<T> {
@@ -251,9 +273,5 @@ impl<T> From<Envelope<T>> for Delivery<T> {
     }
 }
 
-fn message_name<T>() -> &'static str {
-    short_type_name(std::any::type_name::<T>())
-}
-
-/// The span of every handler that has no callsite of its own; it is renamed to say of what.
-static PROCESS: Callsite = callsite!("process", Internal);
+/// The span of a handler whose message came through no channel of this crate; it is renamed to say of what.
+static ELSEWHERE: Callsite = Callsite::new(PROCESS);

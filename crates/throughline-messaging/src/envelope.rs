@@ -56,8 +56,8 @@ impl<T> Envelope<T> {
         let hops = context.hops().saturating_add(1);
         Self {
             message,
+            enqueued: time_of(&context),
             context: context.with_hops(hops),
-            enqueued: clock::now(),
             operation,
             hint: Relation::Auto,
         }
@@ -67,6 +67,9 @@ impl<T> Envelope<T> {
     ///
     /// The context is taken as it is, its number of hops included.
     pub fn with_context(mut self, context: Context) -> Self {
+        if self.enqueued == UNKNOWN {
+            self.enqueued = time_of(&context);
+        }
         self.context = context;
         self
     }
@@ -95,10 +98,14 @@ impl<T> Envelope<T> {
         &self.context
     }
 
-    /// When the message was enqueued.
+    /// When the message was enqueued; nobody looked at the clock where the sender's trace is not sampled.
     #[inline]
-    pub const fn enqueued(&self) -> Ticks {
-        self.enqueued
+    pub const fn enqueued(&self) -> Option<Ticks> {
+        if self.enqueued.get() == UNKNOWN.get() {
+            None
+        } else {
+            Some(self.enqueued)
+        }
     }
 
     /// What the sender does: tell, ask or timer.
@@ -119,10 +126,11 @@ impl<T> Envelope<T> {
         self.message
     }
 
-    /// The message, the context it was sent under, and when it was enqueued.
+    /// The message, the context it was sent under, and [when it was enqueued](Self::enqueued).
     #[inline]
-    pub fn into_parts(self) -> (T, Context, Ticks) {
-        (self.message, self.context, self.enqueued)
+    pub fn into_parts(self) -> (T, Context, Option<Ticks>) {
+        let enqueued = self.enqueued();
+        (self.message, self.context, enqueued)
     }
 
     /// The message, and the envelope without it.
@@ -140,17 +148,17 @@ impl<T> Envelope<T> {
 
     /// The message at the moment somebody takes it.
     #[inline]
-    pub(crate) const fn arrival(&self) -> Arrival<'_> {
+    pub(crate) fn arrival(&self) -> Arrival<'_> {
         Arrival::new(&self.context, self.operation)
             .hint(self.hint)
-            .sent(self.enqueued)
+            .sent(self.enqueued())
     }
 
     /// Starts the wait again: an envelope that was made early is enqueued now.
     #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn enqueue(&mut self) {
-        self.enqueued = clock::now();
+        self.enqueued = time_of(&self.context);
     }
 
     /// The message was written again, here and now.
@@ -179,12 +187,26 @@ impl Envelope<()> {
         Self {
             message: (),
             context: Context::default(),
-            enqueued: Ticks::default(),
+            enqueued: UNKNOWN,
             operation: Operation::Tell,
             hint: Relation::Auto,
         }
     }
 }
+
+/// The time, as far as anything is going to be measured by it: of a message in a trace that is not sampled, nothing is.
+#[inline]
+fn time_of(context: &Context) -> Ticks {
+    let span = context.span_context();
+    if span.is_valid() && !span.trace_flags().is_sampled() {
+        UNKNOWN
+    } else {
+        clock::now()
+    }
+}
+
+/// No reading of the clock is zero.
+const UNKNOWN: Ticks = Ticks::from_raw(0);
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@ use crate::stats::Channel;
 #[must_use]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     make(
-        Channel::located(Location::caller()),
+        Channel::located::<T>(Location::caller()),
         ::flume::bounded(capacity),
     )
 }
@@ -38,20 +38,23 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// A bounded channel with a name, which its spans and counts have.
 #[must_use]
 pub fn named_bounded<T>(name: &str, capacity: usize) -> (Sender<T>, Receiver<T>) {
-    make(Channel::named(name), ::flume::bounded(capacity))
+    make(Channel::named::<T>(name), ::flume::bounded(capacity))
 }
 
 /// An unbounded channel that is counted under the place of this call: [`flume::unbounded`].
 #[track_caller]
 #[must_use]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-    make(Channel::located(Location::caller()), ::flume::unbounded())
+    make(
+        Channel::located::<T>(Location::caller()),
+        ::flume::unbounded(),
+    )
 }
 
 /// An unbounded channel with a name, which its spans and counts have.
 #[must_use]
 pub fn named_unbounded<T>(name: &str) -> (Sender<T>, Receiver<T>) {
-    make(Channel::named(name), ::flume::unbounded())
+    make(Channel::named::<T>(name), ::flume::unbounded())
 }
 
 fn make<T>(

@@ -17,13 +17,10 @@ pub(crate) const ACTOR_ID: Key = key!("actor.id");
 /// `actor.stop.reason`: why the actor stopped.
 pub(crate) const STOP_REASON: Key = key!("actor.stop.reason");
 /// `actor.ask.limit`: seconds that an answer was waited for, a floating point number.
-#[cfg(feature = "tokio")]
 pub(crate) const ASK_LIMIT: Key = key!("actor.ask.limit");
 /// `code.file.path`, stable: where a question was asked.
-#[cfg(feature = "tokio")]
 pub(crate) const CODE_FILE_PATH: Key = key!("code.file.path");
 /// `code.line.number`, stable.
-#[cfg(feature = "tokio")]
 pub(crate) const CODE_LINE_NUMBER: Key = key!("code.line.number");
 /// `actor.mailbox.name`: the channel that the message waited in.
 pub(crate) const MAILBOX_NAME: Key = key!("actor.mailbox.name");
@@ -33,10 +30,6 @@ pub(crate) const MAILBOX_WAIT: Key = key!("actor.mailbox.wait");
 pub(crate) const MESSAGE_OPERATION: Key = key!("actor.message.operation");
 /// `actor.message.type`: the Rust type of the message.
 pub(crate) const MESSAGE_TYPE: Key = key!("actor.message.type");
-/// `trace.relation`: how the handler's span relates to the sender's, `child`, `link` or `root`.
-pub(crate) const RELATION: Key = key!("trace.relation");
-/// `trace.relation.reason`: which rule decided that.
-pub(crate) const RELATION_REASON: Key = key!("trace.relation.reason");
 /// `span.outcome`: how a handler ended, unless in the normal course.
 pub(crate) const OUTCOME: Key = key!("span.outcome");
 /// `error.type`: which kind of error, by the conventions; stable.

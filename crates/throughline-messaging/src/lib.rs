@@ -134,6 +134,7 @@ mod relation;
 mod selection;
 mod stats;
 mod swapped;
+mod told;
 
 #[cfg(feature = "async-channel")]
 pub mod async_channel;
@@ -152,7 +153,7 @@ pub mod oneshot;
 #[path = "tokio/watch.rs"]
 pub mod watch;
 
-pub use arrival::Arrival;
+pub use arrival::{Arrival, Handler};
 pub use delivery::Delivery;
 pub use envelope::Envelope;
 pub use observe::{Observed, join, observe, observe_with, try_observe};

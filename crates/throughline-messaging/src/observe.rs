@@ -1,22 +1,20 @@
 //! Handling under observation: the future of a handler, and what code within it can tell about the message.
 //!
-//! Owns the one hop that a thread is in: which span handles a message, whether a second layer that observes the same
-//! message has joined it, and whether anybody still waits for the reply. It is entered around every poll and held
-//! across none.
+//! Owns how a handler's span ends, and that two layers which observe the same message make one span. The span is entered
+//! around every poll and held across none.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
+use throughline_core::handler::{InUnsampled, TakenOver, take_over};
 use throughline_core::{
-    Context, CurrentSpan, InSpan, Inspect, NoInspection, Span, SpanId, current, expansion,
+    CurrentSpan, InSpan, Inspect, NoInspection, Span, Status, current, expansion,
 };
 
-use crate::keys;
-use crate::swapped::Swapped;
+use crate::arrival::{Handler, Kind};
 
 /// Runs a handler in its span: current whenever the future is polled, ended with its outcome when it is done.
 ///
@@ -26,42 +24,56 @@ use crate::swapped::Swapped;
 ///
 /// ```
 /// use throughline_core::Context;
-/// use throughline_messaging::{Arrival, Operation, Policy, observe};
+/// use throughline_messaging::{Arrival, Operation, Policy, Subject, observe};
 /// # use throughline_core::{Callsite, callsite};
 /// # static HANDLE: Callsite = callsite!("Cart Add", Internal);
 /// # async fn add() {}
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let sender = Context::current();
-/// let span = Arrival::new(&sender, Operation::Tell).span(&HANDLE, &Policy::new());
-/// observe(span, add()).await;
+/// let arrival = Arrival::new(&sender, Operation::Tell);
+/// let handler = arrival.handler(&Subject::new(), &HANDLE, &Policy::new(), |_| ());
+/// observe(handler, add()).await;
 /// # });
 /// ```
-pub fn observe<F: Future>(span: Span, handler: F) -> Observed<F> {
-    observe_with(span, handler, NoInspection)
+pub fn observe<F: Future>(handler: impl Into<Handler>, future: F) -> Observed<F> {
+    observe_with(handler, future, NoInspection)
 }
 
 /// Like [`observe`] for a handler that may fail: an `Err` is recorded as the span's error.
-pub fn try_observe<F, R, E>(span: Span, handler: F) -> Observed<F, impl Inspect<Result<R, E>>>
+pub fn try_observe<F, R, E>(
+    handler: impl Into<Handler>,
+    future: F,
+) -> Observed<F, impl Inspect<Result<R, E>>>
 where
     F: Future<Output = Result<R, E>>,
     E: fmt::Display,
 {
-    observe_with(span, handler, expansion::inspect_err_display::<R, E>)
+    observe_with(handler, future, expansion::inspect_err_display::<R, E>)
 }
 
 /// Like [`observe`]; `inspect` sees what the handler returned before the span ends.
+#[inline]
 pub fn observe_with<F: Future, I: Inspect<F::Output>>(
-    span: Span,
-    handler: F,
+    handler: impl Into<Handler>,
+    future: F,
     inspect: I,
 ) -> Observed<F, I> {
-    Observed {
-        hop: Hop::of(&span),
-        inner: InSpan::new(span, handler, Ending(inspect)),
-    }
+    let running = match handler.into().0 {
+        Kind::Span(mut span) => {
+            span.offer();
+            let inner = InSpan::new(span, future, Untold(inspect));
+            Running::Span { inner }
+        }
+        Kind::Unsampled(handler) => {
+            let inner = InUnsampled::new(handler, future);
+            Running::Unsampled { inner }
+        }
+    };
+    Observed { running }
 }
 
-/// Joins the span of a layer further out that observes the same message, if there is one: runs `tell` on it.
+/// Joins the span of a layer further out that observes the same message, if there is one: runs `tell` on it, unless its
+/// trace is not sampled.
 ///
 /// It is the same message if the handler's span is current, and nobody joined it before; what a handler does after that
 /// is work of its own. So a host's integration and an attribute on the handler make one span, whichever is there.
@@ -82,65 +94,16 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
 /// .await;
 /// # });
 /// ```
+#[inline]
 pub fn join(tell: impl FnOnce(&CurrentSpan)) -> bool {
-    let Some(hop) = HOP.get().filter(|hop| !hop.joined) else {
-        return false;
-    };
-    if !hop.is_here() {
-        return false;
-    }
-    HOP.set(Some(Hop {
-        joined: true,
-        ..hop
-    }));
-    tell(&current());
-    true
-}
-
-/// Nobody waits for the reply of the handler that runs here.
-#[cfg(feature = "tokio")]
-pub(crate) fn abandon() {
-    if let Some(hop) = HOP.get() {
-        HOP.set(Some(Hop {
-            abandoned: true,
-            ..hop
-        }));
-    }
-}
-
-/// The handling of one message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hop {
-    span: SpanId,
-    joined: bool,
-    pub(crate) abandoned: bool,
-}
-
-impl Hop {
-    /// No message is handled.
-    pub(crate) const NONE: Self = Self {
-        span: SpanId::INVALID,
-        joined: false,
-        abandoned: false,
-    };
-
-    /// The message is handled in that span.
-    pub(crate) fn of(span: &Span) -> Self {
-        Self {
-            span: span.context().span_context().span_id(),
-            ..Self::NONE
+    match take_over(None) {
+        None => false,
+        Some(TakenOver::Unsampled) => true,
+        Some(TakenOver::Span) => {
+            tell(&current());
+            true
         }
     }
-
-    /// Whether the span of the handler is the current one.
-    pub(crate) fn is_here(self) -> bool {
-        let here = Context::current().span_context().span_id();
-        here.is_valid() && self.span == here
-    }
-}
-
-thread_local! {
-    pub(crate) static HOP: Cell<Option<Hop>> = const { Cell::new(None) };
 }
 
 pin_project! {
@@ -148,8 +111,15 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Observed<F, I = NoInspection> {
         #[pin]
-        inner: InSpan<F, Ending<I>>,
-        hop: Hop,
+        running: Running<F, I>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum Running<F, I> {
+        Span { #[pin] inner: InSpan<F, Untold<I>> },
+        Unsampled { #[pin] inner: InUnsampled<F> },
     }
 }
 
@@ -158,31 +128,32 @@ impl<F: Future, I: Inspect<F::Output>> Future for Observed<F, I> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let here = Swapped::lend(&HOP, this.hop);
-        let polled = this.inner.poll(cx);
-        drop(here);
-        polled
+        match self.project().running.project() {
+            Projected::Span { inner } => inner.poll(cx),
+            Projected::Unsampled { inner } => inner.poll(cx),
+        }
     }
 }
 
 impl<F, I> fmt::Debug for Observed<F, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observed")
-            .field("hop", &self.hop)
-            .finish_non_exhaustive()
+        let inner: &dyn fmt::Debug = match &self.running {
+            Running::Span { inner } => inner,
+            Running::Unsampled { inner } => inner,
+        };
+        f.debug_tuple("Observed").field(inner).finish()
     }
 }
 
-/// Tells how the handler ended before its span does.
-struct Ending<I>(I);
+/// Looks at what the handler returned, unless an error was told already: by a layer further in that observes the same
+/// message, or by the handler.
+struct Untold<I>(I);
 
-impl<T, I: Inspect<T>> Inspect<T> for Ending<I> {
+impl<T, I: Inspect<T>> Inspect<T> for Untold<I> {
     #[inline]
     fn inspect(&mut self, output: &T, span: &mut Span) {
-        self.0.inspect(output, span);
-        if HOP.get().is_some_and(|hop| hop.abandoned) {
-            span.attribute(&keys::OUTCOME, "abandoned");
+        if span.edit(|span| span.status()) != Some(Status::Error) {
+            self.0.inspect(output, span);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::mem;
 
-use crate::arrival::Arrival;
 use crate::delivery::{self, Delivery};
 use crate::envelope::Envelope;
 use crate::keys;
@@ -72,9 +71,8 @@ impl Ticket {
     /// A span that says so, where the sender's trace is recorded: it starts and ends where the wait does.
     #[cold]
     fn undelivered<T>(&self, channel: &'static Channel) {
-        let arrival: Arrival<'_> = self.envelope.arrival();
         let policy = Policy::new().starts(Starts::Nothing);
-        let mut span = delivery::named_span::<T>(&arrival, Some(channel), &policy);
+        let mut span = delivery::span_of::<T>(&self.envelope.arrival(), channel, &policy);
         span.attribute(&keys::OUTCOME, "undelivered");
     }
 }

@@ -1,12 +1,13 @@
-//! What goes through each channel, by name.
+//! What goes through each channel, by name, and where the spans of its handlers are made.
 //!
-//! Owns the registry of names and the counters. Rules of concurrency:
+//! Owns the registry of names, their counters and callsites. Rules of concurrency:
 //!
 //! 1. Counters are relaxed: each is exact by itself, and a snapshot taken while messages move may be one message off
 //!    between two of them.
 //! 2. Senders write one cache line and receivers another.
 //! 3. The registry is locked when a channel is made and when a snapshot is taken, never when a message moves.
-//! 4. A name, once seen, is kept for the life of the process; past [`MAX_NAMES`] names, new ones share one entry.
+//! 4. A name, once seen with a type of messages, is kept for the life of the process; past [`MAX_ENTRIES`] of both
+//!    together, new ones share one entry.
 
 use std::collections::HashMap;
 use std::panic::Location;
@@ -17,10 +18,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
-#[cfg(feature = "tokio")]
-use throughline_core::{Level, current, diagnostics};
+use throughline_core::{Callsite, CallsiteSpec, Level, SpanKind, short_type_name};
+use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 
 #[cfg(feature = "tokio")]
+use crate::actor::given_up;
 use crate::keys;
 
 /// The counts of the channels of one name.
@@ -43,7 +45,8 @@ pub struct ChannelStats {
     pub ask_timeouts: u64,
     /// Messages that are in the channels.
     pub depth: u64,
-    /// How long the received messages were in the channels, together, in nanoseconds.
+    /// How long the received messages were in the channels, together, in nanoseconds. Nobody looks at the clock for
+    /// messages of traces that are not sampled: they are counted, and their wait is not.
     pub wait_sum_nanos: u64,
     /// How long the slowest of them was.
     pub wait_max_nanos: u64,
@@ -75,15 +78,36 @@ pub fn stats() -> Vec<ChannelStats> {
         all.push(overflow);
     }
     all.sort_by_key(|channel| channel.name);
+    all.dedup_by(|later, first| {
+        let same = later.name == first.name;
+        if same {
+            first.add(later);
+        }
+        same
+    });
     all
 }
 
-/// The counters of one name.
+impl ChannelStats {
+    /// Channels of one name that have messages of several types are counted together.
+    fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.undelivered += other.undelivered;
+        self.lagged += other.lagged;
+        self.rejected += other.rejected;
+        self.ask_timeouts += other.ask_timeouts;
+        self.depth += other.depth;
+        self.wait_sum_nanos += other.wait_sum_nanos;
+        self.wait_max_nanos = self.wait_max_nanos.max(other.wait_max_nanos);
+    }
+}
+
+/// The counters of one name and one type of messages, and the callsite of their handlers' spans.
 #[derive(Debug)]
 pub(crate) struct Channel {
     name: &'static str,
-    /// What its handlers' spans are called, if the program chose the name; the place in the source stands in otherwise.
-    process: Option<&'static str>,
+    callsite: Callsite,
     senders: Senders,
     receivers: Receivers,
 }
@@ -107,10 +131,10 @@ struct Receivers {
 }
 
 impl Channel {
-    const fn new(name: &'static str, process: Option<&'static str>) -> Self {
+    const fn new(name: &'static str, callsite: Callsite) -> Self {
         Self {
             name,
-            process,
+            callsite,
             senders: Senders {
                 sent: AtomicU64::new(0),
                 rejected: AtomicU64::new(0),
@@ -126,23 +150,25 @@ impl Channel {
         }
     }
 
-    /// The counters of a name that the program chose.
-    pub(crate) fn named(name: &str) -> &'static Self {
-        find(name, true)
+    /// The channels of a name that the program chose.
+    pub(crate) fn named<T>(name: &str) -> &'static Self {
+        find(name, message_type::<T>(), true)
     }
 
-    /// The counters of a place in the program.
-    pub(crate) fn located(place: &Location<'_>) -> &'static Self {
-        find(&format!("{}:{}", place.file(), place.line()), false)
+    /// The channels of a place in the program.
+    pub(crate) fn located<T>(place: &Location<'_>) -> &'static Self {
+        let name = format!("{}:{}", place.file(), place.line());
+        find(&name, message_type::<T>(), false)
     }
 
     pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// `process {name}`, if the program chose the name.
-    pub(crate) const fn process_name(&self) -> Option<&'static str> {
-        self.process
+    /// Where the spans of handlers are made: `process {name}`, or by the type of the message where the program did not
+    /// choose the name. They have both for attributes.
+    pub(crate) const fn callsite(&'static self) -> &'static Callsite {
+        &self.callsite
     }
 
     // All orderings below are relaxed: see rule 1 of the module.
@@ -165,23 +191,9 @@ impl Channel {
     #[cfg(feature = "tokio")]
     pub(crate) fn ask_timed_out(&self, limit: Duration, asker: &Location<'_>) {
         let timeouts = self.senders.ask_timeouts.fetch_add(1, Ordering::Relaxed) + 1;
-        let (file, line) = (asker.file(), asker.line());
-        current().add_event("actor.ask.timeout", |event| {
+        given_up(limit, asker, self.name, timeouts, |event| {
             event.attribute(&keys::MAILBOX_NAME, self.name);
-            event.attribute(&keys::ASK_LIMIT, limit.as_secs_f64());
-            event.attribute(&keys::CODE_FILE_PATH, file);
-            event.attribute(&keys::CODE_LINE_NUMBER, i64::from(line));
         });
-        if timeouts.is_power_of_two() {
-            diagnostics::say(
-                Level::Warn,
-                format_args!(
-                    "the question asked at {file}:{line} was not answered within {limit:?}; questions to {} that were \
-                     given up so far: {timeouts}",
-                    self.name
-                ),
-            );
-        }
     }
 
     pub(crate) fn undelivered(&self, messages: u64) {
@@ -194,10 +206,12 @@ impl Channel {
         self.receivers.lagged.fetch_add(messages, Ordering::Relaxed);
     }
 
-    pub(crate) fn received(&self, enqueued: Ticks) {
-        let wait = clock::now().since(enqueued);
+    #[inline]
+    pub(crate) fn received(&self, enqueued: Option<Ticks>) {
         let receivers = &self.receivers;
         receivers.received.fetch_add(1, Ordering::Relaxed);
+        let Some(enqueued) = enqueued else { return };
+        let wait = clock::now().since(enqueued);
         receivers.wait_ticks.fetch_add(wait, Ordering::Relaxed);
         if receivers.longest_wait.load(Ordering::Relaxed) < wait {
             receivers.longest_wait.fetch_max(wait, Ordering::Relaxed);
@@ -227,35 +241,76 @@ impl Channel {
     }
 }
 
-fn find(name: &str, chosen: bool) -> &'static Channel {
+/// What spans call messages of the type.
+pub(crate) fn message_type<T>() -> &'static str {
+    short_type_name(std::any::type_name::<T>())
+}
+
+fn find(name: &str, message: &'static str, chosen: bool) -> &'static Channel {
     let name = &name[..name.floor_char_boundary(MAX_NAME_BYTES)];
     if name == OVERFLOW_NAME {
         return &OVERFLOW;
     }
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
     let channels = registry.get_or_insert_default();
-    if let Some(channel) = channels.get(name) {
+    if let Some(channel) = channels.get(&(name, message)) {
         return channel;
     }
-    if channels.len() >= MAX_NAMES {
+    if channels.len() >= MAX_ENTRIES {
         return &OVERFLOW;
     }
     // Bounded by the two limits, and named for the life of the process: messages point at their counters.
     let name: &'static str = Box::leak(name.into());
-    let process = chosen.then(|| &*format!("process {name}").leak());
-    let channel: &'static Channel = Box::leak(Box::new(Channel::new(name, process)));
-    channels.insert(name, channel);
+    let callsite = Callsite::new(CallsiteSpec {
+        name: format!("process {}", if chosen { name } else { message }).leak(),
+        static_fields: encoded(name, message).leak(),
+        ..PROCESS
+    });
+    let channel: &'static Channel = Box::leak(Box::new(Channel::new(name, callsite)));
+    channels.insert((name, message), channel);
     channel
 }
 
-static REGISTRY: Mutex<Option<HashMap<&'static str, &'static Channel>>> = Mutex::new(None);
-static OVERFLOW: Channel = Channel::new(OVERFLOW_NAME, Some("process (other)"));
+/// The attributes of every handler's span.
+fn encoded(name: &str, message: &str) -> Vec<u8> {
+    let mut fields = Buffer::new();
+    for (key, value) in [(keys::MAILBOX_NAME, name), (keys::MESSAGE_TYPE, message)] {
+        let field = AttributeField::Span;
+        put_attribute(&mut fields, field, &key, Limits::default(), |out| {
+            out.str(value);
+        });
+    }
+    fields.into_vec()
+}
 
-/// Names that have counters of their own.
-const MAX_NAMES: usize = 1024;
+/// The callsite of what is handled.
+pub(crate) const PROCESS: CallsiteSpec = CallsiteSpec {
+    name: "process",
+    kind: SpanKind::Internal,
+    level: Level::Info,
+    target: env!("CARGO_CRATE_NAME"),
+    scope_name: env!("CARGO_PKG_NAME"),
+    scope_version: env!("CARGO_PKG_VERSION"),
+    static_fields: &[],
+};
+
+type Registry = HashMap<(&'static str, &'static str), &'static Channel>;
+
+static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
+static OVERFLOW: Channel = Channel::new(
+    OVERFLOW_NAME,
+    Callsite::new(CallsiteSpec {
+        name: "process (other)",
+        static_fields: throughline_wire::static_fields!["actor.mailbox.name" = (OVERFLOW_NAME)],
+        ..PROCESS
+    }),
+);
+
+/// Names, each with a type of messages, that have counters of their own.
+const MAX_ENTRIES: usize = 1024;
 /// Bytes of a name; the rest is cut off.
 const MAX_NAME_BYTES: usize = 256;
-/// What channels past [`MAX_NAMES`] are counted under.
+/// What channels past [`MAX_ENTRIES`] are counted under.
 const OVERFLOW_NAME: &str = "(other)";
 
 #[cfg(test)]
@@ -265,23 +320,28 @@ mod tests {
     // One test, since it fills the registry of the process.
     #[test]
     fn names_are_shared_cut_and_bounded() {
-        let first = Channel::named("stats: shared");
-        assert!(std::ptr::eq(first, Channel::named("stats: shared")));
+        let first = Channel::named::<u8>("stats: shared");
+        assert!(std::ptr::eq(first, Channel::named::<u8>("stats: shared")));
         let long = "é".repeat(1000);
-        assert_eq!(Channel::named(&long).name().len(), MAX_NAME_BYTES);
+        assert_eq!(Channel::named::<u8>(&long).name().len(), MAX_NAME_BYTES);
         first.sent(2);
-        first.received(clock::now());
+        first.received(Some(clock::now()));
         let of = |name: &str| stats().into_iter().find(|channel| channel.name == name);
+        // Another type of messages, under the same name.
+        let other = Channel::named::<u16>("stats: shared");
+        assert!(!std::ptr::eq(first, other));
+        other.sent(1);
+        other.received(None);
         let counts = of("stats: shared").expect("it has counters");
-        assert_eq!((counts.sent, counts.received, counts.depth), (2, 1, 1));
+        assert_eq!((counts.sent, counts.received, counts.depth), (3, 2, 1));
         assert!(counts.wait_max_nanos <= counts.wait_sum_nanos);
         assert_eq!(of(OVERFLOW_NAME), None);
-        let many = 0..=MAX_NAMES;
-        many.for_each(|number| Channel::named(&format!("stats: {number}")).sent(1));
+        let many = 0..=MAX_ENTRIES;
+        many.for_each(|number| Channel::named::<u8>(&format!("stats: {number}")).sent(1));
         let all = stats();
-        assert_eq!(all.len(), MAX_NAMES + 1);
+        assert_eq!(all.len(), MAX_ENTRIES);
         assert!(of(OVERFLOW_NAME).expect("too many names").sent >= 2);
         first.sent(1);
-        assert_eq!(of("stats: shared").expect("it is kept").sent, 3);
+        assert_eq!(of("stats: shared").expect("it is kept").sent, 4);
     }
 }

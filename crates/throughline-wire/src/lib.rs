@@ -60,6 +60,7 @@ mod metrics;
 pub mod read;
 mod span;
 mod static_fields;
+mod static_read;
 mod text;
 mod value;
 mod varint;
@@ -76,6 +77,7 @@ pub use span::{
     EventWriter, LinkWriter, put_dropped_counts, put_event, put_link, put_name, put_status,
     put_tracestate,
 };
+pub use static_read::{EncodedAttribute, attribute_at};
 pub use value::{AttributeField, Limits, ValueWriter, put_attribute, put_resource_attribute};
 pub use varint::varint_len;
 

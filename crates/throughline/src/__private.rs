@@ -10,8 +10,8 @@ pub use throughline_core::expansion::{
     ArrivedFromNobody, ArrivedFromSender, MessageInOne, MessageInTwo, MessageItself, Received,
     Told, ToldDebug, ToldDisplay, ToldFailure, ToldNothing, add_links, call, carry, carry_call,
     enter, enter_with, in_earlier_span, in_earlier_span_inspect, in_span, in_span_inspect,
-    inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display, looking,
-    name_after, name_after_debug, start, start_with, told, turns_are_over,
+    in_turns, inspect_err_debug, inspect_err_display, inspect_ret_debug, inspect_ret_display,
+    looking, name_after, name_after_debug, start, start_with, told, turns_are_over,
 };
 pub use throughline_core::{
     Callsite, Context, Level, LiveSpan, Parent, Span, SpanContext, SpanGuard, SpanKind, debug,
@@ -20,9 +20,11 @@ pub use throughline_core::{
 
 // Without channels and integrations there is no layer further out.
 #[cfg(not(feature = "messaging"))]
-pub use throughline_core::expansion::{in_turns, start as start_handler, turn};
+pub use throughline_core::expansion::{
+    start as start_handler, start_constant as start_constant_handler, turn,
+};
 #[cfg(feature = "messaging")]
-pub use throughline_messaging::expansion::{in_turns, start_handler, turn};
+pub use throughline_messaging::expansion::{start_constant_handler, start_handler, turn};
 
 #[cfg(feature = "tokio")]
 pub use crate::entry::*;

@@ -192,7 +192,8 @@ fn loops_with_other_receives() {
                                             .arrived({
                                                 static __CALLSITE: P::Callsite = P::callsite! {
                                                     name : "run Order", function : "run", kind : Internal, level
-                                                    : Info, target : P::module_path!()
+                                                    : Info, target : P::module_path!(),
+                                                    attributes : { "actor.message.type" = ("Order"), }
                                                 };
                                                 &__CALLSITE
                                             })
@@ -202,15 +203,7 @@ fn loops_with_other_receives() {
                             }) else { break };
                             let __turn = P::turn(
                                 __arrived,
-                                |__live, _| {
-                                    P::LiveSpan::set_attribute(
-                                        __live,
-                                        const {
-                                            &P::wire::key!("actor.message.type")
-                                        },
-                                        &"Order",
-                                    );
-                                },
+                                |__live, _| {},
                             );
                             store(order, limit).await;
                         }
@@ -227,30 +220,25 @@ fn loops_with_other_receives() {
                                 P::Callsite =
                                 P::callsite! { name : "run Order",
                                 function : "run", kind : Internal, level : Info, target :
-                                P::module_path!() }; & __CALLSITE })
-                                }), if open() => { let __turn =
-                                P::turn(__arrived, | __live, _ | {
-                                P::LiveSpan::set_attribute(__live,
-                                const { &
-                                P::wire::key!("actor.message.type") },
-                                & "Order"); }); { store(order, 1). await } } (Some(order),
-                                __arrived) = P::looking(late.next(), |
-                                __received | { use P:: {
-                                ArrivedFromNobody as _, ArrivedFromSender as _, MessageInOne
-                                as _, MessageInTwo as _, MessageItself as _, };
+                                P::module_path!(), attributes : {
+                                "actor.message.type" = ("Order"), } }; & __CALLSITE }) }), if
+                                open() => { let __turn =
+                                P::turn(__arrived, | __live, _ | {});
+                                { store(order, 1). await } } (Some(order), __arrived) =
+                                P::looking(late.next(), | __received |
+                                { use P:: { ArrivedFromNobody as _,
+                                ArrivedFromSender as _, MessageInOne as _, MessageInTwo as _,
+                                MessageItself as _, };
                                 P::turns_are_over(); (&& (&& &
                                 P::Received(__received)).message())
                                 .arrived({ static __CALLSITE :
                                 P::Callsite =
                                 P::callsite! { name : "run Order",
                                 function : "run", kind : Internal, level : Info, target :
-                                P::module_path!() }; & __CALLSITE })
-                                }) => { let __turn =
-                                P::turn(__arrived, | __live, _ | {
-                                P::LiveSpan::set_attribute(__live,
-                                const { &
-                                P::wire::key!("actor.message.type") },
-                                & "Order"); }); store(order, 2). await }, else => return,
+                                P::module_path!(), attributes : {
+                                "actor.message.type" = ("Order"), } }; & __CALLSITE }) }) =>
+                                { let __turn = P::turn(__arrived, |
+                                __live, _ | {}); store(order, 2). await }, else => return,
                             }
                         }
                     }
@@ -315,7 +303,8 @@ fn a_block_with_a_loop_and_a_handler() {
                                                     static __CALLSITE: P::Callsite = P::callsite! {
                                                         name : "Cart", function : "Cart::run", kind : Internal,
                                                         level : Info, target :
-                                                        P::module_path!()
+                                                        P::module_path!(), attributes : {
+                                                        "actor.type" = ("Cart"), }
                                                     };
                                                     &__CALLSITE
                                                 })
@@ -330,13 +319,6 @@ fn a_block_with_a_loop_and_a_handler() {
                                                 __live,
                                                 "Cart",
                                                 &__message_type,
-                                            );
-                                            P::LiveSpan::set_attribute(
-                                                __live,
-                                                const {
-                                                    &P::wire::key!("actor.type")
-                                                },
-                                                &"Cart",
                                             );
                                             P::LiveSpan::set_attribute(
                                                 __live,
@@ -374,17 +356,13 @@ fn a_block_with_a_loop_and_a_handler() {
                     {
                         static __CALLSITE: P::Callsite = P::callsite! {
                             name : "Cart", function : "Cart::handle", kind : Internal, level
-                            : Info, target : P::module_path!()
+                            : Info, target : P::module_path!(),
+                            attributes : { "actor.type" = ("Cart"), }
                         };
                         &__CALLSITE
                     },
                     |__live| {
                         P::name_after(__live, "Cart", &change.kind());
-                        P::LiveSpan::set_attribute(
-                            __live,
-                            const { &P::wire::key!("actor.type") },
-                            &"Cart",
-                        );
                         P::LiveSpan::set_attribute(
                             __live,
                             const {

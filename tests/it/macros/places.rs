@@ -63,8 +63,8 @@ fn impl_blocks() {
     assert!(block_on(account.pay_in(-5)).is_err());
     insta::assert_snapshot!(capture.tree(), @r#"
     Account::open {bank="ours", return="Account"}
-    pay in {owner="ada", amount=5, bank="theirs", return="5"}
-    pay in {owner="ada", amount=-5, bank="theirs", error.type="alloc::string::String"} error: negative
+    pay in {bank="theirs", owner="ada", amount=5, return="5"}
+    pay in {bank="theirs", owner="ada", amount=-5, error.type="alloc::string::String"} error: negative
        • exception {exception.type="alloc::string::String", exception.message="negative"}
     "#);
 }

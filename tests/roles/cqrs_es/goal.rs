@@ -94,22 +94,28 @@ impl Aggregate for Goal {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Repository {
     pub(super) events: Arc<Mutex<Vec<SerializedEvent>>>,
+    /// How many events were always there, ten per aggregate. They are made as they are read.
+    pub(super) history: usize,
     /// What comes at the end of a replay.
     pub(super) broken: bool,
 }
 
 impl Repository {
-    fn all(&self) -> Vec<SerializedEvent> {
-        self.events.lock().expect("no panic").clone()
+    fn all(&self) -> impl Iterator<Item = SerializedEvent> + use<> {
+        let stored = self.events.lock().expect("no panic").clone();
+        (0..self.history).map(historic).chain(stored)
     }
 
-    fn of(&self, aggregate_id: &str) -> Vec<SerializedEvent> {
-        let mut events = self.all();
-        events.retain(|event| event.aggregate_id == aggregate_id);
-        events
+    fn of(&self, aggregate_id: &str) -> impl Iterator<Item = SerializedEvent> + use<> {
+        let aggregate_id = aggregate_id.to_owned();
+        self.all()
+            .filter(move |event| event.aggregate_id == aggregate_id)
     }
 
-    fn stream(&self, events: Vec<SerializedEvent>) -> ReplayStream {
+    fn stream(
+        &self,
+        events: impl Iterator<Item = SerializedEvent> + Send + 'static,
+    ) -> ReplayStream {
         let (mut feed, stream) = ReplayStream::new(16);
         let broken = self.broken;
         tokio::spawn(async move {
@@ -131,7 +137,7 @@ impl PersistedEventRepository for Repository {
         &self,
         aggregate_id: &str,
     ) -> Result<Vec<SerializedEvent>, PersistenceError> {
-        Ok(self.of(aggregate_id))
+        Ok(self.of(aggregate_id).collect())
     }
 
     async fn get_last_events<A: Aggregate>(
@@ -139,9 +145,10 @@ impl PersistedEventRepository for Repository {
         aggregate_id: &str,
         last_sequence: usize,
     ) -> Result<Vec<SerializedEvent>, PersistenceError> {
-        let mut events = self.of(aggregate_id);
-        events.retain(|event| event.sequence > last_sequence);
-        Ok(events)
+        let events = self.of(aggregate_id);
+        Ok(events
+            .filter(|event| event.sequence > last_sequence)
+            .collect())
     }
 
     async fn get_snapshot<A: Aggregate>(
@@ -181,6 +188,20 @@ impl PersistedEventRepository for Repository {
     }
 }
 
+fn historic(number: usize) -> SerializedEvent {
+    SerializedEvent {
+        aggregate_id: format!("g-{}", number / 10),
+        sequence: number % 10 + 1,
+        aggregate_type: "goal".to_owned(),
+        event_type: "GoalSet".to_owned(),
+        event_version: "1.0".to_owned(),
+        payload: "Set".into(),
+        metadata: serde_json::json!({
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        }),
+    }
+}
+
 fn connection_lost() -> PersistenceError {
     PersistenceError::ConnectionError(Box::new(io::Error::other("connection lost")))
 }
@@ -211,7 +232,7 @@ impl Query<Goal> for Seen {
 
 /// What a handler does, with a span of its own.
 #[traced]
-async fn write() {
+pub(super) async fn write() {
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
 }

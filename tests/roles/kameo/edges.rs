@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::task::{Context as TaskContext, Waker};
 
-use super::*;
+use throughline::actor;
 
+use super::*;
 use crate::in_request;
 
 /// Takes its time, and says it on.
@@ -110,6 +111,60 @@ async fn an_ask_left_in_the_mailbox_goes_back_to_its_asker() {
     request
     ├─ Worker Job {actor.message.operation="ask", span.outcome="undelivered"}
     └─ Worker Job {actor.message.operation="tell", span.outcome="cancelled"} error: dropped before it was ready
+    "#);
+}
+
+#[tokio::test]
+async fn a_question_that_is_given_up_is_told_to_both_sides() {
+    let capture = Capture::start();
+    let prepared = Worker::prepare();
+    let worker = prepared.actor_ref().clone();
+    let ask = async {
+        // The actor does not run yet.
+        let given_up = worker.ask_within(Duration::ZERO, Job::Work).await;
+        assert!(matches!(given_up, Err(SendError::Timeout(_))));
+    };
+    in_request(&capture, ask).await;
+    prepared.spawn(Worker);
+    stop(&worker).await;
+    let options = TreeOptions::new().hide("code.line.number");
+    let options = options.hide("actor.id").hide("actor.mailbox.wait");
+    let asked = capture.traces().into_iter().next().expect("a request");
+    insta::assert_snapshot!(asked.tree_with(&options), @r#"
+    request
+    │  • actor.ask.timeout {actor.system="kameo", actor.type="Worker", actor.ask.limit=0.0}
+    └─ Worker Job {trace.relation="child", trace.relation.reason="ask", actor.system="kameo", actor.type="Worker", actor.message.type="Job", actor.message.operation="ask", span.outcome="abandoned"}
+    "#);
+}
+
+/// It has the attribute beside the line of the integration.
+#[derive(Actor)]
+struct Strict;
+
+#[actor]
+impl Message<Withdraw> for Strict {
+    type Reply = Result<i64, Overdrawn>;
+
+    async fn handle(&mut self, _: Withdraw, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        Err(Overdrawn)
+    }
+}
+
+traced_actor!(Strict);
+
+#[tokio::test]
+async fn an_error_that_the_attribute_sees_too_is_told_once() {
+    let capture = Capture::start();
+    let strict = Strict::spawn(Strict);
+    let ask = async {
+        let refused = strict.ask_traced(Withdraw(1)).await;
+        refused.expect_err("strict");
+    };
+    in_request(&capture, ask).await;
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    └─ Strict Withdraw {actor.type="Strict", actor.message.type="Withdraw", trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask", error.type="roles::kameo::Overdrawn"} error: Overdrawn
+          • exception {exception.type="roles::kameo::Overdrawn", exception.message="Overdrawn"}
     "#);
 }
 

@@ -61,25 +61,25 @@ async fn a_receive_among_others() {
     assert_eq!(listen.await, Ok(0));
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ listen Number {trace.relation="child", actor.message.type="Number"}
-    ├─ listen Number {trace.relation="child", actor.message.type="Number"}
+    ├─ listen Number {actor.message.type="Number", trace.relation="child"}
+    ├─ listen Number {actor.message.type="Number", trace.relation="child"}
     │  └─ store
-    └─ listen Number {trace.relation="child", actor.message.type="Number"}
+    └─ listen Number {actor.message.type="Number", trace.relation="child"}
     store
     request
-    ├─ listen Number {trace.relation="child", actor.message.type="Number"}
+    ├─ listen Number {actor.message.type="Number", trace.relation="child"}
     │  └─ store
-    └─ listen Number {trace.relation="child", actor.message.type="Number", error.type="roles::loops::Refused"} error: 13 is refused
+    └─ listen Number {actor.message.type="Number", trace.relation="child", error.type="roles::loops::Refused"} error: 13 is refused
        │  • exception
        └─ store
     request
-    ├─ listen Number {trace.relation="child", actor.message.type="Number"}
+    ├─ listen Number {actor.message.type="Number", trace.relation="child"}
     │  └─ store
-    └─ listen Number {trace.relation="child", actor.message.type="Number"}
+    └─ listen Number {actor.message.type="Number", trace.relation="child"}
     listen Number {actor.message.type="Number"}
     store
     request
-    └─ process u32 {trace.relation="child", actor.message.type="u32", span.outcome="undelivered"}
+    └─ process u32 {actor.message.type="u32", trace.relation="child", span.outcome="undelivered"}
     store
     "#);
 }
@@ -133,6 +133,6 @@ async fn a_receive_that_the_rest_of_the_loop_follows() {
     ├─ add u32 {trace.relation="child", actor.message.type="u32", error.type="roles::loops::Refused"} error: 13 is refused
     │  │  • exception
     │  └─ store
-    └─ process u32 {trace.relation="child", actor.message.type="u32", span.outcome="undelivered"}
+    └─ process u32 {actor.message.type="u32", trace.relation="child", span.outcome="undelivered"}
     "#);
 }

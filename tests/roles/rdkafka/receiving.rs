@@ -1,5 +1,7 @@
 //! What a consumer says of receiving, where it is asked to: spans of polls, how far behind it is, and why a record comes.
 
+use throughline::testing::TreeOptions;
+
 use super::*;
 
 const FORWARDED: &str = "orders-retry";
@@ -18,7 +20,7 @@ async fn receiving_has_spans_where_they_are_wanted() {
     in_request(&capture, loop_once).await;
     let base: BaseConsumer = config(&cluster).create().expect("a consumer");
     let base = base.with_receive_spans();
-    read_all(&*base);
+    read_all(&cluster, &*base);
     let _here = capture.attach();
     let message = loop {
         // Most of these bring nothing.
@@ -61,7 +63,7 @@ async fn a_poll_that_fails_says_why_and_the_end_of_a_partition_is_no_failure() {
         .add_partition_offset(TOPIC, 0, Offset::Offset(100))
         .expect("an offset");
     failing.assign(&partitions).expect("assigned");
-    read_all(&*ending);
+    read_all(&cluster, &*ending);
     {
         let _here = capture.attach();
         for consumer in [failing, ending] {
@@ -84,7 +86,7 @@ async fn a_record_says_how_many_are_behind_it() {
         .set("statistics.interval.ms", "10")
         .create()
         .expect("a consumer");
-    read_all(&*consumer);
+    read_all(&cluster, &*consumer);
     let mut messages = Vec::new();
     while messages.len() < 3 {
         let message = consumer.poll(PATIENCE).expect("a record in time");

@@ -20,6 +20,8 @@ pub(super) struct Frame {
     pub(super) other: Entry,
     /// The recorder in which no child of this is sampled, whatever else holds; zero if a child has to be decided.
     pub(super) unsampled_in: u32,
+    /// Whether `other` is the context of a handler that a layer further in may take over.
+    pub(super) is_offered: bool,
 }
 
 /// What else than a span of this thread may be current.

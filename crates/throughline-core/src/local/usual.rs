@@ -13,7 +13,7 @@ use crate::switch;
 
 /// The usual course, which says `None` where it does not apply; nor does any once somebody watches the switches.
 #[inline(always)]
-fn usual<R>(course: impl FnOnce(&mut Local) -> Option<R>) -> Option<R> {
+pub(super) fn usual<R>(course: impl FnOnce(&mut Local) -> Option<R>) -> Option<R> {
     if switch::is_installed() {
         return None;
     }
@@ -113,6 +113,7 @@ impl Local {
         let token = next_token(&mut self.last_token);
         frame.token = token;
         frame.unsampled_in = span.as_deref().map_or(0, LiveSpan::unsampled_in);
+        frame.is_offered = false;
         // What it replaces has nothing to drop.
         std::mem::forget(std::mem::replace(&mut frame.span, span.take()));
         self.depth += 1;
@@ -130,6 +131,7 @@ impl Local {
         let token = next_token(&mut self.last_token);
         frame.token = token;
         frame.unsampled_in = 0;
+        frame.is_offered = false;
         let other = Entry::Context(context.plain_in_recorder(recorder));
         // What it replaces has nothing to drop.
         std::mem::forget(std::mem::replace(&mut frame.other, other));
@@ -167,7 +169,7 @@ impl Local {
 
     /// Removes the frame if it is the last and what [`put_context`](Self::put_context) made.
     #[inline(always)]
-    fn remove_context(&mut self, token: Token) -> Option<()> {
+    pub(super) fn remove_context(&mut self, token: Token) -> Option<()> {
         let at = self.depth.wrapping_sub(1);
         let frame = self.frames.get_mut(at)?;
         match &frame.other {

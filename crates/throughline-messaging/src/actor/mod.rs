@@ -5,6 +5,7 @@
 //! [`Arrival`](crate::Arrival)'s; what wakes, restarts and stops an actor is the library's, or for actors on plain Tokio
 //! [`Lifecycle`]'s.
 
+mod asking;
 mod life;
 mod lifecycle;
 
@@ -12,6 +13,8 @@ use std::fmt;
 
 use throughline_core::{LiveSpan, Span, short_type_name};
 
+#[cfg(feature = "tokio")]
+pub(crate) use self::asking::given_up;
 pub use self::life::{Life, StopReason};
 pub use self::lifecycle::{Lifecycle, Panicked};
 use crate::keys;

@@ -36,7 +36,7 @@ pub mod error {
 #[track_caller]
 #[must_use]
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    make(Channel::located(Location::caller()), capacity)
+    make(Channel::located::<T>(Location::caller()), capacity)
 }
 
 /// A channel with a name, which its spans and counts have; channels of one name are counted together.
@@ -47,7 +47,7 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 #[track_caller]
 #[must_use]
 pub fn named<T: Clone>(name: &str, capacity: usize) -> (Sender<T>, Receiver<T>) {
-    make(Channel::named(name), capacity)
+    make(Channel::named::<T>(name), capacity)
 }
 
 #[track_caller]
@@ -75,7 +75,7 @@ impl<T: Clone> Sender<T> {
     pub fn new(capacity: usize) -> Self {
         Self {
             inner: broadcast::Sender::new(capacity),
-            channel: Channel::located(Location::caller()),
+            channel: Channel::located::<T>(Location::caller()),
         }
     }
 }

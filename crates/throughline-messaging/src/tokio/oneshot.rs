@@ -10,10 +10,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
-use throughline_core::{Context, SpanContext, current};
+use throughline_core::{Context, SpanContext, current, handler};
 use tokio::sync::oneshot;
-
-use crate::observe;
 
 /// The errors of the channel: Tokio's own.
 pub mod error {
@@ -64,7 +62,7 @@ impl<T> Sender<T> {
         let from = Context::current().span_context();
         let sent = inner.send(Reply { value, from });
         sent.map_err(|reply| {
-            observe::abandon();
+            handler::abandon();
             reply.value
         })
     }
@@ -94,7 +92,7 @@ impl<T> Sender<T> {
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         if self.inner.as_ref().is_some_and(oneshot::Sender::is_closed) {
-            observe::abandon();
+            handler::abandon();
         }
     }
 }

@@ -3,20 +3,23 @@
 //! Owns what is expected and holds three things that know nothing of each other against it: what the load client
 //! sent, what the receiver decoded, and what the log says. It prints nothing.
 
-use std::collections::HashMap;
-
 use axum::http::StatusCode;
-use throughline::core::{SpanContext, SpanId, SpanKind, TraceId};
+use throughline::core::TraceId;
 use throughline::export::{FlushReport, PipelineStats};
-use throughline::testing::{ReceivedSpan, Trace, TreeOptions};
+use throughline::testing::{ReceivedSpan, Trace, Value};
 
 use crate::drive::Sent;
-use crate::lines::{Line, Said};
+use crate::lines::Line;
+use crate::notifier::MOST;
+use crate::picture;
+use crate::stories::{Stories, is_batch, is_replay};
+use crate::system::Ran;
+use crate::truth::Truth;
 
 /// What there is to look at, after everything has stopped.
 #[derive(Debug)]
 pub(crate) struct Evidence<'a> {
-    pub(crate) sent: &'a [Sent],
+    pub(crate) ran: &'a Ran,
     pub(crate) lines: &'a [String],
     /// What the receiver decoded; none if the spans went elsewhere.
     pub(crate) traces: Option<&'a [Trace]>,
@@ -39,21 +42,19 @@ impl Evidence<'_> {
     pub(crate) fn examine(&self) -> Findings {
         let mut findings = Findings::default();
         self.check_counts(&mut findings);
-        if let Some(traces) = self.traces {
-            check_received(traces, self.stats.started, &mut findings);
-        }
-        let by_id = self.traces.map(|traces| {
-            let ids = traces.iter().map(|trace| (trace.trace_id(), trace));
-            ids.collect::<HashMap<_, _>>()
-        });
-        for sent in self.sent {
+        for sent in &self.ran.sent {
             check_answer(sent, &mut findings);
-            if let Some(traces) = &by_id {
-                let trace = traces.get(&Some(sent.caller.trace_id()));
-                check_trace(sent, trace.copied(), &mut findings);
-            }
         }
-        self.check_lines(&mut findings);
+        let stories = self.traces.map(Stories::new);
+        if let Some(stories) = &stories {
+            check_received(stories, self.stats.started, &mut findings);
+            for sent in &self.ran.sent {
+                check_story(sent, stories, &mut findings);
+            }
+            self.check_batches(stories, &mut findings);
+            self.check_replay(stories, &mut findings);
+        }
+        self.check_lines(stories.as_ref(), &mut findings);
         findings
     }
 
@@ -68,11 +69,83 @@ impl Evidence<'_> {
             let problem = format!("the shutdown is not complete: {}", self.shutdown);
             findings.problems.push(problem);
         }
+        if !self.ran.replay_agrees {
+            let problem = "the replay led to another summary".to_owned();
+            findings.problems.push(problem);
+        }
+    }
+
+    /// Every batch has a link for each of its records, and handles them all.
+    fn check_batches(&self, stories: &Stories<'_>, findings: &mut Findings) {
+        let mut batches = 0;
+        for batch in stories.traces().iter().filter(|trace| is_batch(trace)) {
+            batches += 1;
+            let origins = stories.origins(batch);
+            let owner_of = |origin: &TraceId| {
+                let sent = self.ran.sent.iter();
+                let mut sent = sent.filter(|sent| sent.caller.trace_id() == *origin);
+                sent.next().map(|sent| sent.draft.owner.as_str())
+            };
+            let owners: Option<Vec<_>> = origins.iter().map(owner_of).collect();
+            let Some(owners) = owners else {
+                // Somebody else's goals are among them.
+                continue;
+            };
+            let picture = picture::of(batch);
+            if owners.len() > MOST || picture != picture::of_batch(&owners) {
+                let problem = format!("a batch is not as expected:\n{picture}");
+                findings.problems.push(problem);
+            }
+        }
+        if batches != self.ran.batches {
+            let problem = format!("{batches} traces of {} batches", self.ran.batches);
+            findings.problems.push(problem);
+        }
+    }
+
+    /// Every event was replayed once, in pages, and made no other span.
+    fn check_replay(&self, stories: &Stories<'_>, findings: &mut Findings) {
+        let named = |name: &str| {
+            let traces = stories.traces().iter();
+            let roots = traces.filter(|trace| trace.roots().iter().any(|root| root.name == name));
+            roots.count() as u64
+        };
+        // Each goal leaves one event that is projected, and one that is passed over, by both.
+        let goals = named("project goal_summary GoalAdded");
+        let mut replayed = 0;
+        for page in stories.traces().iter().filter(|trace| is_replay(trace)) {
+            let picture = picture::of(page);
+            if picture != picture::REPLAY {
+                let problem = format!("a page of the replay is not as expected:\n{picture}");
+                findings.problems.push(problem);
+            }
+            let events = |span: &ReceivedSpan| match span.attribute("projection.page.events") {
+                Some(Value::Int(events)) => *events,
+                _ => 0,
+            };
+            replayed += page.spans().iter().map(events).sum::<i64>();
+        }
+        let counts = [
+            ("passed over by the summary", self.ran.skipped[0], goals),
+            ("passed over by the feed", self.ran.skipped[1], goals),
+            ("replayed", u64::try_from(replayed).unwrap_or(0), 2 * goals),
+            (
+                "dead letters",
+                self.ran.dead_letters,
+                named("process goals.dead"),
+            ),
+        ];
+        for (what, count, expected) in counts {
+            if count != expected {
+                let problem = format!("{what}: {count}, and not {expected}");
+                findings.problems.push(problem);
+            }
+        }
     }
 
     /// Every line in a span has the ids of that span, every other line has none.
-    fn check_lines(&self, findings: &mut Findings) {
-        let mut truth = Truth::new(self.sent, self.traces);
+    fn check_lines(&self, stories: Option<&Stories<'_>>, findings: &mut Findings) {
+        let mut truth = Truth::new(&self.ran.sent, stories);
         for text in self.lines {
             let line: Line = match serde_json::from_str(text) {
                 Ok(line) => line,
@@ -98,8 +171,10 @@ impl Evidence<'_> {
     }
 }
 
-/// Every trace is whole, and nothing but a request begins one.
-fn check_received(traces: &[Trace], started: u64, findings: &mut Findings) {
+/// Every trace is whole, begins with a request or follows from one, or is a page of the replay. Every link leads to a
+/// span that was received.
+fn check_received(stories: &Stories<'_>, started: u64, findings: &mut Findings) {
+    let traces = stories.traces();
     let received: u64 = traces.iter().map(|trace| trace.len() as u64).sum();
     if received != started {
         let problem = format!("{started} spans were started, {received} received");
@@ -109,12 +184,21 @@ fn check_received(traces: &[Trace], started: u64, findings: &mut Findings) {
     for trace in traces {
         orphans += trace.orphans().len() as u64;
         findings.problems.extend(trace.problems());
-        for root in trace.roots() {
-            if root.kind != SpanKind::Server {
+        if stories.origins(trace).is_empty() && !is_replay(trace) {
+            for root in trace.roots() {
                 orphans += 1;
                 findings
                     .problems
                     .push(format!("`{}` has lost its parent", root.name));
+            }
+        }
+        for span in trace.spans() {
+            for link in &span.links {
+                if stories.span(link.trace_id, link.span_id).is_none() {
+                    findings
+                        .problems
+                        .push(format!("a link of `{}` leads nowhere", span.name));
+                }
             }
         }
     }
@@ -124,21 +208,24 @@ fn check_received(traces: &[Trace], started: u64, findings: &mut Findings) {
 
 /// The service answered as it should.
 fn check_answer(sent: &Sent, findings: &mut Findings) {
-    let right = if is_refused(sent) {
+    let refused = sent.draft.owner.is_empty();
+    let right = if refused {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::CREATED
     };
-    if sent.status != right {
+    if sent.status != right || sent.id.is_none() != refused {
         let problem = format!("{:?} was answered with {}", sent.draft.title, sent.status);
         findings.problems.push(problem);
     }
 }
 
-/// The trace of a request is below its caller and has all its spans, each below the right one.
-fn check_trace(sent: &Sent, trace: Option<&Trace>, findings: &mut Findings) {
+/// The trace of a request is below its caller and has all its spans, each below the right one, and so have those that
+/// follow from it.
+fn check_story(sent: &Sent, stories: &Stories<'_>, findings: &mut Findings) {
     let goal = &sent.draft.title;
-    let Some(trace) = trace else {
+    let owner = &sent.draft.owner;
+    let Some(trace) = stories.trace(sent.caller.trace_id()) else {
         let problem = format!("nothing was received of the trace of {goal:?}");
         findings.problems.push(problem);
         return;
@@ -148,157 +235,32 @@ fn check_trace(sent: &Sent, trace: Option<&Trace>, findings: &mut Findings) {
         let problem = format!("the trace of {goal:?} is not below its caller");
         findings.problems.push(problem);
     }
-    let expected = if is_refused(sent) { REFUSED } else { CREATED };
-    let picture = trace.tree_with(&TreeOptions::new().hide("*").sorted_by_name());
-    if picture != expected {
+    let picture = picture::of(trace);
+    if picture != picture::of_request(owner) {
         let problem = format!("the trace of {goal:?} is not as expected:\n{picture}");
+        findings.problems.push(problem);
+    }
+    let (batches, others): (Vec<_>, Vec<_>) = stories
+        .followers(sent.caller.trace_id())
+        .iter()
+        .partition(|trace| is_batch(trace));
+    let expected = picture::of_followers(owner);
+    if batches.len() != usize::from(!expected.is_empty()) {
+        let problem = format!("{goal:?} was in {} batches", batches.len());
+        findings.problems.push(problem);
+    }
+    let mut pictures: Vec<_> = others.into_iter().map(picture::of).collect();
+    pictures.sort_unstable();
+    if pictures != expected {
+        let pictures = pictures.join("\n");
+        let problem = format!("what follows from {goal:?} is not as expected:\n{pictures}");
         findings.problems.push(problem);
     }
 }
 
-fn is_refused(sent: &Sent) -> bool {
-    sent.draft.owner.is_empty()
-}
-
-/// What the ids on a line must be, by everything but the code that put them there.
-struct Truth<'a> {
-    /// The trace of each goal, as the load client sent it.
-    trace_of: HashMap<&'a str, TraceId>,
-    /// What the receiver decoded; none if the spans went elsewhere.
-    spans: Option<HashMap<(TraceId, SpanId), &'a ReceivedSpan>>,
-    /// Which code wrote lines with these ids, and the other way round: a span is one call of one function.
-    place_of: HashMap<(TraceId, SpanId), Place>,
-    span_of: HashMap<(TraceId, Place), SpanId>,
-}
-
-/// The function and which of its calls.
-type Place = (String, Option<String>);
-
-impl<'a> Truth<'a> {
-    fn new(sent: &'a [Sent], traces: Option<&'a [Trace]>) -> Self {
-        let spans = traces.map(|traces| {
-            let spans = traces.iter().flat_map(Trace::spans);
-            spans
-                .map(|span| ((span.trace_id, span.span_id), span))
-                .collect()
-        });
-        Self {
-            trace_of: sent
-                .iter()
-                .map(|sent| (sent.draft.title.as_str(), sent.caller.trace_id()))
-                .collect(),
-            spans,
-            place_of: HashMap::new(),
-            span_of: HashMap::new(),
-        }
-    }
-
-    fn check(&mut self, line: &Line, logged_by: &str) -> Result<(), &'static str> {
-        let (trace_id, span_id) = line.ids().ok_or("no ids")?;
-        let Said {
-            adviser,
-            goal,
-            caller,
-            ..
-        } = &line.said;
-        let by_goal = goal
-            .as_deref()
-            .and_then(|goal| self.trace_of.get(goal))
-            .copied();
-        let by_caller = caller
-            .as_deref()
-            .and_then(|text| SpanContext::parse_traceparent(text).ok())
-            .map(|caller| caller.trace_id());
-        if by_goal
-            .or(by_caller)
-            .is_some_and(|expected| expected != trace_id)
-        {
-            return Err("the id of another trace");
-        }
-        if let Some(spans) = &self.spans {
-            let span = spans
-                .get(&(trace_id, span_id))
-                .ok_or("the ids of no span that was received")?;
-            if !is_of(span, logged_by) || text(span, "adviser.name") != adviser.as_deref() {
-                return Err("the ids of another span");
-            }
-        }
-        let place = (logged_by.to_owned(), adviser.clone());
-        let of_place = self
-            .span_of
-            .entry((trace_id, place.clone()))
-            .or_insert(span_id);
-        let of_span = self
-            .place_of
-            .entry((trace_id, span_id))
-            .or_insert_with(|| place.clone());
-        if *of_place != span_id || *of_span != place {
-            return Err("the id of another span");
-        }
-        Ok(())
-    }
-}
-
-/// Whether a span is that of a function, or a `tracing` span of that name.
-fn is_of(span: &ReceivedSpan, logged_by: &str) -> bool {
-    match text(span, "code.function.name") {
-        Some(path) => path
-            .strip_suffix(logged_by)
-            .is_some_and(|module| module.ends_with("::")),
-        None => span.name == logged_by,
-    }
-}
-
-fn text<'a>(span: &'a ReceivedSpan, key: &str) -> Option<&'a str> {
-    span.attribute(key)
-        .and_then(throughline::testing::Value::as_str)
-}
-
-/// The trace of a goal that is created, without attributes, siblings ordered by name.
-const CREATED: &str = "\
-POST /goals [server] (remote parent)
-│  • answered
-└─ create_goal
-   │  • a new goal
-   │  • created
-   ├─ GoalBook Add
-   │  │  • from the mailbox
-   │  │  • stored
-   │  ├─ INSERT goals [client]
-   │  │  │  • inserted
-   │  │  └─ commit
-   │  │        • committed
-   │  └─ announce
-   │        • announced
-   ├─ estimate
-   │  │  • the median
-   │  ├─ ask adviser
-   │  │     • thinking
-   │  │     • decided
-   │  ├─ ask adviser
-   │  │     • thinking
-   │  │     • decided
-   │  └─ ask adviser
-   │        • thinking
-   │        • decided
-   └─ validate
-         • fine";
-
-/// The trace of a goal that is refused.
-const REFUSED: &str = "\
-POST /goals [server] (remote parent)
-│  • answered
-└─ create_goal error: a goal needs an owner
-   │  • a new goal
-   │  • exception
-   └─ validate error: a goal needs an owner
-         • nobody wants this
-         • exception";
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use throughline::core::{Context, TraceFlags};
+pub(crate) mod tests {
+    use throughline::core::{Context, SpanContext, SpanId, TraceFlags, TraceId};
     use throughline::span;
     use throughline::testing::Capture;
 
@@ -306,89 +268,32 @@ mod tests {
     use crate::service::Draft;
 
     #[throughline::test]
-    fn a_line_has_the_ids_of_its_span_or_it_does_not(capture: Capture) {
-        let sent = [sent("swim", 1), sent("sail", 2)];
-        let serve = span!(kind: server, parent: sent[0].caller, "serve");
-        let ask = |adviser| span!(parent: serve.context(), "ask", adviser.name = adviser);
-        let (optimist, realist) = (ask("optimist"), ask("realist"));
-        let [outer, inner, sibling] = [&serve, &optimist, &realist].map(|span| span.context());
-        drop((serve, optimist, realist));
-        let traces = capture.traces();
-
-        let mut truth = Truth::new(&sent, Some(&traces));
-        let mut check = |line| truth.check(&line, line.said.logged_by.as_deref().unwrap_or(""));
-        let caller = sent[0].caller.to_traceparent();
-        let answered = |context| {
-            line(
-                context,
-                json!({"logged_by": "serve", "caller": caller.as_str()}),
-            )
-        };
-        let asked = |context, goal| {
-            line(
-                context,
-                json!({"logged_by": "ask", "adviser": "optimist", "goal": goal}),
-            )
-        };
-        assert_eq!(check(answered(&outer)), Ok(()));
-        assert_eq!(check(asked(&inner, "swim")), Ok(()));
-        assert_eq!(check(asked(&outer, "swim")), Err("the ids of another span"));
-        assert_eq!(
-            check(asked(&sibling, "swim")),
-            Err("the ids of another span")
-        );
-        assert_eq!(check(asked(&inner, "sail")), Err("the id of another trace"));
-        let unknown = Context::from(sent[0].caller);
-        assert_eq!(
-            check(asked(&unknown, "swim")),
-            Err("the ids of no span that was received")
-        );
-        assert_eq!(check(asked(&Context::default(), "swim")), Err("no ids"));
-    }
-
-    #[test]
-    fn without_the_spans_a_function_has_one_id_per_request() {
-        let sent = [sent("swim", 1)];
-        let mut truth = Truth::new(&sent, None);
-        let mut check = |context: u8, logged_by: &str| {
-            let at = SpanContext::new(
-                sent[0].caller.trace_id(),
-                SpanId::from_bytes([context; 8]),
-                TraceFlags::SAMPLED,
-                false,
-            );
-            let said = json!({"logged_by": logged_by, "goal": "swim"});
-            truth.check(&line(&Context::from(at), said), logged_by)
-        };
-        assert_eq!(check(7, "estimate"), Ok(()));
-        assert_eq!(check(7, "estimate"), Ok(()));
-        assert_eq!(check(8, "estimate"), Err("the id of another span"));
-        assert_eq!(check(7, "validate"), Err("the id of another span"));
-        assert_eq!(check(9, "announce"), Ok(()));
-    }
-
-    #[throughline::test]
     fn spans_without_their_parents_are_counted(capture: Capture) {
         let open = span!("never received");
         span!(parent: open.context(), "orphan").end();
         span!(parent: sent("swim", 1).caller, kind: server, "request").end();
         span!(parent: None::<Context>, "lost").end();
+        let links = [open.context().span_context()];
+        span!(parent: None::<Context>, links: links, "astray").end();
         let mut findings = Findings::default();
-        check_received(&capture.traces(), 4, &mut findings);
-        assert_eq!(findings.spans_received, Some(3));
-        assert_eq!(findings.orphan_spans, Some(2));
+        let traces = capture.traces();
+        check_received(&Stories::new(&traces), 5, &mut findings);
+        assert_eq!(findings.spans_received, Some(4));
+        assert_eq!(findings.orphan_spans, Some(3));
         findings.problems.sort();
         assert_eq!(
             findings.problems,
             [
-                "4 spans were started, 3 received",
+                "5 spans were started, 4 received",
+                "`astray` has lost its parent",
                 "`lost` has lost its parent",
+                "a link of `astray` leads nowhere",
                 "the parent of `orphan` was not received",
             ]
         );
     }
 
-    fn sent(goal: &str, number: u8) -> Sent {
+    pub(crate) fn sent(goal: &str, number: u8) -> Sent {
         Sent {
             draft: Draft {
                 title: goal.to_owned(),
@@ -401,17 +306,7 @@ mod tests {
                 true,
             ),
             status: StatusCode::CREATED,
+            id: Some(number.into()),
         }
-    }
-
-    /// A line with the ids of a context, if it has any.
-    fn line(context: &Context, mut said: serde_json::Value) -> Line {
-        let span = context.span_context();
-        if span.is_valid() {
-            said["trace_id"] = json!(span.trace_id().to_string());
-            said["span_id"] = json!(span.span_id().to_string());
-            said["trace_flags"] = json!("01");
-        }
-        serde_json::from_value(said).expect("the members of a line")
     }
 }

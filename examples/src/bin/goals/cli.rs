@@ -35,7 +35,7 @@ impl Options {
 }
 
 pub(crate) const HELP: &str = "\
-A service that takes goals, traced from the request to the database and back.
+A service that takes goals, traced from the request to the notification of the owner.
 
 Usage: goals [--requests N] [--serve] [--json]
 
@@ -49,5 +49,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_TRACES_E
 says where else; then all OTEL_* variables are obeyed, and `spans_received` and
 `orphan_spans` in the JSON are null, since only the other side can tell.
 
-The exit status is 1 if anything is wrong with the spans or the log lines.
+Kafka is a cluster of librdkafka's in this process, unless KAFKA_BROKERS says where brokers are.
+
+The exit status is 1 if anything is wrong with the spans, their links or the log lines.
 ";

@@ -13,10 +13,12 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use throughline::core::{SpanContext, SpanId, TraceFlags, TraceId};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::people::{GONE, MOVED, OWNERS};
 use crate::service::Draft;
 
 /// A request and its answer.
@@ -27,11 +29,20 @@ pub(crate) struct Sent {
     /// What the `traceparent` header said.
     pub(crate) caller: SpanContext,
     pub(crate) status: StatusCode,
+    /// The goal's number, by the answer.
+    pub(crate) id: Option<u64>,
+}
+
+/// The part of the answer that is remembered.
+#[derive(Deserialize)]
+struct Added {
+    id: u64,
 }
 
 /// Sends `requests` requests to the service at `address` and waits for the answers.
 ///
-/// Every tenth goal has no owner, so that the service has something to refuse.
+/// Every tenth goal has no owner, so that the service has something to refuse; every twenty-fifth is of an owner whose
+/// address is not known yet, and every twenty-fifth of one who cannot be written to.
 pub(crate) async fn drive(address: SocketAddr, requests: usize) -> Result<Vec<Sent>, DriveError> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut connections = JoinSet::new();
@@ -74,11 +85,14 @@ async fn connection(
             .body(Full::new(Bytes::from(serde_json::to_vec(&draft)?)))?;
         let response = sender.send_request(request).await?;
         let status = response.status();
-        response.into_body().collect().await?;
+        let body = response.into_body().collect().await?.to_bytes();
+        let added = serde_json::from_slice(&body);
         sent.push(Sent {
             draft,
             caller,
             status,
+            // What was refused has none, and an answer in words.
+            id: added.ok().map(|Added { id }| id),
         });
     }
     drop(sender);
@@ -87,18 +101,17 @@ async fn connection(
 }
 
 fn draft(number: usize) -> Draft {
-    let owner = if number.is_multiple_of(10) {
-        ""
-    } else {
-        OWNERS[number % OWNERS.len()]
+    let owner = match number % 50 {
+        tenth if tenth.is_multiple_of(10) => "",
+        4 | 29 => MOVED,
+        9 | 34 => GONE,
+        other => OWNERS[other % OWNERS.len()],
     };
     Draft {
         title: format!("Goal {number}: learn to juggle"),
         owner: owner.to_owned(),
     }
 }
-
-const OWNERS: [&str; 3] = ["ada", "grace", "barbara"];
 
 /// A span of the caller, which is in another process as far as the service knows.
 fn upstream() -> SpanContext {

@@ -30,7 +30,9 @@ impl Log {
     /// Makes this the log of the process: JSON lines with the ids of their spans. Spans and events of `tracing` become
     /// part of the traces.
     pub(crate) fn install(&self) -> Result<(), TryInitError> {
-        let traces = TraceLayer::new().with_filter(TraceFilter::new());
+        // What libraries log below that, Kafka's client for one, is nothing that a trace needs.
+        let traces = TraceFilter::new().up_to(LevelFilter::INFO);
+        let traces = TraceLayer::new().with_filter(traces);
         let lines = fmt::layer()
             .json()
             .flatten_event(true)
@@ -98,8 +100,10 @@ pub(crate) struct Said {
     pub(crate) logged_by: Option<String>,
     /// Which of several calls of the function, if there are several per request.
     pub(crate) adviser: Option<String>,
-    /// The goal that the request is about.
+    /// The goal that it is about, by its title.
     pub(crate) goal: Option<String>,
+    /// The same, by the name of its stream of events.
+    pub(crate) stream: Option<String>,
     /// The `traceparent` header as it was received.
     pub(crate) caller: Option<String>,
 }

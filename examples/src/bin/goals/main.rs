@@ -1,9 +1,9 @@
-//! Goals: a service traced from the request to the database and back, in one process.
+//! Goals: a service traced from the request to the notification, in one process.
 //!
 //! Somebody upstream sends `POST /goals` with a `traceparent`. The handler validates the goal, asks three advisers at
-//! the same time, each in a task, how long it will take, and hands it to an actor. The actor stores it in SQLite, on
-//! a thread where blocking is allowed, answers, and lets the owner know in a task that nobody waits for. Every
-//! function is annotated, every log line carries the ids of its span, and what comes out is one trace:
+//! the same time, each in a task, how long it will take, and asks an actor to add it. The actor runs a command of
+//! cqrs-es, whose events go to SQLite on a thread where blocking is allowed. Every function is annotated, every log line
+//! carries the ids of its span, and what comes out is one trace:
 //!
 //! ```text
 //! upstream, in another process
@@ -14,14 +14,36 @@
 //!       │  ├─ ask adviser           a task of a `JoinSet`
 //!       │  ├─ ask adviser
 //!       │  └─ ask adviser
-//!       └─ GoalBook Add             the actor, in its own task: the context came in the envelope
-//!          ├─ INSERT goals [client] `spawn_blocking`
-//!          │  └─ commit             a span of the `tracing` crate
-//!          └─ announce              a task that goes on when the answer is out
+//!       └─ GoalBook Add             the actor, in its own task: the context came with the message
+//!          └─ execute goal          the command
+//!             ├─ SELECT events [client]  `spawn_blocking`
+//!             └─ INSERT events [client]
+//!                └─ commit          a span of the `tracing` crate
 //! ```
 //!
-//! `cargo run --release --bin goals` starts the service and an OTLP receiver, sends requests over HTTP, and checks
-//! that every span arrived where it belongs and every log line has the right ids. See `--help` for the rest.
+//! What follows from it comes later, and is in traces of its own, each linked to what it follows from:
+//!
+//! ```text
+//! project goal_summary GoalAdded    → execute goal: a query of cqrs-es, dispatched within the command
+//! project goal_feed GoalAdded       → execute goal: a task that reads the events along, with the stored context
+//! ├─ find address                   for one owner this fails the first time: then there are two such traces, linked
+//! ├─ send goals [producer]          Kafka: the context is in the headers of the record
+//! └─ INSERT offsets [client]
+//! process goals [consumer]          → send goals: a batch, with a link for each record
+//! ├─ deliver [client]               the notification, for each record
+//! └─ commit goals [client]
+//! process goals [consumer]          → send goals, → process goals: the second attempt at one that came back
+//! ├─ deliver [client]
+//! └─ send goals.dead [producer]     given up
+//! process goals.dead [consumer]     → send goals.dead: the dead letter is read
+//! └─ commit goals.dead [client]
+//! ```
+//!
+//! At the end the summary is built once more from the stored events: one span for each page of that replay.
+//!
+//! `cargo run --release --bin goals` starts all of this, a Kafka of librdkafka's and an OTLP receiver, sends requests
+//! over HTTP, and checks that every span arrived where it belongs, every link leads to the right one, and every log line
+//! has the right ids. See `--help` for the rest.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -33,31 +55,36 @@ mod actor;
 mod check;
 mod cli;
 mod cost;
+mod dead_letters;
 mod drive;
+mod feed;
+mod goal;
+mod kafka;
 mod lines;
+mod notifier;
+mod people;
+mod picture;
 mod report;
 mod service;
 mod store;
+mod stories;
+mod summary;
+mod system;
+mod truth;
 
 use std::env;
 use std::error::Error;
-use std::future::IntoFuture;
 use std::io;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use throughline::Pipeline;
 use throughline::testing::OtlpReceiver;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
-use crate::actor::GoalBook;
 use crate::check::Evidence;
 use crate::cli::Options;
-use crate::drive::Sent;
 use crate::lines::Log;
 use crate::report::Json;
-use crate::store::Store;
 
 fn main() -> ExitCode {
     let result = match Options::parse() {
@@ -98,7 +125,7 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let load = runtime.block_on(serve(options))?;
+    let ran = runtime.block_on(system::run(options))?;
     drop(runtime);
 
     let shutdown = pipeline.shutdown(Duration::from_secs(10));
@@ -106,7 +133,7 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     let traces = receiver.as_ref().map(OtlpReceiver::traces);
     let lines = log.lines();
     let findings = Evidence {
-        sent: &load.sent,
+        ran: &ran,
         lines: &lines,
         traces: traces.as_deref(),
         stats: &stats,
@@ -114,14 +141,15 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     .examine();
 
-    report::print_load(&load.sent, load.took);
-    report::print_sample(&load.sent, &lines, traces.as_deref());
+    report::print_load(&ran);
+    report::print_stories(&ran.sent, &lines, traces.as_deref());
+    report::print_skipped(&ran);
     report::print_summary(&stats, &findings, cost::ns_per_span()?);
     for problem in findings.problems.iter().take(PROBLEMS_SHOWN) {
         eprintln!("wrong: {problem}");
     }
     if options.json {
-        Json::new(load.sent.len(), &stats, &findings).print()?;
+        Json::new(&ran, &stats, &findings).print()?;
     }
     Ok(if findings.problems.is_empty() {
         ExitCode::SUCCESS
@@ -148,44 +176,3 @@ const DESTINATIONS: [&str; 3] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_TRACES_EXPORTER",
 ];
-
-/// The requests that were sent, and how long they took together.
-#[derive(Debug)]
-struct Load {
-    sent: Vec<Sent>,
-    took: Duration,
-}
-
-/// Runs the service for as long as it is needed; when this returns, all its work is done.
-async fn serve(options: &Options) -> Result<Load, Failure> {
-    let (book, actor) = GoalBook::start(Store::open()?);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let address = listener.local_addr()?;
-    tracing::info!(%address, "listening");
-    let (stop, stopped) = oneshot::channel::<()>();
-    let service = axum::serve(listener, service::routes(book))
-        .with_graceful_shutdown(async {
-            // Nothing is ever sent: the sender is dropped.
-            let _ = stopped.await;
-        })
-        .into_future();
-    let service = tokio::spawn(service);
-    // From here on ctrl-c stops the service rather than the process, also while the load runs.
-    let interrupted = options.serve.then(|| tokio::spawn(tokio::signal::ctrl_c()));
-    if options.serve {
-        println!("serving http://{address}/goals until ctrl-c");
-    }
-
-    let started = Instant::now();
-    let sent = drive::drive(address, options.requests).await?;
-    let took = started.elapsed();
-    if let Some(interrupted) = interrupted {
-        interrupted.await??;
-    }
-
-    drop(stop);
-    service.await??;
-    actor.await?;
-    tracing::info!("stopped");
-    Ok(Load { sent, took })
-}

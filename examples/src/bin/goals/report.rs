@@ -1,9 +1,6 @@
 //! What the program prints at its end: for people, and as one line for other programs.
 #![expect(clippy::print_stdout, reason = "this is the output of the program")]
 
-use std::time::Duration;
-
-use axum::http::StatusCode;
 use serde::Serialize;
 use throughline::core::TraceId;
 use throughline::export::PipelineStats;
@@ -13,46 +10,119 @@ use crate::check::Findings;
 use crate::cost;
 use crate::drive::Sent;
 use crate::lines::Line;
+use crate::people::{GONE, MOVED, OWNERS};
+use crate::stories::{Stories, is_replay};
+use crate::system::Ran;
 
 /// Says how long the load took and how it went.
-pub(crate) fn print_load(sent: &[Sent], took: Duration) {
-    let created = sent
-        .iter()
-        .filter(|sent| sent.status == StatusCode::CREATED);
-    let created = created.count();
+pub(crate) fn print_load(ran: &Ran) {
+    let created = ran.sent.iter().filter(|sent| sent.id.is_some()).count();
     println!(
-        "{} requests in {:.2} s: {created} goals created, {} refused",
-        sent.len(),
-        took.as_secs_f64(),
-        sent.len() - created,
+        "{} requests in {:.2} s: {created} goals created, {} refused, {} batches of notifications, {} dead letters",
+        ran.sent.len(),
+        ran.took.as_secs_f64(),
+        ran.sent.len() - created,
+        ran.batches,
+        ran.dead_letters,
     );
 }
 
-/// Shows one request: its log lines, and its trace if it was received here.
-pub(crate) fn print_sample(sent: &[Sent], lines: &[String], traces: Option<&[Trace]>) {
-    let created = sent.iter().find(|sent| sent.status == StatusCode::CREATED);
-    let Some(sample) = created.or(sent.first()) else {
+/// Shows what became of requests: the log lines of one, and the traces of its story, if they were received here; then
+/// what is different where something went wrong; then the replay.
+pub(crate) fn print_stories(sent: &[Sent], lines: &[String], traces: Option<&[Trace]>) {
+    let usual = |sent: &&Sent| OWNERS.contains(&sent.draft.owner.as_str());
+    let Some(sample) = sent.iter().find(usual).or(sent.first()) else {
         return;
     };
-    let trace_id = sample.caller.trace_id();
+    let request = sample.caller.trace_id();
     println!(
         "\nThe log lines of one request, of {} lines in all:\n",
         lines.len()
     );
-    for line in lines.iter().filter(|line| is_of(line, trace_id)) {
+    for line in lines.iter().filter(|line| is_of(line, request)) {
         println!("{line}");
     }
-    let trace_with_id = |trace: &&Trace| trace.trace_id() == Some(trace_id);
-    if let Some(trace) = traces.and_then(|traces| traces.iter().find(trace_with_id)) {
-        // The lines stand above; here it is enough that they are events, too.
-        let of_lines = ["adviser", "caller", "goal", "level", "logged_by", "target"];
-        let options = of_lines
-            .into_iter()
-            .fold(TreeOptions::new().durations(), TreeOptions::hide);
-        println!("\nIts trace {trace_id}, as the receiver decoded it:\n");
-        println!("{}", trace.tree_with(&options.durations()));
+    let Some(traces) = traces else {
+        return;
+    };
+    let stories = Stories::new(traces);
+    println!("\nIts trace, as the receiver decoded it, and those that follow from it:");
+    let mut story: Vec<_> = stories.trace(request).into_iter().collect();
+    story.extend(stories.followers(request));
+    print_linked(&story);
+    for (owner, what) in [
+        (MOVED, "A projection fails, and is tried again:"),
+        (GONE, "A handler fails twice, and leaves a dead letter:"),
+    ] {
+        let of_owner = |sent: &&Sent| sent.draft.owner == owner;
+        if let Some(sent) = sent.iter().find(of_owner) {
+            println!("\n{what}");
+            print_linked(stories.followers(sent.caller.trace_id()));
+        }
+    }
+    if let Some(page) = traces.iter().find(|trace| is_replay(trace)) {
+        println!("\nThe first page of the replay:");
+        print_linked(&[page]);
     }
 }
+
+/// Says how many events were of no use to whom: they have no spans.
+pub(crate) fn print_skipped(ran: &Ran) {
+    let [summary, feed] = ran.skipped;
+    println!(
+        "\nEvents without a span, since they were passed over: {summary} by the summary, {feed} by the feed"
+    );
+}
+
+/// Draws the traces with numbers, and says which of them a link leads to.
+fn print_linked(story: &[&Trace]) {
+    let options = HIDDEN
+        .iter()
+        .fold(TreeOptions::new(), |options, keys| options.hide(keys));
+    let options = options.durations();
+    for (number, trace) in story.iter().enumerate() {
+        let Some(id) = trace.trace_id() else {
+            continue;
+        };
+        println!("\n{}. trace {id}\n", number + 1);
+        println!("{}", trace.tree_with(&options));
+        let links = trace.spans().iter().flat_map(|span| &span.links);
+        let mut to: Vec<_> = links
+            .filter_map(|link| {
+                let shown = |other: &&Trace| other.trace_id() == Some(link.trace_id);
+                story.iter().position(shown)
+            })
+            .filter(|linked| *linked != number)
+            .map(|linked| (linked + 1).to_string())
+            .collect();
+        to.dedup();
+        if !to.is_empty() {
+            println!("\nIt is linked to {}.", to.join(" and "));
+        }
+    }
+}
+
+const HIDDEN: [&str; 17] = [
+    // The lines stand above; here it is enough that they are events, too.
+    "adviser",
+    "caller",
+    "goal",
+    "level",
+    "logged_by",
+    "stream",
+    "target",
+    // What the names of the spans say already.
+    "actor.type",
+    "actor.message.type",
+    "db.*",
+    "http.request.method",
+    "messaging.operation.*",
+    "messaging.system",
+    "projection.event.type",
+    "projection.name",
+    "projection.stream.type",
+    "url.*",
+];
 
 fn is_of(line: &str, trace_id: TraceId) -> bool {
     let line = serde_json::from_str::<Line>(line).ok();
@@ -99,6 +169,8 @@ pub(crate) fn print_summary(stats: &PipelineStats, findings: &Findings, ns_per_s
 #[derive(Debug, Serialize)]
 pub(crate) struct Json {
     pub(crate) requests: usize,
+    /// How many traces of batches there are depends on how the records arrived.
+    pub(crate) batches: u64,
     pub(crate) spans_started: u64,
     pub(crate) spans_received: Option<u64>,
     pub(crate) spans_dropped: u64,
@@ -108,9 +180,10 @@ pub(crate) struct Json {
 }
 
 impl Json {
-    pub(crate) fn new(requests: usize, stats: &PipelineStats, findings: &Findings) -> Self {
+    pub(crate) fn new(ran: &Ran, stats: &PipelineStats, findings: &Findings) -> Self {
         Self {
-            requests,
+            requests: ran.sent.len(),
+            batches: ran.batches,
             spans_started: stats.started,
             spans_received: findings.spans_received,
             // Whatever did not arrive, on whichever side of the exporter it was lost.

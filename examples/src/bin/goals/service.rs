@@ -1,6 +1,6 @@
 //! The HTTP side: routes, the server span of each request, and the functions that a request runs through.
 //!
-//! Knows the actor only by its handle, and nothing of the database.
+//! Knows the actor only by its handle, and nothing of what lies behind it.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -14,7 +14,8 @@ use throughline::http::HeaderExtractor;
 use throughline::task::JoinSet;
 use throughline::{Context, propagate, traced};
 
-use crate::actor::{Added, GoalBook, Unavailable};
+use crate::actor::{Added, GoalBookHandle, Unavailable};
+use crate::goal::GoalAdded;
 
 /// The body of `POST /goals`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -24,7 +25,7 @@ pub(crate) struct Draft {
 }
 
 /// The service, ready to be served.
-pub(crate) fn routes(book: GoalBook) -> Router {
+pub(crate) fn routes(book: GoalBookHandle) -> Router {
     Router::new()
         .route("/goals", post(create_goal))
         .layer(middleware::from_fn(serve))
@@ -83,13 +84,18 @@ const TRACEPARENT: &str = "traceparent";
 
 #[traced(err, attrs(goal.title = &draft.title, goal.owner = &draft.owner))]
 async fn create_goal(
-    State(book): State<GoalBook>,
+    State(book): State<GoalBookHandle>,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Added>), Refusal> {
     tracing::info!(logged_by = "create_goal", goal = draft.title, "a new goal");
     validate(&draft)?;
     let days = estimate(&draft).await;
-    let added = book.add(draft.title.clone(), draft.owner, days).await?;
+    let goal = GoalAdded {
+        title: draft.title.clone(),
+        owner: draft.owner,
+        days,
+    };
+    let added = book.add(goal).await?;
     tracing::info!(
         logged_by = "create_goal",
         goal = draft.title,

@@ -46,7 +46,7 @@ use crate::stats::Channel;
 #[track_caller]
 #[must_use]
 pub fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
-    bounded(Channel::located(Location::caller()), buffer)
+    bounded(Channel::located::<T>(Location::caller()), buffer)
 }
 
 /// A bounded channel with a name, which its spans and counts have; channels of one name are counted together.
@@ -62,7 +62,7 @@ pub fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
 #[track_caller]
 #[must_use]
 pub fn named<T>(name: &str, buffer: usize) -> (Sender<T>, Receiver<T>) {
-    bounded(Channel::named(name), buffer)
+    bounded(Channel::named::<T>(name), buffer)
 }
 
 /// An unbounded channel that is counted under the place of this call: [`tokio::sync::mpsc::unbounded_channel`].
@@ -75,7 +75,7 @@ pub fn named<T>(name: &str, buffer: usize) -> (Sender<T>, Receiver<T>) {
 #[track_caller]
 #[must_use]
 pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
-    unbounded(Channel::located(Location::caller()))
+    unbounded(Channel::located::<T>(Location::caller()))
 }
 
 /// An unbounded channel with a name, which its spans and counts have; channels of one name are counted together.
@@ -86,7 +86,7 @@ pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
 /// ```
 #[must_use]
 pub fn unbounded_named<T>(name: &str) -> (UnboundedSender<T>, UnboundedReceiver<T>) {
-    unbounded(Channel::named(name))
+    unbounded(Channel::named::<T>(name))
 }
 
 #[track_caller]
