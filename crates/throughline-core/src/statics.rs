@@ -19,15 +19,19 @@ pub(crate) struct Summary {
     pub(crate) longest: u32,
     /// Where the first attributes stand, so that nobody has to look for them while spans are open.
     first: [Place; FIRST],
-    count: usize,
+    /// How many places are known.
+    known: u8,
 }
 
-/// Where an attribute stands in the run that it belongs to.
+/// Where an attribute stands in the run that it belongs to; a few bytes, since each callsite has some of them.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    mark: u64,
-    start: usize,
-    attribute: EncodedAttribute,
+    /// The number of the bit that is the key's mark.
+    mark: u8,
+    start: u16,
+    key: u16,
+    key_end: u16,
+    end: u16,
 }
 
 impl Summary {
@@ -37,16 +41,18 @@ impl Summary {
             attributes: 0,
             longest: 0,
             first: [Place::NONE; FIRST],
-            count: 0,
+            known: 0,
         };
         let mut at = 0;
+        let mut count = 0;
         while let Some(attribute) = attribute_at(fields, at) {
-            let place = Place::of(fields, at, attribute);
-            summary.keys |= place.mark;
-            if summary.count < FIRST {
-                summary.first[summary.count] = place;
+            let key = bytes_between(fields, attribute.key.0, attribute.key.1);
+            summary.keys |= mark_of(key);
+            if count < FIRST && attribute.end <= u16::MAX as usize {
+                summary.first[count] = Place::of(fields, at, &attribute);
+                summary.known += 1;
             }
-            summary.count += 1;
+            count += 1;
             if !is_code(fields, &attribute) {
                 summary.attributes += 1;
                 if let Some((start, end)) = attribute.text
@@ -59,21 +65,31 @@ impl Summary {
         }
         summary
     }
+
+    /// The attributes whose places are known.
+    #[inline]
+    fn known(&self) -> &[Place] {
+        &self.first[..usize::from(self.known).min(FIRST)]
+    }
 }
 
 impl Place {
     const NONE: Self = Self {
         mark: 0,
         start: 0,
-        attribute: EncodedAttribute::NONE,
+        key: 0,
+        key_end: 0,
+        end: 0,
     };
 
-    const fn of(fields: &[u8], start: usize, attribute: EncodedAttribute) -> Self {
+    const fn of(fields: &[u8], start: usize, attribute: &EncodedAttribute) -> Self {
         let key = bytes_between(fields, attribute.key.0, attribute.key.1);
         Self {
-            mark: mark_of(key),
-            start,
-            attribute,
+            mark: mark_of(key).trailing_zeros() as u8,
+            start: start as u16,
+            key: attribute.key.0 as u16,
+            key_end: attribute.key.1 as u16,
+            end: attribute.end as u16,
         }
     }
 }
@@ -130,20 +146,16 @@ impl Kept {
         summary: &'a Summary,
     ) -> impl Iterator<Item = Attribute<'a>> {
         let is_kept = move |at: usize| self.attributes >> at & 1 == 1;
-        let first = &summary.first[..summary.count.min(FIRST)];
-        let places = first.iter().enumerate();
-        let of_first = places.filter_map(move |(at, place)| {
+        let known = summary.known();
+        let past = known.len();
+        let of_known = known.iter().enumerate().filter_map(move |(at, place)| {
             is_kept(at).then(|| Attribute::at(fields, *place)).flatten()
         });
-        let rest = attributes(fields, summary).enumerate().skip(FIRST);
+        let rest = attributes(fields, summary).enumerate().skip(past);
         let rest = rest.filter_map(move |(at, attribute)| is_kept(at).then_some(attribute));
+        let has_rest = self.attributes >> past.min(KEPT - 1) != 0;
         // As a rule none is past those whose places are known.
-        of_first.chain(
-            (self.attributes >> FIRST != 0)
-                .then_some(rest)
-                .into_iter()
-                .flatten(),
-        )
+        of_known.chain(has_rest.then_some(rest).into_iter().flatten())
     }
 }
 
@@ -185,23 +197,36 @@ pub(crate) struct Attribute<'a> {
     pub(crate) key: &'a [u8],
     /// All of it, encoded.
     pub(crate) bytes: &'a [u8],
-    place: EncodedAttribute,
 }
 
 impl<'a> Attribute<'a> {
     #[inline]
     fn at(fields: &'a [u8], place: Place) -> Option<Self> {
-        let (start, end) = place.attribute.key;
         Some(Self {
-            mark: place.mark,
-            key: fields.get(start..end)?,
-            bytes: fields.get(place.start..place.attribute.end)?,
-            place: place.attribute,
+            mark: 1 << place.mark,
+            key: fields.get(usize::from(place.key)..usize::from(place.key_end))?,
+            bytes: fields.get(usize::from(place.start)..usize::from(place.end))?,
         })
+    }
+
+    /// Reads the attribute that begins there.
+    fn read(fields: &'a [u8], at: usize) -> Option<(Self, usize)> {
+        let EncodedAttribute { key, end, .. } = attribute_at(fields, at)?;
+        let key = fields.get(key.0..key.1)?;
+        let bytes = fields.get(at..end)?;
+        let mark = mark_of(key);
+        Some((Self { mark, key, bytes }, end))
     }
 
     pub(crate) fn is_code(&self) -> bool {
         self.key.starts_with(CODE)
+    }
+
+    /// The key and the value, if that is a text.
+    fn text(&self) -> Option<(&'a str, &'a str)> {
+        let EncodedAttribute { key, text, .. } = attribute_at(self.bytes, 0)?;
+        let between = |(start, end)| std::str::from_utf8(self.bytes.get(start..end)?).ok();
+        Some((between(key)?, between(text?)?))
     }
 }
 
@@ -211,15 +236,17 @@ pub(crate) fn attributes<'a>(
     fields: &'a [u8],
     summary: &'a Summary,
 ) -> impl Iterator<Item = Attribute<'a>> {
-    let first = &summary.first[..summary.count.min(FIRST)];
-    let mut at = first.last().map_or(0, |place| place.attribute.end);
+    let known = summary.known();
+    let mut at = known.last().map_or(0, |place| usize::from(place.end));
     let rest = std::iter::from_fn(move || {
-        let place = Place::of(fields, at, attribute_at(fields, at)?);
-        at = place.attribute.end;
-        Some(place)
+        let (attribute, end) = Attribute::read(fields, at)?;
+        at = end;
+        Some(attribute)
     });
-    let places = first.iter().copied().chain(rest);
-    places.filter_map(|place| Attribute::at(fields, place))
+    let known = known
+        .iter()
+        .filter_map(|place| Attribute::at(fields, *place));
+    known.chain(rest)
 }
 
 /// Whether one of the attributes has that key.
@@ -229,12 +256,6 @@ pub(crate) fn has_key(fields: &[u8], summary: &Summary, key: &[u8]) -> bool {
     summary.keys & mark != 0
         && attributes(fields, summary)
             .any(|attribute| attribute.mark == mark && attribute.key == key)
-}
-
-/// The text between two offsets; empty if it is none.
-pub(crate) fn text(fields: &[u8], (start, end): (usize, usize)) -> &str {
-    let bytes = fields.get(start..end).unwrap_or_default();
-    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Appends the attributes as a span has those of its own: no more than `room`, and none longer than the limit. Returns
@@ -254,10 +275,9 @@ pub(crate) fn put_within(
             left_out += 1;
         } else {
             put += 1;
-            match attribute.place.text {
+            match attribute.text() {
                 None => out.extend_from_slice(attribute.bytes),
-                Some(value) => {
-                    let (key, value) = (text(fields, attribute.place.key), text(fields, value));
+                Some((key, value)) => {
                     let field = wire::AttributeField::Span;
                     wire::put_attribute(out, field, &key, limits, |out| out.str(value));
                 }
@@ -340,18 +360,13 @@ mod tests {
             };
             let counts = put_within(FIELDS, &Summary::of(FIELDS), room, limits, &mut out);
             let texts: Vec<_> = attributes(&out, &Summary::of(&out))
-                .map(|Attribute { place, .. }| {
-                    let value = place.text.map(|value| text(&out, value).to_owned());
-                    (text(&out, place.key).to_owned(), value)
-                })
+                .filter_map(|attribute| attribute.text())
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect();
             (texts, counts)
         };
-        let path = (
-            "code.file.path".to_owned(),
-            Some("src/a/long/path.rs".to_owned()),
-        );
-        let method = ("method".to_owned(), Some("DEL".to_owned()));
+        let path = ("code.file.path".to_owned(), "src/a/long/path.rs".to_owned());
+        let method = ("method".to_owned(), "DEL".to_owned());
         assert_eq!(put(1, 3), (vec![path.clone(), method], (1, 1)));
         assert_eq!(put(0, 3), (vec![path], (0, 2)));
     }

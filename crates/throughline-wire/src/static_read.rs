@@ -16,15 +16,6 @@ pub struct EncodedAttribute {
     pub end: usize,
 }
 
-impl EncodedAttribute {
-    /// Nowhere.
-    pub const NONE: Self = Self {
-        key: (0, 0),
-        text: None,
-        end: 0,
-    };
-}
-
 /// The span attribute that begins at `at`; none at the end of the run, or where something else stands.
 ///
 /// ```
