@@ -138,24 +138,37 @@ impl Kept {
         }
     }
 
-    /// The attributes, out of those of the callsite before.
+    /// Calls `keep` with the attributes, out of those of the callsite before.
     #[inline]
-    pub(crate) fn of<'a>(
+    pub(crate) fn each_of(
         self,
-        fields: &'a [u8],
-        summary: &'a Summary,
-    ) -> impl Iterator<Item = Attribute<'a>> {
-        let is_kept = move |at: usize| self.attributes >> at & 1 == 1;
+        fields: &[u8],
+        summary: &Summary,
+        mut keep: impl FnMut(Attribute<'_>),
+    ) {
         let known = summary.known();
-        let past = known.len();
-        let of_known = known.iter().enumerate().filter_map(move |(at, place)| {
-            is_kept(at).then(|| Attribute::at(fields, *place)).flatten()
-        });
-        let rest = attributes(fields, summary).enumerate().skip(past);
-        let rest = rest.filter_map(move |(at, attribute)| is_kept(at).then_some(attribute));
-        let has_rest = self.attributes >> past.min(KEPT - 1) != 0;
-        // As a rule none is past those whose places are known.
-        of_known.chain(has_rest.then_some(rest).into_iter().flatten())
+        let mut left = self.attributes;
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            let Some(place) = known.get(at) else {
+                return each_past(left, fields, summary, keep);
+            };
+            if let Some(attribute) = Attribute::at(fields, *place) {
+                keep(attribute);
+            }
+            left &= left - 1;
+        }
+    }
+}
+
+/// Those whose places are not known: as a rule there is none.
+#[cold]
+#[inline(never)]
+fn each_past(left: u32, fields: &[u8], summary: &Summary, mut keep: impl FnMut(Attribute<'_>)) {
+    for (at, attribute) in attributes(fields, summary).enumerate().take(KEPT) {
+        if left >> at & 1 == 1 {
+            keep(attribute);
+        }
     }
 }
 

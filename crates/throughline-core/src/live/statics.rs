@@ -64,11 +64,11 @@ impl LiveSpan {
         let summary = before.summary();
         self.attributes = self.attributes.saturating_sub(summary.attributes);
         let kept = self.callsite.keeps_of(before);
-        for attribute in kept.of(before.static_fields(), summary) {
+        kept.each_of(before.static_fields(), summary, |attribute| {
             self.keys |= attribute.mark;
             self.attributes += 1;
             self.body.extend_from_slice(attribute.bytes);
-        }
+        });
     }
 
     /// Accounts for the attributes of the callsite; where they are beyond a limit, they become the span's own.
