@@ -2,7 +2,8 @@
 //!
 //! A host's integration and an attribute on the handler see the same message. Whoever comes first starts the span and
 //! offers it; the layer further in takes it over, once, instead of making one of its own. Where the trace is not sampled
-//! there is no span to keep, and the handler runs in a context of its own.
+//! there is no span to keep, and the handler runs in a context of its own. Either way its end makes one measurement, if
+//! somebody measures.
 
 use std::fmt;
 use std::future::Future;
@@ -12,8 +13,13 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 use crate::callsite::Callsite;
+use crate::clock::{self, Ticks};
 use crate::context::Context;
-use crate::local::{self, Token};
+use crate::future::{Inspect, NoInspection};
+use crate::kind::Outcome;
+use crate::labels::Labels;
+use crate::local::{self, Offer, Token};
+use crate::measure;
 use crate::span::Span;
 use crate::switch;
 
@@ -26,6 +32,29 @@ pub(crate) struct Handling {
     pub(crate) is_offered: bool,
     /// Whether nobody waits for the reply any more.
     pub(crate) is_abandoned: bool,
+    /// Whether its end is to be measured, if it is a handler's.
+    pub(crate) is_measured: bool,
+    /// What to tell of it then.
+    pub(crate) told: Told,
+}
+
+/// What a measurement says that neither the span nor its callsite does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The ticks that the message waited, and one more; zero if that is not known.
+    pub(crate) wait: u64,
+    pub(crate) labels: Labels,
+    /// Of one that is not recording: what it failed with.
+    pub(crate) error_type: Option<&'static str>,
+}
+
+impl Told {
+    fn after(wait: Option<u64>) -> Self {
+        Self {
+            wait: wait.map_or(0, |ticks| ticks.saturating_add(1)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Span {
@@ -33,22 +62,82 @@ impl Span {
     #[inline]
     pub fn offer(&mut self) {
         if let Some(live) = self.live_mut() {
-            live.handling = Handling {
-                is_handler: true,
-                is_offered: true,
-                is_abandoned: false,
-            };
+            live.handling.is_handler = true;
+            live.handling.is_offered = true;
+        }
+    }
+
+    /// Says that the span stands for the handling of a message, and that nobody else observes it.
+    #[inline]
+    pub fn keep(&mut self) {
+        if let Some(live) = self.live_mut() {
+            live.handling.is_handler = true;
+        }
+    }
+
+    /// Says that the span is of a message that arrived, after so many ticks as far as is known: if it is offered or
+    /// kept, its end is measured. `callsite` is where the span was made.
+    #[inline]
+    pub fn arrived(&mut self, callsite: &'static Callsite, wait: Option<u64>) {
+        if measure::is_on()
+            && let Some(live) = self.live_mut()
+            && local::is_measuring(live.context().recorder())
+        {
+            live.measure(callsite, Told::after(wait));
+        }
+    }
+
+    /// Gives the measurement of the span what it says beside the attributes of the callsite, if there will be one.
+    #[inline]
+    pub fn label<'a, const N: usize>(
+        &mut self,
+        pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
+    ) {
+        if let Some(live) = self.live_mut()
+            && live.handling.is_measured
+        {
+            live.handling.told.labels = labels(pairs());
         }
     }
 }
 
-/// Takes the current span over, if it was offered and nobody did before.
+/// The set of those that have a value.
+fn labels<const N: usize>(pairs: [(&'static str, Option<&str>); N]) -> Labels {
+    let mut known = [("", ""); N];
+    let mut count = 0;
+    for (key, value) in pairs {
+        if let Some(value) = value {
+            known[count] = (key, value);
+            count += 1;
+        }
+    }
+    Labels::intern(&known[..count])
+}
+
+/// Whether handlers in that context are measured.
 #[inline]
-pub fn take_over() -> Option<TakenOver> {
+pub fn is_measured(context: &Context) -> bool {
+    measure::is_on() && local::is_measuring(context.recorder())
+}
+
+/// Says of the innermost handler on this thread what it failed with, if its trace is not sampled: of others the span has
+/// it.
+#[inline]
+pub fn failed(error_type: &'static str) {
+    if measure::is_on() {
+        local::with(|local| local.note_failure(error_type));
+    }
+}
+
+/// Takes the current span over, if it was offered and nobody did before.
+///
+/// A handler without a span is measured as one of `callsite` from then on, if that is given.
+#[inline]
+pub fn take_over(callsite: Option<&'static Callsite>) -> Option<TakenOver> {
     if switch::inner().is_some() {
         return None;
     }
-    local::with(local::Local::take_offer).flatten()
+    local::with(|local| local.take_offer(callsite)).flatten()
 }
 
 /// What [`take_over`] took.
@@ -67,87 +156,152 @@ pub fn abandon() {
     local::with(local::Local::abandon_handler);
 }
 
-/// A handler whose trace is not sampled: its context, and nothing that would have to be ended.
+/// A handler whose trace is not sampled: its context, and nothing that would have to be ended unless somebody measures.
 #[derive(Debug)]
 pub struct Unsampled {
     context: Context,
-    is_offered: bool,
+    offer: Offer,
+    callsite: u32,
+    /// When the handling began, if it is measured.
+    start: Option<Ticks>,
+    told: Told,
+    unwound: bool,
 }
 
 impl Unsampled {
     /// The handler under that context, offered; none where the callsite is disabled, or only the start of a
-    /// span tells whether it is sampled.
+    /// span tells whether it is sampled. `sent` is when the message was, if that is known.
     #[inline]
-    pub fn start(callsite: &'static Callsite, parent: &Context) -> Option<Self> {
+    pub fn start(
+        callsite: &'static Callsite,
+        parent: &Context,
+        sent: Option<Ticks>,
+    ) -> Option<Self> {
         if parent.span_context().trace_flags().is_sampled()
             || !callsite.is_enabled()
             || switch::is_installed()
         {
             return None;
         }
-        let context = local::with(|local| local.start_unsampled(parent)).flatten()?;
+        let (context, is_measured) =
+            local::with(|local| local.start_unsampled(parent)).flatten()?;
+        let start = is_measured.then(clock::now);
+        let wait = sent.zip(start).map(|(sent, start)| start.since(sent));
         Some(Self {
             context,
-            is_offered: true,
+            offer: Offer::MADE,
+            callsite: callsite.number(),
+            start,
+            told: Told::after(wait),
+            unwound: false,
         })
     }
 
-    /// Makes the context current until the guard is dropped.
+    /// Like [`Span::label`].
+    pub fn label<'a, const N: usize>(
+        &mut self,
+        pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
+    ) {
+        if self.start.is_some() {
+            self.told.labels = labels(pairs());
+        }
+    }
+
+    /// Makes the context current until the guard is left.
     #[inline]
     fn enter(&mut self) -> Entered<'_> {
         Entered {
-            token: local::attach_handler(&self.context, self.is_offered),
-            is_offered: &mut self.is_offered,
+            token: local::attach_handler(&self.context, self.offer),
+            handler: self,
+        }
+    }
+
+    /// Measures the handler, if somebody wants that and it was not done before.
+    #[inline]
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(start) = self.start.take() {
+            self.measure(start, outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn measure(&self, start: Ticks, outcome: Outcome) {
+        let callsite = self.offer.taken_by().unwrap_or(self.callsite);
+        local::measure_unsampled(&self.context, callsite, start, outcome, self.told);
+    }
+}
+
+/// Restores the context before, and remembers what became of the handler meanwhile.
+struct Entered<'a> {
+    token: Option<Token>,
+    handler: &'a mut Unsampled,
+}
+
+impl Entered<'_> {
+    #[inline]
+    fn leave(mut self) {
+        self.detach();
+        // Spares each poll a destructor that has nothing left to do.
+        std::mem::forget(self);
+    }
+
+    #[inline]
+    fn detach(&mut self) {
+        if let Some(token) = self.token {
+            let (offer, failed) = local::detach_handler(token);
+            self.handler.offer = offer;
+            if failed.is_some() {
+                self.handler.told.error_type = failed;
+            }
         }
     }
 }
 
-/// Restores the context before, and remembers whether the handler is still there to be taken over.
-struct Entered<'a> {
-    token: Option<Token>,
-    is_offered: &'a mut bool,
-}
-
 impl Drop for Entered<'_> {
-    #[inline]
+    #[cold]
     fn drop(&mut self) {
-        if let Some(token) = self.token {
-            *self.is_offered = local::detach_handler(token);
-        }
+        // Only unwinding skips `leave`.
+        self.detach();
+        self.handler.unwound = true;
     }
 }
 
 pin_project! {
     /// A future that runs in the context of a handler whose trace is not sampled.
     #[must_use = "futures do nothing unless polled"]
-    pub struct InUnsampled<F> {
+    pub struct InUnsampled<F, I = NoInspection> {
         // Emptied by the destructor, so that the wrapped value is dropped in the context.
         #[pin]
         inner: Option<F>,
         handler: Unsampled,
+        inspect: I,
     }
 
-    impl<F> PinnedDrop for InUnsampled<F> {
+    impl<F, I> PinnedDrop for InUnsampled<F, I> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _here = this.handler.enter();
+            let unwound = this.handler.unwound;
+            let here = this.handler.enter();
             this.inner.set(None);
+            here.leave();
+            this.handler.end(if unwound { Outcome::Panicked } else { Outcome::Cancelled });
         }
     }
 }
 
-impl<F> InUnsampled<F> {
-    /// Wraps the handler.
+impl<F, I> InUnsampled<F, I> {
+    /// Wraps the handler; `inspect` is asked of what kind the error is that it returned.
     #[inline]
-    pub const fn new(handler: Unsampled, inner: F) -> Self {
+    pub const fn new(handler: Unsampled, inner: F, inspect: I) -> Self {
         Self {
             inner: Some(inner),
             handler,
+            inspect,
         }
     }
 }
 
-impl<F: Future> Future for InUnsampled<F> {
+impl<F: Future, I: Inspect<F::Output>> Future for InUnsampled<F, I> {
     type Output = F::Output;
 
     #[inline]
@@ -156,12 +310,22 @@ impl<F: Future> Future for InUnsampled<F> {
         let Some(inner) = this.inner.as_pin_mut() else {
             return Poll::Pending;
         };
-        let _here = this.handler.enter();
-        inner.poll(cx)
+        let here = this.handler.enter();
+        let polled = inner.poll(cx);
+        here.leave();
+        if let Poll::Ready(output) = &polled
+            && this.handler.start.is_some()
+        {
+            if let Some(error_type) = this.inspect.error_type(output) {
+                this.handler.told.error_type = Some(error_type);
+            }
+            this.handler.end(Outcome::Completed);
+        }
+        polled
     }
 }
 
-impl<F> fmt::Debug for InUnsampled<F> {
+impl<F, I> fmt::Debug for InUnsampled<F, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InUnsampled")
             .field("handler", &self.handler)

@@ -137,10 +137,19 @@ pub struct Arrived {
 }
 
 impl Arrived {
+    /// The type of the message, without its path; empty if there is none.
+    pub const fn message_type(&self) -> &'static str {
+        self.message_type
+    }
+
     /// The span of the handler, with what `fill` records on it, which is given the type of the message.
     pub fn into_span(self, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Span {
         let callsite = self.callsite;
-        let mut span = self.span.unwrap_or_else(|| Span::start(callsite));
+        let mut span = self.span.unwrap_or_else(|| {
+            let mut span = Span::start(callsite);
+            span.arrived(callsite, None);
+            span
+        });
         span.edit(|span| fill(span, self.message_type));
         span
     }

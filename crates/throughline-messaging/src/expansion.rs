@@ -4,7 +4,8 @@ use throughline_core::expansion::{self, Arrived, Carries, Turn};
 use throughline_core::{Callsite, Context, LiveSpan, Span, short_type_name};
 
 use crate::delivery::Delivery;
-use crate::observe::join;
+use crate::keys;
+use crate::observe::join_as;
 use crate::policy::Policy;
 use crate::selection::{Subject, selected};
 
@@ -16,7 +17,7 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
         return Span::disabled();
     }
     let mut fill = Some(fill);
-    let joined = join(|current| {
+    let joined = join_as(Some(callsite), |current| {
         current.edit(|span| {
             span.adopt(callsite);
             if let Some(fill) = fill.take() {
@@ -28,7 +29,12 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
         return Span::disabled();
     }
     match fill {
-        Some(fill) if may_start(callsite) => expansion::start(callsite, fill),
+        Some(fill) if may_start(callsite) => {
+            let mut span = expansion::start(callsite, fill);
+            span.arrived(callsite, None);
+            span.keep();
+            span
+        }
         _ => Span::disabled(),
     }
 }
@@ -52,7 +58,9 @@ impl<T> Carries for Delivery<T> {
 
 /// Begins to handle a message that was received: until the turn is dropped. A layer further in joins its span.
 pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Turn {
+    let message_type = arrived.message_type();
     let mut span = arrived.into_span(fill);
+    span.label(|| [(keys::MESSAGE_TYPE.name(), Some(message_type))]);
     span.offer();
     expansion::turn_in(span)
 }

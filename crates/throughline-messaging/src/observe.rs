@@ -10,7 +10,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 use throughline_core::handler::{InUnsampled, TakenOver, take_over};
-use throughline_core::{CurrentSpan, InSpan, Inspect, NoInspection, current, expansion};
+use throughline_core::{Callsite, CurrentSpan, InSpan, Inspect, NoInspection, current, expansion};
 
 use crate::arrival::{Handler, Kind};
 
@@ -46,7 +46,7 @@ where
     F: Future<Output = Result<R, E>>,
     E: fmt::Display,
 {
-    observe_with(handler, future, expansion::inspect_err_display::<R, E>)
+    observe_with(handler, future, expansion::ErrorInspection)
 }
 
 /// Like [`observe`]; `inspect` sees what the handler returned before the span ends.
@@ -63,7 +63,7 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
             Running::Span { inner }
         }
         Kind::Unsampled(handler) => {
-            let inner = InUnsampled::new(handler, future);
+            let inner = InUnsampled::new(handler, future, inspect);
             Running::Unsampled { inner }
         }
     };
@@ -94,7 +94,16 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
 /// ```
 #[inline]
 pub fn join(tell: impl FnOnce(&CurrentSpan)) -> bool {
-    match take_over() {
+    join_as(None, tell)
+}
+
+/// Like [`join`] for a layer that has a callsite: what is measured of the message is that one's.
+#[inline]
+pub(crate) fn join_as(
+    callsite: Option<&'static Callsite>,
+    tell: impl FnOnce(&CurrentSpan),
+) -> bool {
+    match take_over(callsite) {
         None => false,
         Some(TakenOver::Unsampled) => true,
         Some(TakenOver::Span) => {
@@ -117,7 +126,7 @@ pin_project! {
     #[project = Projected]
     enum Running<F, I> {
         Span { #[pin] inner: InSpan<F, I> },
-        Unsampled { #[pin] inner: InUnsampled<F> },
+        Unsampled { #[pin] inner: InUnsampled<F, I> },
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use throughline_core::{
     Callsite, Context, FutureExt, Inspect, LiveSpan, Span, SpanContext, Status, TraceFlags,
-    callsite, current,
+    callsite, current, handler,
 };
 
 use crate::arrival::Arrival;
@@ -209,6 +209,7 @@ impl Projection {
         let subject = self.subject().message(event.event_type);
         let arrival = event.arrival(event.lag);
         let mut span = arrival.span_of(&subject, &PROJECT, &self.policy);
+        self.label(&mut span, Some(event.event_type));
         span.edit(|span| {
             self.describe(span, Some(event.event_type));
             span.attribute(&keys::EVENT_TYPE, event.event_type);
@@ -261,6 +262,7 @@ impl Projection {
         }
         let arrival = from_sender.arrival(lag).with_others(&others);
         let mut span = arrival.span_of(&self.subject(), &PROJECT, &policy);
+        self.label(&mut span, None);
         span.edit(|span| {
             self.describe(span, None);
             if let Some(stream) = first.stream
@@ -374,6 +376,15 @@ impl Projection {
         Subject::new().projection(&self.name)
     }
 
+    fn label(&self, span: &mut Span, event_type: Option<&str>) {
+        span.label(|| {
+            [
+                (keys::PROJECTION_NAME.name(), Some(self.name.as_str())),
+                (keys::EVENT_TYPE.name(), event_type),
+            ]
+        });
+    }
+
     fn describe(&self, span: &mut LiveSpan, event_type: Option<&str>) {
         let mut name = format!("{} {}", PROJECT.name(), self.name);
         if let Some(event_type) = event_type {
@@ -403,6 +414,7 @@ pub fn event_failed<E: Error + ?Sized>(error_type: &'static str, error: &E) {
         REPLAY.set(Some(failures.with(error_type)));
         return;
     }
+    handler::failed(error_type);
     current().edit(|span| {
         span.set_attribute(keys::ERROR_TYPE, error_type);
         span.record_error(error);

@@ -111,7 +111,15 @@ impl<'a> Destination<'a> {
     /// Starts the span of a handler, whose parent and links are the arrival's and the policy's.
     pub fn process(&self, arrival: &Arrival<'_>, policy: &Policy) -> Span {
         let subject = Subject::new().destination(self.name);
-        let span = arrival.span_of(&subject, &PROCESS, policy);
+        let mut span = arrival.span_of(&subject, &PROCESS, policy);
+        span.label(|| {
+            [
+                (keys::SYSTEM.name(), Some(self.system)),
+                (keys::OPERATION_NAME.name(), Some(PROCESS.name())),
+                (keys::DESTINATION_NAME.name(), self.name),
+                (keys::CONSUMER_GROUP_NAME.name(), self.consumer_group),
+            ]
+        });
         self.tell(span, PROCESS.name(), "process")
     }
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use crate::callsite::Callsite;
 use crate::clock::Ticks;
 use crate::context::Context;
 use crate::id::SpanId;
@@ -20,8 +21,34 @@ pub(super) struct Frame {
     pub(super) other: Entry,
     /// The recorder in which no child of this is sampled, whatever else holds; zero if a child has to be decided.
     pub(super) unsampled_in: u32,
-    /// Whether `other` is the context of a handler that a layer further in may take over.
-    pub(super) is_offered: bool,
+    /// Whether `other` is the context of a handler, and whether a layer further in took it over.
+    pub(super) offer: Offer,
+}
+
+// More would cost every span another line of the cache.
+const _: () = assert!(size_of::<Frame>() == 64);
+
+/// Whether a frame holds the context of a handler whose trace is not sampled, and who observes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offer(u32);
+
+impl Offer {
+    /// It is no handler's.
+    pub(crate) const NONE: Self = Self(0);
+    /// A layer further in may take it over.
+    pub(crate) const MADE: Self = Self(1);
+    /// One did, of which nothing more is known.
+    const TAKEN: Self = Self(2);
+
+    /// A layer further in took it over, which has that callsite.
+    pub(super) fn taken(by: Option<&'static Callsite>) -> Self {
+        by.map_or(Self::TAKEN, |by| Self(by.number().saturating_add(3)))
+    }
+
+    /// The number of the callsite of the layer that took it over, if that has one.
+    pub(crate) const fn taken_by(self) -> Option<u32> {
+        self.0.checked_sub(3)
+    }
 }
 
 /// What else than a span of this thread may be current.

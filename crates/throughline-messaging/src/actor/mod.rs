@@ -72,6 +72,13 @@ impl<'a> Identity<'a> {
     /// type, as [`actor_type`](Self::actor_type) takes it.
     pub fn describe_message(&self, span: &mut Span, message: &'static str, operation: Operation) {
         let message = short_type_name(message);
+        span.label(|| {
+            [
+                (keys::ACTOR_SYSTEM.name(), Some(self.system)),
+                (keys::ACTOR_TYPE.name(), self.actor_type),
+                (keys::MESSAGE_TYPE.name(), Some(message)),
+            ]
+        });
         span.edit(|span| {
             self.describe(span, message);
             span.attribute(&keys::MESSAGE_TYPE, message);
