@@ -44,6 +44,8 @@ pub(crate) struct Told {
     /// The ticks that the message waited, and one more; zero if that is not known.
     pub(crate) wait: u64,
     pub(crate) labels: Labels,
+    /// How many messages it handles at once, if that is not one; else zero.
+    pub(crate) messages: u32,
     /// Of one that is not recording: what it failed with.
     pub(crate) error_type: Option<&'static str>,
 }
@@ -84,6 +86,13 @@ impl Span {
             && local::is_measuring(live.context().recorder())
         {
             live.measure(callsite, Told::after(wait));
+        }
+    }
+
+    /// Says how many messages the handler of the span takes at once.
+    pub fn takes(&mut self, messages: usize) {
+        if let Some(live) = self.live_mut() {
+            live.handling.told.messages = u32::try_from(messages).unwrap_or(u32::MAX);
         }
     }
 

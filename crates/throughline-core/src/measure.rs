@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::callsite::{self, Callsite};
 use crate::clock::{self, Ticks};
+use crate::handler::Told;
 use crate::id::TraceFlags;
 use crate::kind::{Outcome, Status};
 use crate::labels::Labels;
@@ -177,6 +178,11 @@ impl<'a> Measurement<'a> {
         self.header.facts.outcome
     }
 
+    /// How many messages were handled at once: one, unless it was a batch.
+    pub fn messages(&self) -> u32 {
+        (self.tail.flags >> 1).max(1)
+    }
+
     /// What is to be told beside the attributes of the callsite.
     pub const fn labels(&self) -> Labels {
         self.tail.labels
@@ -202,16 +208,17 @@ impl fmt::Debug for Measurement<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tail {
     labels: Labels,
+    /// How many messages, shifted, and whether the trace is sampled.
     flags: u32,
 }
 
 impl Tail {
     const LEN: usize = 8;
 
-    pub(crate) fn new(labels: Labels, flags: TraceFlags) -> Self {
+    pub(crate) fn new(told: Told, flags: TraceFlags) -> Self {
         Self {
-            labels,
-            flags: u32::from(flags.is_sampled()) * SAMPLED,
+            labels: told.labels,
+            flags: told.messages.min(MOST_MESSAGES) << 1 | u32::from(flags.is_sampled()),
         }
     }
 
@@ -236,6 +243,8 @@ impl Tail {
 
 /// The trace is sampled.
 const SAMPLED: u32 = 1;
+/// More messages at once are counted as so many.
+const MOST_MESSAGES: u32 = u32::MAX >> 1;
 
 /// How many consumers of measurements there are in the process.
 static MEASURING: AtomicU32 = AtomicU32::new(0);
@@ -249,7 +258,12 @@ mod tests {
     #[test]
     fn a_tail_round_trips() {
         for flags in [TraceFlags::default(), TraceFlags::SAMPLED] {
-            let tail = Tail::new(Labels::from_number(u32::MAX), flags);
+            let told = Told {
+                labels: Labels::from_number(u32::MAX),
+                messages: u32::MAX,
+                ..Told::default()
+            };
+            let tail = Tail::new(told, flags);
             let header = Header {
                 trace_id: TraceId::from_bytes([7; 16]),
                 span_id: SpanId::from_bytes([8; 8]),
@@ -264,6 +278,7 @@ mod tests {
             assert_eq!(head, header.encode());
             assert_eq!(Tail::decode(word), tail);
             assert_eq!(tail.flags & SAMPLED != 0, flags.is_sampled());
+            assert_eq!(tail.flags >> 1, MOST_MESSAGES);
         }
     }
 

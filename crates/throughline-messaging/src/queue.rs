@@ -120,6 +120,9 @@ impl<'a> Destination<'a> {
                 (keys::CONSUMER_GROUP_NAME.name(), self.consumer_group),
             ]
         });
+        if let Some(messages) = self.messages {
+            span.takes(messages);
+        }
         self.tell(span, PROCESS.name(), "process")
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn measure_unsampled(
         },
     };
     let number = context.recorder();
-    let tail = Tail::new(told.labels, context.span_context().trace_flags());
+    let tail = Tail::new(told, context.span_context().trace_flags());
     let measure = |local: &mut Local| local.measure(number, &header, tail, error_type);
     with(measure).unwrap_or_else(|| outside(measure));
 }
