@@ -32,7 +32,9 @@ pub(crate) struct Handling {
     pub(crate) is_offered: bool,
     /// Whether nobody waits for the reply any more.
     pub(crate) is_abandoned: bool,
-    /// Whether its end is to be measured, if it is a handler's.
+    /// Whether it is one of an operation beside, which is measured like a handler.
+    pub(crate) is_operation: bool,
+    /// Whether its end is to be measured, if it is one of both.
     pub(crate) is_measured: bool,
     /// What to tell of it then.
     pub(crate) told: Told,
@@ -89,7 +91,36 @@ impl Span {
         }
     }
 
-    /// Says how many messages the handler of the span takes at once.
+    /// Says that the span is of an operation on messages that is no handler's, such as sending one: its end is measured.
+    /// `callsite` is where the span was made.
+    #[inline]
+    pub fn operates(&mut self, callsite: &'static Callsite) {
+        self.arrived(callsite, None);
+        if let Some(live) = self.live_mut() {
+            live.handling.is_operation = true;
+        }
+    }
+
+    /// Says that what the span is about began earlier, also where the span is only measured.
+    pub fn since(&mut self, at: Ticks) {
+        if let Some(live) = self.live_mut()
+            && live.ends_somehow()
+        {
+            live.start_since(at);
+        }
+    }
+
+    /// Says what the span's operation failed with, if it is measured and not recording: else the span has it.
+    pub fn failed(&mut self, error_type: impl FnOnce() -> &'static str) {
+        if let Some(live) = self.live_mut()
+            && live.ends_somehow()
+            && !live.is_recording()
+        {
+            live.note_failure(error_type());
+        }
+    }
+
+    /// Says how many messages the span is about.
     pub fn takes(&mut self, messages: usize) {
         if let Some(live) = self.live_mut() {
             live.handling.told.messages = u32::try_from(messages).unwrap_or(u32::MAX);

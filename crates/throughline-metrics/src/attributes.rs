@@ -17,6 +17,9 @@ use crate::keys;
 pub(crate) enum Role {
     Actor,
     Queue,
+    /// Not a handler: who sends, receives or settles.
+    Send,
+    Client,
     Projection,
 }
 
@@ -98,10 +101,12 @@ fn role_of(callsite: &'static Callsite, labels: Labels) -> Role {
     ];
     let said = roles.iter().find(|(_, key)| callsite.has_attribute(key));
     let said = said.or_else(|| roles.iter().find(|(_, key)| *key == family));
-    match said {
-        Some((role, _)) => *role,
-        None if callsite.kind() == SpanKind::Consumer => Role::Queue,
-        None => Role::Actor,
+    match (said, callsite.kind()) {
+        (Some((Role::Queue, _)), SpanKind::Producer) => Role::Send,
+        (Some((Role::Queue, _)), SpanKind::Client) => Role::Client,
+        (Some((role, _)), _) => *role,
+        (None, SpanKind::Consumer) => Role::Queue,
+        (None, _) => Role::Actor,
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Instruments {
     projection_wait: Histogram<f64>,
     queue_process: Histogram<f64>,
     queue_consumed: Counter<u64>,
+    queue_operation: Histogram<f64>,
+    queue_sent: Counter<u64>,
 }
 
 impl Instruments {
@@ -36,6 +38,15 @@ impl Instruments {
                 "How long after it was stored a projection took an event.",
             ),
             queue_process: seconds(keys::QUEUE_PROCESS, "Duration of processing operation."),
+            queue_operation: seconds(
+                keys::QUEUE_OPERATION,
+                "Duration of messaging operation initiated by a producer or consumer client.",
+            ),
+            queue_sent: meter
+                .u64_counter(keys::QUEUE_SENT)
+                .with_unit("{message}")
+                .with_description("Number of messages producer attempted to send to the broker.")
+                .build(),
             queue_consumed: meter
                 .u64_counter(keys::QUEUE_CONSUMED)
                 .with_unit("{message}")
@@ -49,6 +60,12 @@ impl Instruments {
         let (process, wait) = match kind.role {
             Role::Actor => (&self.actor_process, Some(&self.actor_wait)),
             Role::Projection => (&self.projection_process, Some(&self.projection_wait)),
+            Role::Send => {
+                let messages = measurement.messages().into();
+                self.queue_sent.add(messages, &kind.all);
+                (&self.queue_operation, None)
+            }
+            Role::Client => (&self.queue_operation, None),
             Role::Queue => {
                 // What became of a message has no part in its delivery.
                 self.queue_consumed

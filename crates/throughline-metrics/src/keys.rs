@@ -26,6 +26,7 @@ pub(crate) const TOLD: &[&str] = &[
     MAILBOX_NAME,
     OF_QUEUES,
     "messaging.operation.name",
+    "messaging.operation.type",
     "messaging.destination.name",
     "messaging.destination.template",
     "messaging.destination.subscription.name",
@@ -42,4 +43,6 @@ pub(crate) const ACTOR_ASK_TIMEOUTS: &str = "actor.ask.timeouts";
 pub(crate) const PROJECTION_PROCESS: &str = "projection.process.duration";
 pub(crate) const PROJECTION_WAIT: &str = "projection.wait.duration";
 pub(crate) const QUEUE_PROCESS: &str = "messaging.process.duration";
+pub(crate) const QUEUE_OPERATION: &str = "messaging.client.operation.duration";
+pub(crate) const QUEUE_SENT: &str = "messaging.client.sent.messages";
 pub(crate) const QUEUE_CONSUMED: &str = "messaging.client.consumed.messages";

@@ -34,6 +34,8 @@
 //! | `actor.ask.timeouts` | counter, {ask} | `actor.mailbox.name` |
 //! | `messaging.process.duration` | histogram, s | `messaging.system`, `messaging.operation.name`, `messaging.destination.name`, `messaging.consumer.group.name`, `error.type` |
 //! | `messaging.client.consumed.messages` | counter, {message} | the same, without `error.type` |
+//! | `messaging.client.operation.duration` | histogram, s | the same and `messaging.operation.type`, for sends, settlements and, where they have [spans](throughline_messaging::queue::Poll), receives |
+//! | `messaging.client.sent.messages` | counter, {message} | the same, for sends |
 //! | `projection.process.duration` | histogram, s | `projection.name`, `projection.event.type`, `error.type` |
 //! | `projection.wait.duration` | histogram, s | the same, without `error.type` |
 //!

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use throughline_core::{Callsite, Context};
 use throughline_core::{FutureExt, RecorderConfig, Sampler, Span, callsite};
-use throughline_messaging::queue::Destination;
+use throughline_messaging::queue::{Destination, Poll};
 use throughline_messaging::{
     Arrival, Operation, Policy, Projection, StoredEvent, mpsc, observe, try_observe,
 };
@@ -132,28 +132,49 @@ async fn waits_fall_into_the_buckets_of_the_conventions() {
 }
 
 #[tokio::test]
-async fn queues_count_every_record_of_a_batch() {
-    let kept = Kept::new();
-    let capture = capture(Sampler::always_on());
-    let metrics = Metrics::start(capture.recorder(), &kept.meter()).expect("a thread");
-    let sender = in_request(&capture, async { Context::current() }).await;
-    let parcels = Destination::new("mybroker", "parcels").consumer_group(Some("depot"));
-    let one = Arrival::new(&sender, Operation::Record);
-    observe(parcels.process(&one, &Policy::new()), async {}).await;
-    let fails = async { Err::<(), _>(std::fmt::Error) };
-    let failed = try_observe(parcels.process(&one, &Policy::new()), fails).await;
-    failed.expect_err("it fails");
-    let batch = Arrival::new(&sender, Operation::Batch);
-    let span = parcels.batch_of(5).process(&batch, &Policy::new());
-    observe(span, async {}).await;
-    // What shutting down finds is not lost, though nobody collected before.
-    metrics.shutdown();
-    let series = kept.collect();
-    insta::assert_snapshot!(picture(&of(&series, "parcels")), @r"
-    messaging.client.consumed.messages {messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=process, messaging.system=mybroker} 7
-    messaging.process.duration {error.type=core::fmt::Error, messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=process, messaging.system=mybroker} 1
-    messaging.process.duration {messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=process, messaging.system=mybroker} 2
-    ");
+async fn queues_count_every_record_of_a_batch_and_every_operation() {
+    for sampler in [Sampler::always_on(), Sampler::always_off()] {
+        let kept = Kept::new();
+        let capture = capture(sampler);
+        let metrics = Metrics::start(capture.recorder(), &kept.meter()).expect("a thread");
+        let parcels = Destination::new("mybroker", "parcels");
+        let sender = in_request(&capture, async {
+            parcels.create().end();
+            parcels.send().end();
+            parcels.batch_of(3).send().end();
+            Context::current()
+        })
+        .await;
+        let parcels = parcels.consumer_group(Some("depot"));
+        let one = Arrival::new(&sender, Operation::Record);
+        observe(parcels.process(&one, &Policy::new()), async {}).await;
+        let fails = async { Err::<(), _>(std::fmt::Error) };
+        let failed = try_observe(parcels.process(&one, &Policy::new()), fails).await;
+        failed.expect_err("it fails");
+        let batch = Arrival::new(&sender, Operation::Batch);
+        let span = parcels.batch_of(5).process(&batch, &Policy::new());
+        observe(span, async {}).await;
+        in_request(&capture, async {
+            let poll = Poll::begin();
+            poll.brought(&parcels.batch_of(7), "poll", []).end();
+            parcels.settle("ack").end();
+        })
+        .await;
+        // What shutting down finds is not lost, though nobody collected before.
+        metrics.shutdown();
+        let series = kept.collect();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(picture(&of(&series, "parcels")), @r"
+            messaging.client.consumed.messages {messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=process, messaging.system=mybroker} 7
+            messaging.client.operation.duration {messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=ack, messaging.operation.type=settle, messaging.system=mybroker} 1
+            messaging.client.operation.duration {messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=poll, messaging.operation.type=receive, messaging.system=mybroker} 1
+            messaging.client.operation.duration {messaging.destination.name=parcels, messaging.operation.name=send, messaging.operation.type=send, messaging.system=mybroker} 2
+            messaging.client.sent.messages {messaging.destination.name=parcels, messaging.operation.name=send, messaging.operation.type=send, messaging.system=mybroker} 4
+            messaging.process.duration {error.type=core::fmt::Error, messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=process, messaging.system=mybroker} 1
+            messaging.process.duration {messaging.consumer.group.name=depot, messaging.destination.name=parcels, messaging.operation.name=process, messaging.system=mybroker} 2
+            ");
+        }
+    }
 }
 
 #[tokio::test]

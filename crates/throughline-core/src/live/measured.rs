@@ -17,10 +17,11 @@ impl LiveSpan {
     /// Whether the end of the span makes a measurement.
     #[inline]
     pub(crate) const fn is_measured(&self) -> bool {
-        self.handling.is_measured && self.handling.is_handler
+        let handling = &self.handling;
+        handling.is_measured && (handling.is_handler || handling.is_operation)
     }
 
-    /// Settles that the end makes a measurement, if this turns out to be a handler's. What a span that is not sampled
+    /// Settles that the end makes a measurement, if this turns out to be a handler's or an operation's. What a span that is not sampled
     /// has to know for that begins now.
     pub(crate) fn measure(&mut self, callsite: &'static Callsite, told: Told) {
         self.handling.is_measured = true;
