@@ -24,6 +24,7 @@ use crate::observe::{Observed, observe, observe_with, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Operation, Relation};
 use crate::selection::Subject;
+use crate::skips::skips_of;
 use crate::swapped::Swapped;
 
 /// A stored event at the moment a projection takes it.
@@ -135,14 +136,18 @@ pub struct Projection {
     skips: Vec<String>,
     /// A count and nothing else: it is read and written relaxed.
     skipped: AtomicU64,
+    /// The same of all projections of that name.
+    skipped_by_name: &'static AtomicU64,
 }
 
 impl Projection {
     /// A projection of that name, with the [default policy](Policy::new).
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
         Self {
-            name: name.into(),
+            skipped_by_name: skips_of(&name),
+            name,
             policy: Policy::new(),
             skips: Vec::new(),
             skipped: AtomicU64::new(0),
@@ -178,6 +183,7 @@ impl Projection {
     /// Counts an event that the projection passed over for a reason that is not its type.
     pub fn skip(&self) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
+        self.skipped_by_name.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether anything is to be known of an event here and now: somebody records, or types are passed over and counted,

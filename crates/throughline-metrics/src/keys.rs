@@ -42,6 +42,7 @@ pub(crate) const ACTOR_DROPPED: &str = "actor.messages.dropped";
 pub(crate) const ACTOR_ASK_TIMEOUTS: &str = "actor.ask.timeouts";
 pub(crate) const PROJECTION_PROCESS: &str = "projection.process.duration";
 pub(crate) const PROJECTION_WAIT: &str = "projection.wait.duration";
+pub(crate) const PROJECTION_SKIPPED: &str = "projection.events.skipped";
 pub(crate) const QUEUE_PROCESS: &str = "messaging.process.duration";
 pub(crate) const QUEUE_OPERATION: &str = "messaging.client.operation.duration";
 pub(crate) const QUEUE_SENT: &str = "messaging.client.sent.messages";

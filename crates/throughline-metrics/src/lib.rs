@@ -38,6 +38,7 @@
 //! | `messaging.client.sent.messages` | counter, {message} | the same, for sends |
 //! | `projection.process.duration` | histogram, s | `projection.name`, `projection.event.type`, `error.type` |
 //! | `projection.wait.duration` | histogram, s | the same, without `error.type` |
+//! | `projection.events.skipped` | counter, {event} | `projection.name` |
 //!
 //! The buckets are those of the messaging conventions. A batch of records and a page of events are handled once, and each
 //! record of a batch is consumed. `error.type` is the span's, where the span is an error; of a handler that is not sampled it

@@ -15,7 +15,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use throughline_core::{Measurements, Recorder, suppress};
-use throughline_messaging::{ChannelStats, stats};
+use throughline_messaging::{ChannelStats, projection_stats, stats};
 
 use crate::attributes::Kinds;
 use crate::instruments::Instruments;
@@ -201,6 +201,20 @@ fn observe(meter: &Meter, shared: &Arc<Shared>) {
         .with_callback(move |observer| {
             if running.strong_count() > 0 {
                 of_mailboxes(observer, |mailbox| mailbox.ask_timeouts);
+            }
+        })
+        .build();
+    let running = Arc::downgrade(shared);
+    meter
+        .u64_observable_counter(keys::PROJECTION_SKIPPED)
+        .with_unit("{event}")
+        .with_description("How many events projections passed over.")
+        .with_callback(move |observer| {
+            if running.strong_count() > 0 {
+                for projection in projection_stats() {
+                    let name = KeyValue::new(keys::OF_PROJECTIONS, projection.name);
+                    observer.observe(projection.skipped, &[name]);
+                }
             }
         })
         .build();

@@ -108,8 +108,16 @@ async fn waits_fall_into_the_buckets_of_the_conventions() {
         let event = StoredEvent::new(&stored, "OrderPlaced").lag(lag);
         summary.handle(&event, async {}).await;
     }
+    let skipping = Projection::new("bucketed").skipping(["OrderSeen"]);
+    let event = StoredEvent::new(&stored, "OrderSeen");
+    skipping.handle(&event, async {}).await;
     let series = kept.collect();
     let waits = of(&series, "bucketed");
+    insta::assert_snapshot!(picture(&waits), @r"
+    projection.events.skipped {projection.name=bucketed} 1
+    projection.process.duration {projection.event.type=OrderPlaced, projection.name=bucketed} 7
+    projection.wait.duration {projection.event.type=OrderPlaced, projection.name=bucketed} 7
+    ");
     let waits: Vec<_> = waits
         .into_iter()
         .filter(|series| series.name == "projection.wait.duration")
