@@ -1,6 +1,7 @@
 //! Actors of kameo: every way to send, every way to end, the lifecycle.
 
 mod edges;
+mod measured;
 
 use std::future::pending;
 use std::ops::ControlFlow;

@@ -210,12 +210,12 @@ pub struct Unsampled {
 
 impl Unsampled {
     /// The handler under that context, offered; none where the callsite is disabled, or only the start of a
-    /// span tells whether it is sampled. `sent` is when the message was, if that is known.
+    /// span tells whether it is sampled. `waited` is from when until now the message did, if that is known.
     #[inline]
     pub fn start(
         callsite: &'static Callsite,
         parent: &Context,
-        sent: Option<Ticks>,
+        waited: Option<(Ticks, Ticks)>,
     ) -> Option<Self> {
         if parent.span_context().trace_flags().is_sampled()
             || !callsite.is_enabled()
@@ -225,8 +225,9 @@ impl Unsampled {
         }
         let (context, is_measured) =
             local::with(|local| local.start_unsampled(parent)).flatten()?;
-        let start = is_measured.then(clock::now);
-        let wait = sent.zip(start).map(|(sent, start)| start.since(sent));
+        // Where the wait ends the handling begins, by one reading of the clock.
+        let start = is_measured.then(|| waited.map_or_else(clock::now, |(_, now)| now));
+        let wait = waited.map(|(sent, now)| now.since(sent));
         Some(Self {
             context,
             offer: Offer::MADE,

@@ -198,18 +198,23 @@ impl<'a> Arrival<'a> {
         callsite: &'static Callsite,
         policy: &Policy,
     ) -> Option<Unsampled> {
-        let sent = match self.wait {
+        let waited = match self.wait {
             Wait::Unknown => None,
-            Wait::Since(sent) => Some(sent),
-            Wait::Known(_) => return None,
+            Wait::Since(sent) if !self.sender.span_context().is_sampled() => {
+                Some((sent, clock::now()))
+            }
+            Wait::Since(_) | Wait::Known(_) => return None,
         };
+        let is_young = waited.is_none_or(|(_, now)| {
+            self.operation == Operation::Ask || policy.is_young(self.age_at(now))
+        });
         let goes_on = !self.sender.span_context().is_sampled()
             && policy.continues(self.sender, self.operation, self.hint)
             && self.redelivery.is_none()
-            && (sent.is_none() || policy.is_young(self.operation, self.age()))
+            && is_young
             && selected(subject, callsite, policy).trace;
         goes_on
-            .then(|| Unsampled::start(callsite, self.sender, sent))
+            .then(|| Unsampled::start(callsite, self.sender, waited))
             .flatten()
     }
 

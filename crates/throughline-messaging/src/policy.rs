@@ -158,9 +158,9 @@ impl Policy {
             }
     }
 
-    /// Whether a message of that age is still part of its sender's trace; an ask always is.
-    pub(crate) fn is_young(&self, operation: Operation, age: Option<Duration>) -> bool {
-        operation == Operation::Ask || age.is_none_or(|age| age <= self.max_age)
+    /// Whether a message of that age, where it matters, is still part of its sender's trace.
+    pub(crate) fn is_young(&self, age: Option<Duration>) -> bool {
+        age.is_none_or(|age| age <= self.max_age)
     }
 
     fn rule(&self, situation: &Situation<'_>) -> Decision {
