@@ -201,11 +201,33 @@ pub fn abandon() {
 pub struct Unsampled {
     context: Context,
     offer: Offer,
-    callsite: u32,
-    /// When the handling began, if it is measured.
-    start: Option<Ticks>,
-    told: Told,
+    /// Apart, so that the many that nobody measures stay small.
+    measured: Option<Box<Measured>>,
+}
+
+/// What is known of such a handler if it is measured.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    pub(crate) callsite: u32,
+    pub(crate) start: Ticks,
+    pub(crate) told: Told,
     unwound: bool,
+}
+
+impl Measured {
+    #[cold]
+    #[inline(never)]
+    fn begin(callsite: &'static Callsite, waited: Option<(Ticks, Ticks)>) -> Box<Self> {
+        let mut measured = local::with(local::Local::take_measured).unwrap_or_default();
+        *measured = Self {
+            callsite: callsite.number(),
+            // Where the wait ends the handling begins, by one reading of the clock.
+            start: waited.map_or_else(clock::now, |(_, now)| now),
+            told: Told::after(waited.map(|(sent, now)| now.since(sent))),
+            unwound: false,
+        };
+        measured
+    }
 }
 
 impl Unsampled {
@@ -223,18 +245,12 @@ impl Unsampled {
         {
             return None;
         }
-        let (context, is_measured) =
-            local::with(|local| local.start_unsampled(parent)).flatten()?;
-        // Where the wait ends the handling begins, by one reading of the clock.
-        let start = is_measured.then(|| waited.map_or_else(clock::now, |(_, now)| now));
-        let wait = waited.map(|(sent, now)| now.since(sent));
+        let context = local::with(|local| local.start_unsampled(parent)).flatten()?;
+        let measured = is_measured(&context).then(|| Measured::begin(callsite, waited));
         Some(Self {
             context,
-            offer: Offer::MADE,
-            callsite: callsite.number(),
-            start,
-            told: Told::after(wait),
-            unwound: false,
+            offer: Offer::made(measured.is_some()),
+            measured,
         })
     }
 
@@ -243,8 +259,8 @@ impl Unsampled {
         &mut self,
         pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
     ) {
-        if self.start.is_some() {
-            self.told.labels = labels(pairs());
+        if let Some(measured) = &mut self.measured {
+            measured.told.labels = labels(pairs());
         }
     }
 
@@ -260,15 +276,16 @@ impl Unsampled {
     /// Measures the handler, if somebody wants that and it was not done before.
     #[inline]
     fn end(&mut self, outcome: Outcome) {
-        if let Some(start) = self.start.take() {
-            self.measure(start, outcome);
+        if let Some(measured) = self.measured.take() {
+            self.measure(measured, outcome);
         }
     }
 
     #[inline(never)]
-    fn measure(&self, start: Ticks, outcome: Outcome) {
-        let callsite = self.offer.taken_by().unwrap_or(self.callsite);
-        local::measure_unsampled(&self.context, callsite, start, outcome, self.told);
+    fn measure(&self, mut measured: Box<Measured>, outcome: Outcome) {
+        measured.callsite = self.offer.taken_by().unwrap_or(measured.callsite);
+        local::measure_unsampled(&self.context, &measured, outcome);
+        local::with(|local| local.keep_measured(measured));
     }
 }
 
@@ -289,10 +306,11 @@ impl Entered<'_> {
     #[inline]
     fn detach(&mut self) {
         if let Some(token) = self.token {
-            let (offer, failed) = local::detach_handler(token);
-            self.handler.offer = offer;
-            if failed.is_some() {
-                self.handler.told.error_type = failed;
+            self.handler.offer = local::detach_handler(token);
+            if let Some(measured) = &mut self.handler.measured
+                && let Some(failed) = local::with(|local| local.take_failure(token)).flatten()
+            {
+                measured.told.error_type = Some(failed);
             }
         }
     }
@@ -303,7 +321,9 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         // Only unwinding skips `leave`.
         self.detach();
-        self.handler.unwound = true;
+        if let Some(measured) = &mut self.handler.measured {
+            measured.unwound = true;
+        }
     }
 }
 
@@ -321,7 +341,8 @@ pin_project! {
     impl<F, I> PinnedDrop for InUnsampled<F, I> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let unwound = this.handler.unwound;
+            let measured = this.handler.measured.as_ref();
+            let unwound = measured.is_some_and(|measured| measured.unwound);
             let here = this.handler.enter();
             this.inner.set(None);
             here.leave();
@@ -355,10 +376,10 @@ impl<F: Future, I: Inspect<F::Output>> Future for InUnsampled<F, I> {
         let polled = inner.poll(cx);
         here.leave();
         if let Poll::Ready(output) = &polled
-            && this.handler.start.is_some()
+            && let Some(measured) = &mut this.handler.measured
         {
             if let Some(error_type) = this.inspect.error_type(output) {
-                this.handler.told.error_type = Some(error_type);
+                measured.told.error_type = Some(error_type);
             }
             this.handler.end(Outcome::Completed);
         }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
+use crate::handler::Measured;
 use crate::id::{Ids, seeded};
 use crate::kind::Outcome;
 use crate::lane::{Lane, find_lane};
@@ -58,6 +59,12 @@ pub(crate) struct Local {
     suppressed: u32,
     /// What handlers failed with whose trace is not sampled, by their frames: hardly ever any, and never many.
     failures: Vec<(Token, &'static str)>,
+    /// For handlers whose trace is not sampled and that are measured.
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes are what is kept: handlers move them in and out"
+    )]
+    measured: Vec<Box<Measured>>,
 }
 
 /// What became of a callsite.
@@ -214,6 +221,7 @@ impl Local {
             seeded_in: 0,
             suppressed: 0,
             failures: Vec::new(),
+            measured: Vec::new(),
         }
     }
 

@@ -212,19 +212,27 @@ impl<T> Delivery<T> {
 
     #[inline]
     fn handler(&self) -> Handler {
+        let Some(channel) = self.channel else {
+            return self.handler_from_elsewhere();
+        };
         let arrival = self.arrival();
-        let callsite = self.channel.map_or(&ELSEWHERE, Channel::callsite);
-        let mut handler = arrival.handler(&self.subject(), callsite, &self.policy, |span| {
+        let subject = self.subject();
+        arrival.handler(&subject, channel.callsite(), &self.policy, |span| {
             told(span, &arrival);
-            if self.channel.is_none() {
-                let name = message_type::<T>();
-                span.attribute(&keys::MESSAGE_TYPE, name);
-                span.update_name(&format!("{} {name}", PROCESS.name));
-            }
+        })
+    }
+
+    /// The handler of a message that came through no channel of this crate.
+    #[inline(never)]
+    fn handler_from_elsewhere(&self) -> Handler {
+        let arrival = self.arrival();
+        let mut handler = arrival.handler(&self.subject(), &ELSEWHERE, &self.policy, |span| {
+            told(span, &arrival);
+            let name = message_type::<T>();
+            span.attribute(&keys::MESSAGE_TYPE, name);
+            span.update_name(&format!("{} {name}", PROCESS.name));
         });
-        if self.channel.is_none() {
-            handler.label(label_of::<T>);
-        }
+        handler.label(label_of::<T>);
         handler
     }
 }

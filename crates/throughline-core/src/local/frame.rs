@@ -36,20 +36,32 @@ impl Offer {
     /// It is no handler's.
     pub(crate) const NONE: Self = Self(0);
     /// A layer further in may take it over.
-    pub(crate) const MADE: Self = Self(1);
-    /// One did, of which nothing more is known.
-    const TAKEN: Self = Self(2);
+    pub(crate) const fn made(is_measured: bool) -> Self {
+        Self(1 | (is_measured as u32) << 31)
+    }
+
+    pub(super) const fn is_made(self) -> bool {
+        self.0 & !MEASURED == 1
+    }
+
+    pub(super) const fn is_measured(self) -> bool {
+        self.0 & MEASURED != 0
+    }
 
     /// A layer further in took it over, which has that callsite.
-    pub(super) fn taken(by: Option<&'static Callsite>) -> Self {
-        by.map_or(Self::TAKEN, |by| Self(by.number().saturating_add(3)))
+    pub(super) fn taken(self, by: Option<&'static Callsite>) -> Self {
+        let by = by.map_or(2, |by| by.number().saturating_add(3));
+        Self(self.0 & MEASURED | by & !MEASURED)
     }
 
     /// The number of the callsite of the layer that took it over, if that has one.
     pub(crate) const fn taken_by(self) -> Option<u32> {
-        self.0.checked_sub(3)
+        (self.0 & !MEASURED).checked_sub(3)
     }
 }
+
+/// The handler is measured.
+const MEASURED: u32 = 1 << 31;
 
 /// What else than a span of this thread may be current.
 #[derive(Debug, Default)]

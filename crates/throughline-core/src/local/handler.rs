@@ -2,15 +2,15 @@
 
 use super::frame::next_token;
 use super::usual::usual;
-use super::{Entry, Local, Offer, Token, outside, with};
+use super::{Entry, Local, Offer, POOLED_SPANS, Token, outside, with};
 use crate::callsite::Callsite;
-use crate::clock::{self, Ticks};
+use crate::clock;
 use crate::context::Context;
-use crate::handler::{TakenOver, Told};
+use crate::handler::{Measured, TakenOver};
 use crate::id::{SpanId, seeded};
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::lane::find_lane;
-use crate::measure::{self, Tail};
+use crate::measure::Tail;
 use crate::record::{Facts, Header, Marks};
 use crate::recorder;
 use crate::switch;
@@ -34,24 +34,24 @@ fn attach_anyhow(context: &Context, offer: Offer) -> Option<Token> {
     switch::entered(token)
 }
 
-/// Leaves the frame; returns what became of the offer, and what the handler failed with in it.
+/// Leaves the frame; returns what became of the offer.
 #[inline]
-pub(crate) fn detach_handler(token: Token) -> (Offer, Option<&'static str>) {
+pub(crate) fn detach_handler(token: Token) -> Offer {
     usual(|local| local.remove_handler(token)).unwrap_or_else(|| detach_anyhow(token))
 }
 
 #[cold]
 #[inline(never)]
-fn detach_anyhow(token: Token) -> (Offer, Option<&'static str>) {
+fn detach_anyhow(token: Token) -> Offer {
     switch::exited(token);
     with(|local| {
         let used = &local.frames[..local.depth];
         let frame = used.iter().find(|frame| frame.token == token);
         let offer = frame.map_or(Offer::NONE, |frame| frame.offer);
         local.remove(token);
-        (offer, local.take_failure(token))
+        offer
     })
-    .unwrap_or((Offer::NONE, None))
+    .unwrap_or(Offer::NONE)
 }
 
 /// Whether somebody measures what that recorder's handlers do.
@@ -61,21 +61,16 @@ pub(crate) fn is_measuring(number: u32) -> bool {
 }
 
 /// Measures a handler whose trace is not sampled.
-pub(crate) fn measure_unsampled(
-    context: &Context,
-    callsite: u32,
-    start: Ticks,
-    outcome: Outcome,
-    told: Told,
-) {
+pub(crate) fn measure_unsampled(context: &Context, measured: &Measured, outcome: Outcome) {
+    let told = measured.told;
     let (status, outcome, error_type) = ending(outcome, told.error_type);
     let header = Header {
         trace_id: context.trace_id(),
         span_id: context.span_id(),
         parent: SpanId::from_number(told.wait),
-        start,
+        start: measured.start,
         end: clock::now(),
-        callsite,
+        callsite: measured.callsite,
         facts: Facts {
             kind: SpanKind::default(),
             status,
@@ -117,8 +112,8 @@ impl Local {
                 }
                 Some(TakenOver::Span)
             }
-            (None, Entry::Context(_)) if frame.offer == Offer::MADE => {
-                frame.offer = Offer::taken(callsite);
+            (None, Entry::Context(_)) if frame.offer.is_made() => {
+                frame.offer = frame.offer.taken(callsite);
                 Some(TakenOver::Unsampled)
             }
             _ => None,
@@ -135,6 +130,9 @@ impl Local {
                 }
             } else if frame.offer != Offer::NONE {
                 let token = frame.token;
+                if !frame.offer.is_measured() {
+                    return;
+                }
                 self.failures.retain(|(other, _)| *other != token);
                 return self.failures.push((token, error_type));
             }
@@ -142,11 +140,21 @@ impl Local {
     }
 
     /// Takes what was kept of the handler in that frame.
-    #[cold]
-    #[inline(never)]
-    fn take_failure(&mut self, token: Token) -> Option<&'static str> {
+    pub(crate) fn take_failure(&mut self, token: Token) -> Option<&'static str> {
         let at = self.failures.iter().position(|(of, _)| *of == token)?;
         Some(self.failures.swap_remove(at).1)
+    }
+
+    /// A box for what is known of a handler that is measured.
+    pub(crate) fn take_measured(&mut self) -> Box<Measured> {
+        self.measured.pop().unwrap_or_default()
+    }
+
+    /// Keeps a box for the next one.
+    pub(crate) fn keep_measured(&mut self, measured: Box<Measured>) {
+        if self.measured.len() < POOLED_SPANS {
+            self.measured.push(measured);
+        }
     }
 
     fn is_measuring(&mut self, number: u32) -> bool {
@@ -179,9 +187,9 @@ impl Local {
     }
 
     /// The context of a child of that span, which is not sampled, if nothing is left to decide but that the child is not
-    /// sampled either: it is counted. And whether somebody measures it.
+    /// sampled either: it is counted.
     #[inline]
-    pub(crate) fn start_unsampled(&mut self, parent: &Context) -> Option<(Context, bool)> {
+    pub(crate) fn start_unsampled(&mut self, parent: &Context) -> Option<Context> {
         if self.suppressed > 0 || parent.extras().is_some() || !parent.span_id().is_valid() {
             return None;
         }
@@ -194,9 +202,8 @@ impl Local {
         {
             return None;
         }
-        let is_measured = measure::is_on() && lane.recorder.is_measuring();
         let ids = seeded(&mut self.ids, &mut self.seeded_in, generation);
-        Some((parent.with_span_id(ids.span_id()), is_measured))
+        Some(parent.with_span_id(ids.span_id()))
     }
 
     /// Makes the context current, in a frame that is there already; no child of it is sampled.
@@ -220,13 +227,9 @@ impl Local {
 
     /// Removes the frame if it is the last and what [`put_handler`](Self::put_handler) made.
     #[inline(always)]
-    fn remove_handler(&mut self, token: Token) -> Option<(Offer, Option<&'static str>)> {
+    fn remove_handler(&mut self, token: Token) -> Option<Offer> {
         self.remove_context(token)?;
         // It is the first of the frames that are not in use now.
-        let offer = self.frames.get(self.depth)?.offer;
-        if self.failures.is_empty() {
-            return Some((offer, None));
-        }
-        Some((offer, self.take_failure(token)))
+        self.frames.get(self.depth).map(|frame| frame.offer)
     }
 }
