@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("throughline-cqrs-es", 3),
     ("throughline-export", 3),
     ("throughline-kameo", 3),
+    ("throughline-metrics", 3),
     ("throughline-rdkafka", 3),
     ("throughline", 4),
     ("throughline-benches", 5),

@@ -3,6 +3,7 @@
 mod attribute; // `#[actor]` on an `impl Message`
 mod budgets; // how large traces get, and what a stop leaves
 mod edges;
+mod measured;
 
 use std::future::pending;
 use std::ops::ControlFlow;

@@ -26,6 +26,7 @@ mod cqrs_es; // commands, events and projections of cqrs-es
 mod kameo; // actors of kameo: every way to send, every way to end, the lifecycle
 mod lifecycle; // the lives of actors on plain Tokio
 mod loops; // receive loops that are written by hand
+mod metrics; // what is counted and timed, sampled or not
 mod plain; // actors on plain Tokio: a mailbox, a loop, a way back
 mod projections; // stored events, on no host
 mod rdkafka; // records of Kafka, on librdkafka's mock cluster

@@ -52,6 +52,14 @@ pub fn ticks_to_nanos(ticks: u64) -> u64 {
     clock().delta_as_nanos(0, ticks)
 }
 
+/// The number of ticks that so many nanoseconds take, as near as the counter's rate is known.
+pub fn nanos_to_ticks(nanos: u64) -> u64 {
+    // A large number of ticks tells the ratio exactly enough; a counter that stands still counts as nanoseconds.
+    let ratio = ticks_to_nanos(RATIO_TICKS).max(1);
+    let ticks = u128::from(nanos) * u128::from(RATIO_TICKS) / u128::from(ratio);
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
 #[inline]
 fn clock() -> &'static Clock {
     CLOCK.get_or_init(Clock::new)
@@ -98,11 +106,7 @@ impl Anchor {
     ///
     /// It is as exact as the two clocks agree, so it is meant for times that are not long ago.
     pub fn ticks_at(&self, unix_nanos: u64) -> Ticks {
-        let nanos = self.unix_nanos.abs_diff(unix_nanos);
-        // A large number of ticks tells the ratio exactly enough; a counter that stands still counts as nanoseconds.
-        let ratio = ticks_to_nanos(RATIO_TICKS).max(1);
-        let ticks = u128::from(nanos) * u128::from(RATIO_TICKS) / u128::from(ratio);
-        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+        let ticks = nanos_to_ticks(self.unix_nanos.abs_diff(unix_nanos));
         Ticks(if unix_nanos >= self.unix_nanos {
             self.ticks.0.saturating_add(ticks)
         } else {

@@ -11,7 +11,7 @@ use crate::kind::Status;
 use crate::live::LiveSpan;
 use crate::span::{Span, SpanGuard};
 use crate::span_context::SpanContext;
-use crate::{thread, turns, unwound, value};
+use crate::{handler, thread, turns, unwound, value};
 
 pub use crate::received::{
     Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Looking, Message, MessageInOne,
@@ -236,6 +236,20 @@ pub fn inspect_err_display<T, E: fmt::Display>(result: &Result<T, E>, span: &mut
     }
 }
 
+/// Records an `Err` by its `Display` form, and says of what type it is.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorInspection;
+
+impl<T, E: fmt::Display> Inspect<Result<T, E>> for ErrorInspection {
+    fn inspect(&mut self, result: &Result<T, E>, span: &mut Span) {
+        inspect_err_display(result, span);
+    }
+
+    fn error_type(&self, result: &Result<T, E>) -> Option<&'static str> {
+        result.is_err().then(std::any::type_name::<E>)
+    }
+}
+
 /// `err(Debug)`: records an error by its `Debug` form.
 pub fn inspect_err_debug<T, E: fmt::Debug>(result: &Result<T, E>, span: &mut Span) {
     if let Err(error) = result {
@@ -293,6 +307,7 @@ impl<R, E: fmt::Display> ToldDisplay for &&&Told<'_, Result<R, E>> {
     fn tell(&self) {
         if let Err(error) = self.0 {
             let kind = std::any::type_name::<E>();
+            handler::failed(kind);
             current().edit(|span| record_err(kind, &error.to_string(), span));
         }
     }
@@ -302,6 +317,7 @@ impl<R, E: fmt::Debug> ToldDebug for &&Told<'_, Result<R, E>> {
     fn tell(&self) {
         if let Err(error) = self.0 {
             let kind = std::any::type_name::<E>();
+            handler::failed(kind);
             current().edit(|span| record_err(kind, &format!("{error:?}"), span));
         }
     }
@@ -311,6 +327,7 @@ impl<R, E> ToldFailure for &Told<'_, Result<R, E>> {
     fn tell(&self) {
         if self.0.is_err() {
             let kind = std::any::type_name::<E>();
+            handler::failed(kind);
             current().edit(|span| record_err(kind, "", span));
         }
     }

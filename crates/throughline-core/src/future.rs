@@ -46,6 +46,12 @@ impl<T> FutureExt for T {}
 pub trait Inspect<T> {
     /// Records `output` on `span`.
     fn inspect(&mut self, output: &T, span: &mut Span);
+
+    /// What [`inspect`](Self::inspect) would record as `error.type`, for a handler whose span is not recorded but whose
+    /// end is measured. None, by default.
+    fn error_type(&self, _output: &T) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Records nothing of the output.
@@ -87,7 +93,7 @@ pin_project! {
             let entered = Entered { span: &mut *this.span, poll };
             this.inner.set(None);
             entered.leave();
-            if this.span.is_recording() {
+            if this.span.live().is_some_and(LiveSpan::ends_somehow) {
                 let outcome = if unwound { Outcome::Panicked } else { Outcome::Cancelled };
                 this.span.finish(outcome, None);
             }
@@ -141,7 +147,7 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         // Only unwinding skips `leave`.
         self.span.end_poll(self.poll.uncounted());
-        self.span.edit(LiveSpan::mark_unwound);
+        self.span.mark_unwound();
         unwound::note(self.span);
     }
 }
@@ -176,6 +182,14 @@ impl<F: Future, I: Inspect<F::Output>> Future for InSpan<F, I> {
             && this.span.is_recording()
         {
             this.inspect.inspect(output, this.span);
+            this.span.finish(Outcome::Completed, left);
+        } else if let Poll::Ready(output) = &result
+            && let Some(live) = this.span.live_mut()
+            && live.ends_somehow()
+        {
+            if let Some(error_type) = this.inspect.error_type(output) {
+                live.note_failure(error_type);
+            }
             this.span.finish(Outcome::Completed, left);
         }
         result

@@ -2,7 +2,8 @@
 //!
 //! A host's integration and an attribute on the handler see the same message. Whoever comes first starts the span and
 //! offers it; the layer further in takes it over, once, instead of making one of its own. Where the trace is not sampled
-//! there is no span to keep, and the handler runs in a context of its own.
+//! there is no span to keep, and the handler runs in a context of its own. Either way its end makes one measurement, if
+//! somebody measures.
 
 use std::fmt;
 use std::future::Future;
@@ -12,8 +13,13 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 use crate::callsite::Callsite;
+use crate::clock::{self, Ticks};
 use crate::context::Context;
-use crate::local::{self, Token};
+use crate::future::{Inspect, NoInspection};
+use crate::kind::Outcome;
+use crate::labels::Labels;
+use crate::local::{self, Offer, Token};
+use crate::measure;
 use crate::span::Span;
 use crate::switch;
 
@@ -26,6 +32,45 @@ pub(crate) struct Handling {
     pub(crate) is_offered: bool,
     /// Whether nobody waits for the reply any more.
     pub(crate) is_abandoned: bool,
+    /// Whether it is one of an operation beside, which is measured like a handler.
+    pub(crate) is_operation: bool,
+    /// Whether its end is to be measured, if it is one of both.
+    pub(crate) is_measured: bool,
+    /// What to tell of it then; of another span's, if it is not to be measured.
+    pub(crate) told: Told,
+}
+
+impl Handling {
+    /// A span begins, of which nothing is known: what a measurement would tell is left as it is.
+    #[inline(always)]
+    pub(crate) const fn begin(&mut self) {
+        self.is_handler = false;
+        self.is_offered = false;
+        self.is_abandoned = false;
+        self.is_operation = false;
+        self.is_measured = false;
+    }
+}
+
+/// What a measurement says that neither the span nor its callsite does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The ticks that the message waited, and one more; zero if that is not known.
+    pub(crate) wait: u64,
+    pub(crate) labels: Labels,
+    /// How many messages it handles at once, if that is not one; else zero.
+    pub(crate) messages: u32,
+    /// Of one that is not recording: what it failed with.
+    pub(crate) error_type: Option<&'static str>,
+}
+
+impl Told {
+    fn after(wait: Option<u64>) -> Self {
+        Self {
+            wait: wait.map_or(0, |ticks| ticks.saturating_add(1)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Span {
@@ -33,16 +78,113 @@ impl Span {
     #[inline]
     pub fn offer(&mut self) {
         if let Some(live) = self.live_mut() {
-            live.handling = Handling {
-                is_handler: true,
-                is_offered: true,
-                is_abandoned: false,
-            };
+            live.handling.is_handler = true;
+            live.handling.is_offered = true;
+        }
+    }
+
+    /// Says that the span stands for the handling of a message, and that nobody else observes it.
+    #[inline]
+    pub fn keep(&mut self) {
+        if let Some(live) = self.live_mut() {
+            live.handling.is_handler = true;
+        }
+    }
+
+    /// Says that the span is of a message that arrived, after so many ticks as far as is known: if it is offered or
+    /// kept, its end is measured. `callsite` is where the span was made.
+    #[inline]
+    pub fn arrived(&mut self, callsite: &'static Callsite, wait: Option<u64>) {
+        if measure::is_on()
+            && let Some(live) = self.live_mut()
+            && local::is_measuring(live.context().recorder())
+        {
+            live.measure(callsite, Told::after(wait));
+        }
+    }
+
+    /// Says that the span is of an operation on messages that is no handler's, such as sending one: its end is measured.
+    /// `callsite` is where the span was made.
+    #[inline]
+    pub fn operates(&mut self, callsite: &'static Callsite) {
+        self.arrived(callsite, None);
+        if let Some(live) = self.live_mut() {
+            live.handling.is_operation = true;
+        }
+    }
+
+    /// Says that what the span is about began earlier, also where the span is only measured.
+    pub fn since(&mut self, at: Ticks) {
+        if let Some(live) = self.live_mut()
+            && live.ends_somehow()
+        {
+            live.start_since(at);
+        }
+    }
+
+    /// Says what the span's operation failed with, if it is measured and not recording: else the span has it.
+    pub fn failed(&mut self, error_type: impl FnOnce() -> &'static str) {
+        if let Some(live) = self.live_mut()
+            && live.ends_somehow()
+            && !live.is_recording()
+        {
+            live.note_failure(error_type());
+        }
+    }
+
+    /// Says how many messages the span is about.
+    pub fn takes(&mut self, messages: usize) {
+        if let Some(live) = self.live_mut()
+            && live.handling.is_measured
+        {
+            live.handling.told.messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Gives the measurement of the span what it says beside the attributes of the callsite, if there will be one.
+    #[inline]
+    pub fn label<'a, const N: usize>(
+        &mut self,
+        pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
+    ) {
+        if let Some(live) = self.live_mut()
+            && live.handling.is_measured
+        {
+            live.handling.told.labels = labels(pairs());
         }
     }
 }
 
-/// Takes the current span over, if it was offered and nobody did before: it becomes one of that callsite.
+/// The set of those that have a value.
+fn labels<const N: usize>(pairs: [(&'static str, Option<&str>); N]) -> Labels {
+    let mut known = [("", ""); N];
+    let mut count = 0;
+    for (key, value) in pairs {
+        if let Some(value) = value {
+            known[count] = (key, value);
+            count += 1;
+        }
+    }
+    Labels::intern(&known[..count])
+}
+
+/// Whether handlers in that context are measured.
+#[inline]
+pub fn is_measured(context: &Context) -> bool {
+    measure::is_on() && local::is_measuring(context.recorder())
+}
+
+/// Says of the innermost handler on this thread what it failed with, if its trace is not sampled: of others the span has
+/// it.
+#[inline]
+pub fn failed(error_type: &'static str) {
+    if measure::is_on() {
+        local::with(|local| local.note_failure(error_type));
+    }
+}
+
+/// Takes the current span over, if it was offered and nobody did before: it becomes one of that callsite, and so does
+/// what is measured of a handler without a span.
 #[inline]
 pub fn take_over(callsite: Option<&'static Callsite>) -> Option<TakenOver> {
     if switch::inner().is_some() {
@@ -67,18 +209,49 @@ pub fn abandon() {
     local::with(local::Local::abandon_handler);
 }
 
-/// A handler whose trace is not sampled: its context, and nothing that would have to be ended.
+/// A handler whose trace is not sampled: its context, and nothing that would have to be ended unless somebody measures.
 #[derive(Debug)]
 pub struct Unsampled {
     context: Context,
-    is_offered: bool,
+    offer: Offer,
+    /// Apart, so that the many that nobody measures stay small.
+    measured: Option<Box<Measured>>,
+}
+
+/// What is known of such a handler if it is measured.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    pub(crate) callsite: u32,
+    pub(crate) start: Ticks,
+    pub(crate) told: Told,
+    unwound: bool,
+}
+
+impl Measured {
+    #[cold]
+    #[inline(never)]
+    fn begin(callsite: &'static Callsite, waited: Option<(Ticks, Ticks)>) -> Box<Self> {
+        let mut measured = local::with(local::Local::take_measured).unwrap_or_default();
+        *measured = Self {
+            callsite: callsite.number(),
+            // Where the wait ends the handling begins, by one reading of the clock.
+            start: waited.map_or_else(clock::now, |(_, now)| now),
+            told: Told::after(waited.map(|(sent, now)| now.since(sent))),
+            unwound: false,
+        };
+        measured
+    }
 }
 
 impl Unsampled {
     /// The handler under that context, offered; none where the callsite is disabled, or only the start of a
-    /// span tells whether it is sampled.
+    /// span tells whether it is sampled. `waited` is from when until now the message did, if that is known.
     #[inline]
-    pub fn start(callsite: &'static Callsite, parent: &Context) -> Option<Self> {
+    pub fn start(
+        callsite: &'static Callsite,
+        parent: &Context,
+        waited: Option<(Ticks, Ticks)>,
+    ) -> Option<Self> {
         if parent.span_context().trace_flags().is_sampled()
             || !callsite.is_enabled()
             || switch::is_installed()
@@ -86,33 +259,83 @@ impl Unsampled {
             return None;
         }
         let context = local::with(|local| local.start_unsampled(parent)).flatten()?;
+        let measured = is_measured(&context).then(|| Measured::begin(callsite, waited));
         Some(Self {
             context,
-            is_offered: true,
+            offer: Offer::made(measured.is_some()),
+            measured,
         })
     }
 
-    /// Makes the context current until the guard is dropped.
+    /// Like [`Span::label`].
+    pub fn label<'a, const N: usize>(
+        &mut self,
+        pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
+    ) {
+        if let Some(measured) = &mut self.measured {
+            measured.told.labels = labels(pairs());
+        }
+    }
+
+    /// Makes the context current until the guard is left.
     #[inline]
     fn enter(&mut self) -> Entered<'_> {
         Entered {
-            token: local::attach_handler(&self.context, self.is_offered),
-            is_offered: &mut self.is_offered,
+            token: local::attach_handler(&self.context, self.offer),
+            handler: self,
+        }
+    }
+
+    /// Measures the handler, if somebody wants that and it was not done before.
+    #[inline]
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(measured) = self.measured.take() {
+            self.measure(measured, outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn measure(&self, mut measured: Box<Measured>, outcome: Outcome) {
+        measured.callsite = self.offer.taken_by().unwrap_or(measured.callsite);
+        local::measure_unsampled(&self.context, &measured, outcome);
+        local::with(|local| local.keep_measured(measured));
+    }
+}
+
+/// Restores the context before, and remembers what became of the handler meanwhile.
+struct Entered<'a> {
+    token: Option<Token>,
+    handler: &'a mut Unsampled,
+}
+
+impl Entered<'_> {
+    #[inline]
+    fn leave(mut self) {
+        self.detach();
+        // Spares each poll a destructor that has nothing left to do.
+        std::mem::forget(self);
+    }
+
+    #[inline]
+    fn detach(&mut self) {
+        if let Some(token) = self.token {
+            self.handler.offer = local::detach_handler(token);
+            if let Some(measured) = &mut self.handler.measured
+                && let Some(failed) = local::with(|local| local.take_failure(token)).flatten()
+            {
+                measured.told.error_type = Some(failed);
+            }
         }
     }
 }
 
-/// Restores the context before, and remembers whether the handler is still there to be taken over.
-struct Entered<'a> {
-    token: Option<Token>,
-    is_offered: &'a mut bool,
-}
-
 impl Drop for Entered<'_> {
-    #[inline]
+    #[cold]
     fn drop(&mut self) {
-        if let Some(token) = self.token {
-            *self.is_offered = local::detach_handler(token);
+        // Only unwinding skips `leave`.
+        self.detach();
+        if let Some(measured) = &mut self.handler.measured {
+            measured.unwound = true;
         }
     }
 }
@@ -120,36 +343,42 @@ impl Drop for Entered<'_> {
 pin_project! {
     /// A future that runs in the context of a handler whose trace is not sampled.
     #[must_use = "futures do nothing unless polled"]
-    pub struct InUnsampled<F> {
+    pub struct InUnsampled<F, I = NoInspection> {
         // Emptied by the destructor, so that the wrapped value is dropped in the context.
         #[pin]
         inner: Option<F>,
         handler: Unsampled,
+        inspect: I,
     }
 
-    impl<F> PinnedDrop for InUnsampled<F> {
+    impl<F, I> PinnedDrop for InUnsampled<F, I> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.inner.is_some() {
-                let _here = this.handler.enter();
+                let measured = this.handler.measured.as_ref();
+                let unwound = measured.is_some_and(|measured| measured.unwound);
+                let here = this.handler.enter();
                 this.inner.set(None);
+                here.leave();
+                this.handler.end(if unwound { Outcome::Panicked } else { Outcome::Cancelled });
             }
         }
     }
 }
 
-impl<F> InUnsampled<F> {
-    /// Wraps the handler.
+impl<F, I> InUnsampled<F, I> {
+    /// Wraps the handler; `inspect` is asked of what kind the error is that it returned.
     #[inline]
-    pub const fn new(handler: Unsampled, inner: F) -> Self {
+    pub const fn new(handler: Unsampled, inner: F, inspect: I) -> Self {
         Self {
             inner: Some(inner),
             handler,
+            inspect,
         }
     }
 }
 
-impl<F: Future> Future for InUnsampled<F> {
+impl<F: Future, I: Inspect<F::Output>> Future for InUnsampled<F, I> {
     type Output = F::Output;
 
     #[inline]
@@ -158,17 +387,26 @@ impl<F: Future> Future for InUnsampled<F> {
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let _here = this.handler.enter();
+        let here = this.handler.enter();
         let polled = inner.poll(cx);
         if polled.is_ready() {
             // Here and now, where its context is current anyway.
             this.inner.set(None);
         }
+        here.leave();
+        if let Poll::Ready(output) = &polled
+            && let Some(measured) = &mut this.handler.measured
+        {
+            if let Some(error_type) = this.inspect.error_type(output) {
+                measured.told.error_type = Some(error_type);
+            }
+            this.handler.end(Outcome::Completed);
+        }
         polled
     }
 }
 
-impl<F> fmt::Debug for InUnsampled<F> {
+impl<F, I> fmt::Debug for InUnsampled<F, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InUnsampled")
             .field("handler", &self.handler)

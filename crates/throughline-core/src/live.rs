@@ -4,6 +4,7 @@
 //! knows threads or recorders.
 
 mod ending;
+mod measured;
 mod statics;
 
 use std::error::Error;
@@ -271,7 +272,7 @@ impl LiveSpan {
     pub(crate) fn set_context(&mut self, context: Context, recording: bool) {
         self.context = context;
         self.recording = recording;
-        self.handling = Handling::default();
+        self.handling.begin();
     }
 
     /// Settles that no child in that recorder is sampled.
@@ -371,6 +372,12 @@ impl LiveSpan {
         self.polls
     }
 
+    /// Whether it matters how the span ends.
+    #[inline]
+    pub(crate) const fn ends_somehow(&self) -> bool {
+        self.recording || self.handling.is_measured
+    }
+
     pub(crate) const fn counts_polls(&self) -> bool {
         self.recording && self.poll_statistics
     }
@@ -425,6 +432,11 @@ impl LiveSpan {
         if self.polls > 1 || self.schedule_latency_nanos > 0 {
             self.put_polls();
         }
+        self.header_under(self.parent, end)
+    }
+
+    #[inline(always)]
+    fn header_under(&self, parent: SpanId, end: Ticks) -> Header {
         let end = if self.facts.marks.has(Marks::UNIX) {
             self.unix_end(end)
         } else {
@@ -433,7 +445,7 @@ impl LiveSpan {
         Header {
             trace_id: self.context.trace_id(),
             span_id: self.context.span_id(),
-            parent: self.parent,
+            parent,
             start: self.start,
             end,
             callsite: self.callsite.number(),

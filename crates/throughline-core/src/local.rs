@@ -21,10 +21,12 @@ use std::sync::Arc;
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
 use crate::context::{Context, Parent};
+use crate::handler::Measured;
 use crate::id::{Ids, seeded};
 use crate::kind::Outcome;
 use crate::lane::{Lane, find_lane};
 use crate::live::LiveSpan;
+use crate::measure::Tail;
 use crate::propagate::{Extras, Inherited};
 use crate::recorder;
 use crate::shared::SharedSpan;
@@ -34,8 +36,8 @@ use crate::switch;
 use frame::{Frame, next_token};
 
 pub(crate) use edit::Editable;
-pub(crate) use frame::{Entry, Token};
-pub(crate) use handler::{attach_handler, detach_handler};
+pub(crate) use frame::{Entry, Offer, Token};
+pub(crate) use handler::{attach_handler, detach_handler, ending, is_measuring, measure_unsampled};
 pub(crate) use import::import;
 pub(crate) use usual::{attach, detach, enter, enter_inlined, exit_shared, leave_inlined};
 
@@ -55,6 +57,14 @@ pub(crate) struct Local {
     /// The fork generation that `ids` was seeded in: a forked child must not repeat its parent's identifiers.
     seeded_in: u32,
     suppressed: u32,
+    /// What handlers failed with whose trace is not sampled, by their frames: hardly ever any, and never many.
+    failures: Vec<(Token, &'static str)>,
+    /// For handlers whose trace is not sampled and that are measured.
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes are what is kept: handlers move them in and out"
+    )]
+    measured: Vec<Box<Measured>>,
 }
 
 /// What became of a callsite.
@@ -210,6 +220,8 @@ impl Local {
             ids: None,
             seeded_in: 0,
             suppressed: 0,
+            failures: Vec::new(),
+            measured: Vec::new(),
         }
     }
 
@@ -256,12 +268,12 @@ impl Local {
                 span: place @ None,
                 other: rest @ Entry::Vacant,
                 unsampled_in,
-                is_offered,
+                offer,
             }) => {
                 *frame = token;
                 *place = span;
                 *unsampled_in = settled;
-                *is_offered = false;
+                *offer = Offer::NONE;
                 // What it replaces has nothing to drop.
                 std::mem::forget(std::mem::replace(rest, other));
             }
@@ -280,14 +292,14 @@ impl Local {
             span,
             other,
             unsampled_in: settled,
-            is_offered: false,
+            offer: Offer::NONE,
         });
         let vacant = || Frame {
             token: Token(NonZeroU64::MIN),
             span: None,
             other: Entry::Vacant,
             unsampled_in: 0,
-            is_offered: false,
+            offer: Offer::NONE,
         };
         let more = self.frames.len().max(FIRST_FRAMES);
         self.frames
@@ -483,7 +495,12 @@ impl Local {
 
     /// Ends a span: one record, one counter.
     #[inline(always)]
-    fn end(&mut self, mut live: Box<LiveSpan>, end: Option<Ticks>) {
+    fn end(&mut self, mut live: Box<LiveSpan>, mut end: Option<Ticks>) {
+        if live.is_measured() {
+            let at = end.unwrap_or_else(clock::now);
+            self.measure_span(&live, at);
+            end = Some(at);
+        }
         // A span that a fork copied is its parent process's to end.
         if live.is_recording()
             && live.generation() == throughline_ring::fork_generation()
@@ -503,6 +520,19 @@ impl Local {
         if self.pool.len() < POOLED_SPANS {
             live.recycle();
             self.pool.push(live);
+        }
+    }
+
+    /// Makes the measurement of a handler's span, which ends as its record says.
+    #[cold]
+    #[inline(never)]
+    fn measure_span(&mut self, live: &LiveSpan, end: Ticks) {
+        if live.generation() == throughline_ring::fork_generation() {
+            let context = live.context();
+            let tail = Tail::new(live.handling.told, context.span_context().trace_flags());
+            let error_type = live.error_type().unwrap_or_default();
+            let header = live.measurement(end);
+            self.measure(context.recorder(), &header, tail, error_type);
         }
     }
 }

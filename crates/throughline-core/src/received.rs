@@ -197,11 +197,20 @@ impl Arrived {
         }
     }
 
+    /// The type of the message, without its path; empty if there is none.
+    pub fn message_type(&self) -> &'static str {
+        short_type_name(self.message_type)
+    }
+
     /// The span of the handler, with what `fill` records on it, which is given the type of the message without its path.
     pub fn into_span(self, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Span {
-        let callsite = self.callsite;
-        let mut span = self.span.unwrap_or_else(|| Span::start(callsite));
-        span.edit(|span| fill(span, short_type_name(self.message_type)));
+        let (callsite, message_type) = (self.callsite, self.message_type());
+        let mut span = self.span.unwrap_or_else(|| {
+            let mut span = Span::start(callsite);
+            span.arrived(callsite, None);
+            span
+        });
+        span.edit(|span| fill(span, message_type));
         span
     }
 }

@@ -1,7 +1,7 @@
 //! The record of an ended span: what the recording thread hands to the drain.
 //!
 //! A record is a fixed header and the span's OTLP fields as they were appended while it was open. The header is a
-//! private format that never leaves the process; only this module reads and writes it.
+//! private format that never leaves the process; only this module reads and writes it. Measurements have the same one.
 
 use std::fmt;
 
@@ -99,7 +99,7 @@ impl Marks {
         self.0 & mark.0 != 0
     }
 
-    const fn trace_flags(self) -> TraceFlags {
+    pub(crate) const fn trace_flags(self) -> TraceFlags {
         if self.has(Self::RANDOM) {
             TraceFlags::RANDOM.with_sampled(true)
         } else {
@@ -130,8 +130,19 @@ impl Header {
         bytes
     }
 
+    /// When it started and ended; the end is never before the start.
+    pub(crate) fn range(&self) -> (Ticks, Ticks) {
+        let (mut start, mut end) = (self.start, self.end);
+        if self.facts.marks.has(Marks::UNIX) {
+            let anchor = Anchor::now();
+            start = anchor.ticks_at(start.get());
+            end = anchor.ticks_at(end.get());
+        }
+        (start, end.max(start))
+    }
+
     #[inline]
-    fn decode(bytes: &[u8; Self::LEN]) -> Self {
+    pub(crate) fn decode(bytes: &[u8; Self::LEN]) -> Self {
         let mut words = [0; Self::LEN / 8];
         for (word, from) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
             *word = u64::from_ne_bytes(*from);
@@ -257,13 +268,7 @@ impl<'a> Record<'a> {
 
     /// When the span started and ended; the end is never before the start.
     pub fn range(&self) -> (Ticks, Ticks) {
-        let (mut start, mut end) = (self.header.start, self.header.end);
-        if self.header.facts.marks.has(Marks::UNIX) {
-            let anchor = Anchor::now();
-            start = anchor.ticks_at(start.get());
-            end = anchor.ticks_at(end.get());
-        }
-        (start, end.max(start))
+        self.header.range()
     }
 
     fn unix_range(&self, anchor: &Anchor) -> (u64, u64) {

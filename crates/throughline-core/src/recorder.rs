@@ -35,6 +35,9 @@ pub struct RecorderConfig {
     /// Whether spans that were polled more than once carry poll count, busy and idle time and the longest poll, at
     /// two clock reads per poll. Default: on.
     pub poll_statistics: bool,
+    /// Bytes that all threads together may hold of [measurements](Recorder::measure), beside `max_bytes`: what an outage
+    /// of the traces' destination fills does not lose them. Default: 8 MiB.
+    pub measurement_bytes: usize,
     /// How the ids of traces that start here are made. Default: all bits random.
     pub id_generator: IdGenerator,
 }
@@ -47,6 +50,7 @@ impl Default for RecorderConfig {
             max_bytes: 64 << 20,
             chunk_bytes: 32 << 10,
             poll_statistics: true,
+            measurement_bytes: 8 << 20,
             id_generator: IdGenerator::Random,
         }
     }
@@ -65,6 +69,10 @@ pub(crate) struct RecorderState {
     pub(crate) number: u32,
     pub(crate) config: RecorderConfig,
     pub(crate) hub: Arc<Hub>,
+    /// Where handlers tell how they ended, while somebody measures.
+    pub(crate) measurements: Arc<Hub>,
+    /// How many want to know.
+    pub(crate) measuring: AtomicU32,
     closed: AtomicBool,
     /// The callsites by number, as far as the consumer has seen them.
     known: Mutex<Vec<&'static Callsite>>,
@@ -79,11 +87,17 @@ impl Recorder {
             max_bytes: config.max_bytes,
             chunk_bytes: config.chunk_bytes,
         });
+        let measurements = Hub::new(HubConfig {
+            max_bytes: config.measurement_bytes,
+            chunk_bytes: config.chunk_bytes,
+        });
         let state = Arc::new(RecorderState {
             // Relaxed: the number is only an identity; the lock below publishes the recorder.
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             config,
             hub,
+            measurements,
+            measuring: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             known: Mutex::new(Vec::new()),
         });
@@ -167,6 +181,7 @@ impl Recorder {
             published: tallies[PUBLISHED],
             dropped_full: tallies[DROPPED_FULL],
             dropped_closed: tallies[DROPPED_CLOSED],
+            measurements_dropped: tallies[MEASUREMENTS_DROPPED],
             buffer_bytes: hub.allocated_bytes(),
             buffer_limit_bytes: hub.max_bytes(),
         }
@@ -180,6 +195,10 @@ impl Recorder {
     /// Whether [`close`](Self::close) was called.
     pub fn is_closed(&self) -> bool {
         self.0.0.is_closed()
+    }
+
+    pub(crate) fn state(&self) -> &Arc<RecorderState> {
+        &self.0.0
     }
 }
 
@@ -204,6 +223,12 @@ impl RecorderState {
     pub(crate) fn is_closed(&self) -> bool {
         // Relaxed: a span that slips through is published and counted as queued, which is what it is.
         self.closed.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn is_measuring(&self) -> bool {
+        // Relaxed: see `Measurements::of`.
+        self.measuring.load(Ordering::Relaxed) > 0
     }
 
     fn close(&self) {
@@ -248,7 +273,9 @@ pub struct RecorderStats {
     pub dropped_full: u64,
     /// Spans that ended after the recorder was closed.
     pub dropped_closed: u64,
-    /// Bytes of all buffers.
+    /// [Measurements](Recorder::measure) of handled messages for which there was no room; they are no part of the sum.
+    pub measurements_dropped: u64,
+    /// Bytes of the buffers of spans.
     pub buffer_bytes: usize,
     /// The bound of `buffer_bytes`.
     pub buffer_limit_bytes: usize,
@@ -281,6 +308,7 @@ pub(crate) const UNSAMPLED: usize = 1;
 pub(crate) const PUBLISHED: usize = 2;
 pub(crate) const DROPPED_FULL: usize = 3;
 pub(crate) const DROPPED_CLOSED: usize = 4;
+pub(crate) const MEASUREMENTS_DROPPED: usize = 5;
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 static RUNNING: RwLock<Vec<Weak<RecorderState>>> = RwLock::new(Vec::new());

@@ -219,6 +219,14 @@ impl Span {
         Some(left)
     }
 
+    /// Notes that a poll of the span unwound.
+    #[cold]
+    pub(crate) fn mark_unwound(&mut self) {
+        if let Some(live) = self.live.as_deref_mut() {
+            live.mark_unwound();
+        }
+    }
+
     /// Ends the span at that time, in that way.
     pub(crate) fn finish(&mut self, outcome: Outcome, end: Option<Ticks>) {
         if let Some(mut live) = self.live.take() {

@@ -73,7 +73,7 @@ impl Turns {
         if let Place::Polled(poll) = self.place {
             if thread::panicking() {
                 self.span.end_poll(poll.uncounted());
-                self.span.edit(LiveSpan::mark_unwound);
+                self.span.mark_unwound();
                 unwound::note(&self.span);
             } else {
                 self.span.end_poll(poll);

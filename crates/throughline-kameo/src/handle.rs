@@ -3,7 +3,7 @@
 //! Owns what the task of an actor knows about the message that it handles: whether it was asked, and whether somebody
 //! waits. Both are set around a handler and gone after it.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::future::Future;
 use std::thread;
 
@@ -11,11 +11,11 @@ use kameo::Actor;
 use kameo::actor::{ActorId, ActorRef};
 use kameo::message::{BoxMessage, Context, Message};
 use kameo::reply::{BoxReplySender, Reply, ReplyError};
-use throughline_core::{Callsite, Span, callsite, expansion};
+use throughline_core::{Callsite, Inspect, Span, callsite, expansion};
 use throughline_messaging::{Operation, Policy, Subject, actor as role, observe_with};
 
-use crate::lifecycle;
 use crate::traced::{Traced, arrival, describe};
+use crate::{SYSTEM, lifecycle};
 
 /// Handles a message as [`Actor::on_message`] does, and lets its span know what only kameo knows.
 ///
@@ -90,12 +90,14 @@ where
     let name = <A as Message<M>>::name();
     let subject = Subject::new().actor(<A as Actor>::name()).message(name);
     let arrival = arrival(&envelope, operation);
-    let observed = arrival.handler(&subject, &HANDLE, policy, |span| {
+    let mut observed = arrival.handler(&subject, &HANDLE, policy, |span| {
         describe(span, Some((<A as Actor>::name(), id)), name, operation);
         if seen.is_some_and(|seen| seen.abandoned) {
             role::abandoned(span);
         }
     });
+    let actor_type = role::Identity::of(SYSTEM).actor_type(<A as Actor>::name());
+    actor_type.describe_unsampled(&mut observed, name);
     let failing = Failing(id);
     let handler = async move {
         let failing = failing;
@@ -106,7 +108,7 @@ where
         }
         reply
     };
-    let observed = observe_with(observed, handler, inspect::<<A as Message<M>>::Reply>);
+    let observed = observe_with(observed, handler, ReplyInspection);
     OPERATION.scope(operation, observed)
 }
 
@@ -118,9 +120,17 @@ pub(crate) fn operation_here() -> Operation {
 }
 
 /// Records the error that a handler replied with. Of replies that come from elsewhere nothing is known yet.
-fn inspect<R: Reply>(reply: &R, span: &mut Span) {
-    if let Some(result) = as_result(reply) {
-        expansion::inspect_err_debug(result, span);
+struct ReplyInspection;
+
+impl<R: Reply> Inspect<R> for ReplyInspection {
+    fn inspect(&mut self, reply: &R, span: &mut Span) {
+        if let Some(result) = as_result(reply) {
+            expansion::inspect_err_debug(result, span);
+        }
+    }
+
+    fn error_type(&self, reply: &R) -> Option<&'static str> {
+        as_result(reply)?.is_err().then(type_name::<R::Error>)
     }
 }
 

@@ -198,12 +198,23 @@ impl<'a> Arrival<'a> {
         callsite: &'static Callsite,
         policy: &Policy,
     ) -> Option<Unsampled> {
-        let goes_on = policy.continues(self.sender, self.operation, self.hint)
+        let waited = match self.wait {
+            Wait::Unknown => None,
+            Wait::Since(sent) if !self.sender.span_context().is_sampled() => {
+                Some((sent, clock::now()))
+            }
+            Wait::Since(_) | Wait::Known(_) => return None,
+        };
+        let is_young = waited.is_none_or(|(_, now)| {
+            self.operation == Operation::Ask || policy.is_young(self.age_at(now))
+        });
+        let goes_on = !self.sender.span_context().is_sampled()
+            && policy.continues(self.sender, self.operation, self.hint)
             && self.redelivery.is_none()
-            && matches!(self.wait, Wait::Unknown)
+            && is_young
             && selected(subject, callsite, policy).trace;
         goes_on
-            .then(|| Unsampled::start(callsite, self.sender))
+            .then(|| Unsampled::start(callsite, self.sender, waited))
             .flatten()
     }
 
@@ -252,6 +263,16 @@ impl<'a> Arrival<'a> {
             None if decision.is_under_ambient() => Span::start(callsite),
             None => self.start_root(callsite),
         };
+        if self.operation != Operation::Replay {
+            let wait = match self.wait {
+                Wait::Unknown => None,
+                Wait::Since(sent) => Some(now.since(sent)),
+                Wait::Known(wait) => Some(clock::nanos_to_ticks(
+                    u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX),
+                )),
+            };
+            span.arrived(callsite, wait);
+        }
         span.edit(|span| {
             // Where the wait ends the span begins, by one reading of the clock.
             let wait = match self.wait {
@@ -307,6 +328,29 @@ pub struct Handler(pub(crate) Kind);
 pub(crate) enum Kind {
     Span(Span),
     Unsampled(Unsampled),
+}
+
+impl Handler {
+    /// Gives the measurement of the handler what it says beside the attributes of the callsite.
+    pub(crate) fn label<'a, const N: usize>(
+        &mut self,
+        pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
+    ) {
+        match &mut self.0 {
+            Kind::Span(span) => span.label(pairs),
+            Kind::Unsampled(unsampled) => unsampled.label(pairs),
+        }
+    }
+
+    /// The same, where it has no span.
+    pub(crate) fn label_unsampled<'a, const N: usize>(
+        &mut self,
+        pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
+    ) {
+        if let Kind::Unsampled(unsampled) = &mut self.0 {
+            unsampled.label(pairs);
+        }
+    }
 }
 
 impl From<Span> for Handler {

@@ -69,7 +69,8 @@ impl<T> Delivery<T> {
         self.envelope.context()
     }
 
-    /// When the message was enqueued; nobody looked at the clock where the sender's trace is not sampled.
+    /// When the message was enqueued; nobody looked at the clock where the sender's trace is not sampled, unless somebody
+    /// [measures](throughline_core::Recorder::measure).
     #[inline]
     pub const fn enqueued(&self) -> Option<Ticks> {
         self.envelope.enqueued()
@@ -190,6 +191,9 @@ impl<T> Delivery<T> {
         let arrival = self.arrival();
         let mut span = arrival.span_of(&self.subject(), callsite, &self.policy);
         told(&mut span, &arrival);
+        if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
+            span.label(label_of::<T>);
+        }
         span.edit(|span| {
             if let Some(channel) = self.channel {
                 span.attribute(&keys::MAILBOX_NAME, channel.name());
@@ -208,16 +212,28 @@ impl<T> Delivery<T> {
 
     #[inline]
     fn handler(&self) -> Handler {
+        let Some(channel) = self.channel else {
+            return self.handler_from_elsewhere();
+        };
         let arrival = self.arrival();
-        let callsite = self.channel.map_or(&ELSEWHERE, Channel::callsite);
-        arrival.handler(&self.subject(), callsite, &self.policy, |span| {
+        let subject = self.subject();
+        arrival.handler(&subject, channel.callsite(), &self.policy, |span| {
             told(span, &arrival);
-            if self.channel.is_none() {
-                let name = message_type::<T>();
-                span.attribute(&keys::MESSAGE_TYPE, name);
-                span.update_name(&format!("{} {name}", PROCESS.name));
-            }
         })
+    }
+
+    /// The handler of a message that came through no channel of this crate.
+    #[inline(never)]
+    fn handler_from_elsewhere(&self) -> Handler {
+        let arrival = self.arrival();
+        let mut handler = arrival.handler(&self.subject(), &ELSEWHERE, &self.policy, |span| {
+            told(span, &arrival);
+            let name = message_type::<T>();
+            span.attribute(&keys::MESSAGE_TYPE, name);
+            span.update_name(&format!("{} {name}", PROCESS.name));
+        });
+        handler.label(label_of::<T>);
+        handler
     }
 }
 
@@ -240,6 +256,11 @@ pub(crate) fn span_of<T>(
     let mut span = arrival.span_of(&subject, channel.callsite(), policy);
     told(&mut span, arrival);
     span
+}
+
+/// What a measurement says of a message whose callsite does not.
+fn label_of<T>() -> [(&'static str, Option<&'static str>); 1] {
+    [(keys::MESSAGE_TYPE.name(), Some(message_type::<T>()))]
 }
 
 /// What a selection knows a message by.

@@ -2,6 +2,7 @@
 
 use throughline_core::Context;
 use throughline_core::clock::{self, Ticks};
+use throughline_core::handler::is_measured;
 
 use crate::arrival::Arrival;
 use crate::relation::{Operation, Relation};
@@ -98,7 +99,8 @@ impl<T> Envelope<T> {
         &self.context
     }
 
-    /// When the message was enqueued; nobody looked at the clock where the sender's trace is not sampled.
+    /// When the message was enqueued; nobody looked at the clock where the sender's trace is not sampled, unless somebody
+    /// [measures](throughline_core::Recorder::measure).
     #[inline]
     pub const fn enqueued(&self) -> Option<Ticks> {
         if self.enqueued.get() == UNKNOWN.get() {
@@ -194,11 +196,12 @@ impl Envelope<()> {
     }
 }
 
-/// The time, as far as anything is going to be measured by it: of a message in a trace that is not sampled, nothing is.
+/// The time, as far as anything is going to be measured by it: of a message in a trace that is not sampled, only metrics
+/// are.
 #[inline]
 fn time_of(context: &Context) -> Ticks {
     let span = context.span_context();
-    if span.is_valid() && !span.trace_flags().is_sampled() {
+    if span.is_valid() && !span.trace_flags().is_sampled() && !is_measured(context) {
         UNKNOWN
     } else {
         clock::now()

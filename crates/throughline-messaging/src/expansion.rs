@@ -5,6 +5,7 @@ use throughline_core::handler::{TakenOver, take_over};
 use throughline_core::{Callsite, Context, LiveSpan, Span, current};
 
 use crate::delivery::Delivery;
+use crate::keys;
 use crate::policy::Policy;
 use crate::selection::{Subject, selected};
 
@@ -21,7 +22,9 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
             Span::disabled()
         }
         Some(TakenOver::Unsampled) => Span::disabled(),
-        None if may_start(&Subject::new(), callsite) => expansion::start(callsite, fill),
+        None if may_start(&Subject::new(), callsite) => {
+            kept(expansion::start(callsite, fill), callsite)
+        }
         None => Span::disabled(),
     }
 }
@@ -34,7 +37,14 @@ pub fn start_constant_handler(callsite: &'static Callsite) -> Span {
     {
         return Span::disabled();
     }
-    Span::start(callsite)
+    kept(Span::start(callsite), callsite)
+}
+
+/// The span of a handler that nobody else observes.
+fn kept(mut span: Span, callsite: &'static Callsite) -> Span {
+    span.arrived(callsite, None);
+    span.keep();
+    span
 }
 
 /// Whether the selection of the process lets a handler have a span here that nobody else observes.
@@ -55,12 +65,14 @@ impl<T> Carries for Delivery<T> {
 
 /// Begins to handle a message that was received: until the turn is dropped. A layer further in joins its span.
 pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Turn {
+    let message_type = arrived.message_type();
     let mut span = match arrived.from_nobody() {
         Some((callsite, message)) if !may_start(&Subject::new().message(message), callsite) => {
             Span::disabled()
         }
         _ => arrived.into_span(fill),
     };
+    span.label(|| [(keys::MESSAGE_TYPE.name(), Some(message_type))]);
     span.offer();
     expansion::turn_in(span)
 }

@@ -48,7 +48,7 @@ where
     F: Future<Output = Result<R, E>>,
     E: fmt::Display,
 {
-    observe_with(handler, future, expansion::inspect_err_display::<R, E>)
+    observe_with(handler, future, expansion::ErrorInspection)
 }
 
 /// Like [`observe`]; `inspect` sees what the handler returned before the span ends.
@@ -65,7 +65,7 @@ pub fn observe_with<F: Future, I: Inspect<F::Output>>(
             Running::Span { inner }
         }
         Kind::Unsampled(handler) => {
-            let inner = InUnsampled::new(handler, future);
+            let inner = InUnsampled::new(handler, future, inspect);
             Running::Unsampled { inner }
         }
     };
@@ -119,7 +119,7 @@ pin_project! {
     #[project = Projected]
     enum Running<F, I> {
         Span { #[pin] inner: InSpan<F, Untold<I>> },
-        Unsampled { #[pin] inner: InUnsampled<F> },
+        Unsampled { #[pin] inner: InUnsampled<F, I> },
     }
 }
 
@@ -155,5 +155,10 @@ impl<T, I: Inspect<T>> Inspect<T> for Untold<I> {
         if span.edit(|span| span.status()) != Some(Status::Error) {
             self.0.inspect(output, span);
         }
+    }
+
+    #[inline]
+    fn error_type(&self, output: &T) -> Option<&'static str> {
+        self.0.error_type(output)
     }
 }

@@ -158,6 +158,11 @@ impl Policy {
             }
     }
 
+    /// Whether a message of that age, where it matters, is still part of its sender's trace.
+    pub(crate) fn is_young(&self, age: Option<Duration>) -> bool {
+        age.is_none_or(|age| age <= self.max_age)
+    }
+
     fn rule(&self, situation: &Situation<'_>) -> Decision {
         let (wanted, who) = if self.relation == Relation::Auto {
             (situation.hint, Reason::Sender)

@@ -15,7 +15,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use throughline_core::{
     Callsite, Context, FutureExt, Inspect, LiveSpan, Span, SpanContext, Status, TraceFlags,
-    callsite, current,
+    callsite, current, handler,
 };
 
 use crate::arrival::Arrival;
@@ -24,6 +24,7 @@ use crate::observe::{Observed, observe, observe_with, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Operation, Relation};
 use crate::selection::Subject;
+use crate::skips::skips_of;
 use crate::swapped::Swapped;
 
 /// A stored event at the moment a projection takes it.
@@ -135,14 +136,18 @@ pub struct Projection {
     skips: Vec<String>,
     /// A count and nothing else: it is read and written relaxed.
     skipped: AtomicU64,
+    /// The same of all projections of that name.
+    skipped_by_name: &'static AtomicU64,
 }
 
 impl Projection {
     /// A projection of that name, with the [default policy](Policy::new).
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
         Self {
-            name: name.into(),
+            skipped_by_name: skips_of(&name),
+            name,
             policy: Policy::new(),
             skips: Vec::new(),
             skipped: AtomicU64::new(0),
@@ -178,6 +183,7 @@ impl Projection {
     /// Counts an event that the projection passed over for a reason that is not its type.
     pub fn skip(&self) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
+        self.skipped_by_name.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether anything is to be known of an event here and now: somebody records, or types are passed over and counted,
@@ -209,6 +215,7 @@ impl Projection {
         let subject = self.subject().message(event.event_type);
         let arrival = event.arrival(event.lag);
         let mut span = arrival.span_of(&subject, &PROJECT, &self.policy);
+        self.label(&mut span, Some(event.event_type));
         span.edit(|span| {
             self.describe(span, Some(event.event_type));
             span.attribute(&keys::EVENT_TYPE, event.event_type);
@@ -261,6 +268,7 @@ impl Projection {
         }
         let arrival = from_sender.arrival(lag).with_others(&others);
         let mut span = arrival.span_of(&self.subject(), &PROJECT, &policy);
+        self.label(&mut span, None);
         span.edit(|span| {
             self.describe(span, None);
             if let Some(stream) = first.stream
@@ -374,6 +382,15 @@ impl Projection {
         Subject::new().projection(&self.name)
     }
 
+    fn label(&self, span: &mut Span, event_type: Option<&str>) {
+        span.label(|| {
+            [
+                (keys::PROJECTION_NAME.name(), Some(self.name.as_str())),
+                (keys::EVENT_TYPE.name(), event_type),
+            ]
+        });
+    }
+
     fn describe(&self, span: &mut LiveSpan, event_type: Option<&str>) {
         let mut name = format!("{} {}", PROJECT.name(), self.name);
         if let Some(event_type) = event_type {
@@ -403,6 +420,7 @@ pub fn event_failed<E: Error + ?Sized>(error_type: &'static str, error: &E) {
         REPLAY.set(Some(failures.with(error_type)));
         return;
     }
+    handler::failed(error_type);
     current().edit(|span| {
         span.set_attribute(keys::ERROR_TYPE, error_type);
         span.record_error(error);

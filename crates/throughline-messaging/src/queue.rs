@@ -91,7 +91,7 @@ impl<'a> Destination<'a> {
 
     /// Starts the span of a message that is made now and sent later, perhaps with others: its context goes along.
     pub fn create(&self) -> Span {
-        self.start(&CREATE, CREATE.name())
+        self.tell(Span::start(&CREATE), CREATE.name(), CREATE.name())
     }
 
     /// Starts the span of sending, which ends when the broker has taken the message, or refused it.
@@ -111,7 +111,8 @@ impl<'a> Destination<'a> {
     /// Starts the span of a handler, whose parent and links are the arrival's and the policy's.
     pub fn process(&self, arrival: &Arrival<'_>, policy: &Policy) -> Span {
         let subject = Subject::new().destination(self.name);
-        let span = arrival.span_of(&subject, &PROCESS, policy);
+        let mut span = arrival.span_of(&subject, &PROCESS, policy);
+        self.label(&mut span, PROCESS.name(), None);
         self.tell(span, PROCESS.name(), "process")
     }
 
@@ -122,7 +123,26 @@ impl<'a> Destination<'a> {
     }
 
     fn start(&self, callsite: &'static Callsite, operation: &str) -> Span {
-        self.tell(Span::start(callsite), operation, callsite.name())
+        let mut span = Span::start(callsite);
+        span.operates(callsite);
+        self.label(&mut span, operation, Some(callsite.name()));
+        self.tell(span, operation, callsite.name())
+    }
+
+    /// What metrics say of it.
+    fn label(&self, span: &mut Span, operation: &str, kind: Option<&str>) {
+        span.label(|| {
+            [
+                (keys::SYSTEM.name(), Some(self.system)),
+                (keys::OPERATION_NAME.name(), Some(operation)),
+                (keys::OPERATION_TYPE.name(), kind),
+                (keys::DESTINATION_NAME.name(), self.name),
+                (keys::CONSUMER_GROUP_NAME.name(), self.consumer_group),
+            ]
+        });
+        if let Some(messages) = self.messages {
+            span.takes(messages);
+        }
     }
 
     fn tell(&self, mut span: Span, operation: &str, kind: &str) -> Span {
@@ -196,8 +216,8 @@ impl Poll {
         senders: impl IntoIterator<Item = SpanContext>,
     ) -> Span {
         let mut span = destination.receive(operation);
+        span.since(self.began);
         span.edit(|span| {
-            span.start_since(self.began);
             let mut linked = HashSet::new();
             for sender in senders {
                 if sender.is_valid() && linked.insert(sender.span_id()) {

@@ -16,8 +16,9 @@ use rdkafka::producer::future_producer::OwnedDeliveryResult;
 use rdkafka::producer::{self, FutureRecord, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::{AsyncRuntime, DefaultRuntime, Timeout};
-use throughline_core::{InSpan, Span};
+use throughline_core::{InSpan, Inspect, Span};
 
+use crate::outcome;
 use crate::send::{Outgoing, delivered, refused};
 use crate::settle::{of_offsets, of_transaction, settle, transactions};
 
@@ -78,7 +79,7 @@ impl<C: ClientContext + 'static, R: AsyncRuntime> FutureProducer<C, R> {
         T: Into<Timeout>,
     {
         let span = self.start(&mut record);
-        InSpan::new(span, self.inner.send(record, queue_timeout), report).await
+        InSpan::new(span, self.inner.send(record, queue_timeout), Report).await
     }
 
     /// [`rdkafka::producer::FutureProducer::send_result`], with a span that starts now and ends when the future that is
@@ -130,6 +131,20 @@ fn report(result: &OwnedDeliveryResult, span: &mut Span) {
     match result {
         Ok(delivery) => delivered(span, delivery.partition, delivery.offset),
         Err((error, _)) => refused(span, error),
+    }
+}
+
+/// Looks at what the delivery report says.
+struct Report;
+
+impl Inspect<OwnedDeliveryResult> for Report {
+    fn inspect(&mut self, result: &OwnedDeliveryResult, span: &mut Span) {
+        report(result, span);
+    }
+
+    fn error_type(&self, result: &OwnedDeliveryResult) -> Option<&'static str> {
+        let (error, _) = result.as_ref().err()?;
+        Some(outcome::kept_code(error))
     }
 }
 

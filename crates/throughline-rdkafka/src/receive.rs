@@ -68,7 +68,7 @@ fn tell(poll: Option<Poll>, observer: &Observer, received: &KafkaResult<Borrowed
         Err(error) => {
             let destination = observer.destination(None);
             let mut span = poll.brought(&destination, POLL, []);
-            span.edit(|span| outcome::fail(span, error));
+            outcome::fail(&mut span, error);
         }
     }
 }

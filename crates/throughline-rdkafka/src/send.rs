@@ -75,5 +75,5 @@ pub(crate) fn delivered(span: &mut Span, partition: i32, offset: i64) {
 
 /// Records that the broker, or the client, did not take a record.
 pub(crate) fn refused(span: &mut Span, error: &KafkaError) {
-    span.edit(|span| outcome::fail(span, error));
+    outcome::fail(span, error);
 }

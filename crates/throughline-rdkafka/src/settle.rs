@@ -12,10 +12,11 @@ use crate::{SYSTEM, keys, outcome};
 
 /// Settles in the span, which gets the error.
 pub(crate) fn settle(span: Span, settle: impl FnOnce() -> KafkaResult<()>) -> KafkaResult<()> {
-    let mut span = span.enter();
+    let entered = span.enter();
     let result = settle();
+    let mut span = entered.exit();
     if let Err(error) = &result {
-        span.edit(|span| outcome::fail(span, error));
+        outcome::fail(&mut span, error);
     }
     result
 }

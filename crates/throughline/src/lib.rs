@@ -69,6 +69,7 @@
 //! | `flume`, `async-channel` | no | the same for the channels of these crates |
 //! | `cqrs-es` | no | spans for the commands, queries and replays of this crate |
 //! | `kameo` | no | spans for the messages and the lifecycle of kameo actors |
+//! | `metrics` | no | metrics of actors, queue handlers and projections, through the OpenTelemetry metrics API |
 //! | `signals` | no | `Pipeline::shutdown_on_signals`: the last spans at `SIGTERM` and `SIGINT`, on Unix |
 //! | `rayon` | no | jobs and parallel iterators that keep their context |
 //! | `rdkafka` | no | Kafka records that keep their context, spans for those who send and handle them |
@@ -104,6 +105,8 @@ pub use throughline_macros::{
 };
 #[cfg(feature = "messaging")]
 pub use throughline_messaging as channel;
+#[cfg(feature = "metrics")]
+pub use throughline_metrics as metrics;
 #[cfg(feature = "opentelemetry")]
 pub use throughline_opentelemetry as opentelemetry;
 #[cfg(feature = "rayon")]

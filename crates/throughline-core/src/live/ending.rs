@@ -19,7 +19,7 @@ impl LiveSpan {
     #[inline(never)]
     fn finish_unusually(&mut self, outcome: Outcome) {
         if !self.recording {
-            return;
+            return self.finish_measured(outcome);
         }
         self.facts.outcome = match outcome {
             Outcome::Completed if self.facts.status == Status::Error => Outcome::Error,

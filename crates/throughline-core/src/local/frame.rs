@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use crate::callsite::Callsite;
 use crate::clock::Ticks;
 use crate::context::Context;
 use crate::id::SpanId;
@@ -20,9 +21,47 @@ pub(super) struct Frame {
     pub(super) other: Entry,
     /// The recorder in which no child of this is sampled, whatever else holds; zero if a child has to be decided.
     pub(super) unsampled_in: u32,
-    /// Whether `other` is the context of a handler that a layer further in may take over.
-    pub(super) is_offered: bool,
+    /// Whether `other` is the context of a handler, and whether a layer further in took it over.
+    pub(super) offer: Offer,
 }
+
+// More would cost every span another line of the cache.
+const _: () = assert!(size_of::<Frame>() == 64);
+
+/// Whether a frame holds the context of a handler whose trace is not sampled, and who observes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offer(u32);
+
+impl Offer {
+    /// It is no handler's.
+    pub(crate) const NONE: Self = Self(0);
+    /// A layer further in may take it over.
+    pub(crate) const fn made(is_measured: bool) -> Self {
+        Self(1 | (is_measured as u32) << 31)
+    }
+
+    pub(super) const fn is_made(self) -> bool {
+        self.0 & !MEASURED == 1
+    }
+
+    pub(super) const fn is_measured(self) -> bool {
+        self.0 & MEASURED != 0
+    }
+
+    /// A layer further in took it over, which has that callsite.
+    pub(super) fn taken(self, by: Option<&'static Callsite>) -> Self {
+        let by = by.map_or(2, |by| by.number().saturating_add(3));
+        Self(self.0 & MEASURED | by & !MEASURED)
+    }
+
+    /// The number of the callsite of the layer that took it over, if that has one.
+    pub(crate) const fn taken_by(self) -> Option<u32> {
+        (self.0 & !MEASURED).checked_sub(3)
+    }
+}
+
+/// The handler is measured.
+const MEASURED: u32 = 1 << 31;
 
 /// What else than a span of this thread may be current.
 #[derive(Debug, Default)]

@@ -2,54 +2,101 @@
 
 use super::frame::next_token;
 use super::usual::usual;
-use super::{Entry, Local, Token, with};
+use super::{Entry, Local, Offer, POOLED_SPANS, Token, outside, with};
 use crate::callsite::Callsite;
+use crate::clock;
 use crate::context::Context;
-use crate::handler::TakenOver;
-use crate::id::seeded;
+use crate::handler::{Measured, TakenOver};
+use crate::id::{SpanId, seeded};
+use crate::kind::{Outcome, SpanKind, Status};
 use crate::lane::find_lane;
+use crate::measure::Tail;
+use crate::record::{Facts, Header, Marks};
 use crate::recorder;
 use crate::switch;
 
 /// Makes the context of a handler whose trace is not sampled current.
 #[inline]
-pub(crate) fn attach_handler(context: &Context, is_offered: bool) -> Option<Token> {
-    usual(|local| local.put_handler(context, is_offered))
-        .or_else(|| attach_anyhow(context, is_offered))
+pub(crate) fn attach_handler(context: &Context, offer: Offer) -> Option<Token> {
+    usual(|local| local.put_handler(context, offer)).or_else(|| attach_anyhow(context, offer))
 }
 
 #[cold]
 #[inline(never)]
-fn attach_anyhow(context: &Context, is_offered: bool) -> Option<Token> {
+fn attach_anyhow(context: &Context, offer: Offer) -> Option<Token> {
     let token = with(|local| {
         let token = local.push(None, Entry::Context(context.clone()));
         if let Some(frame) = local.frames.get_mut(local.depth - 1) {
-            frame.is_offered = is_offered;
+            frame.offer = offer;
         }
         token
     });
     switch::entered(token)
 }
 
-/// Leaves the frame; returns whether the handler is still offered.
+/// Leaves the frame; returns what became of the offer.
 #[inline]
-pub(crate) fn detach_handler(token: Token) -> bool {
+pub(crate) fn detach_handler(token: Token) -> Offer {
     usual(|local| local.remove_handler(token)).unwrap_or_else(|| detach_anyhow(token))
 }
 
 #[cold]
 #[inline(never)]
-fn detach_anyhow(token: Token) -> bool {
+fn detach_anyhow(token: Token) -> Offer {
     switch::exited(token);
     with(|local| {
         let used = &local.frames[..local.depth];
-        let is_offered = used
-            .iter()
-            .any(|frame| frame.token == token && frame.is_offered);
+        let frame = used.iter().find(|frame| frame.token == token);
+        let offer = frame.map_or(Offer::NONE, |frame| frame.offer);
         local.remove(token);
-        is_offered
+        offer
     })
-    .unwrap_or_default()
+    .unwrap_or(Offer::NONE)
+}
+
+/// Whether somebody measures what that recorder's handlers do.
+pub(crate) fn is_measuring(number: u32) -> bool {
+    with(|local| local.is_measuring(number))
+        .unwrap_or_else(|| outside(|local| local.is_measuring(number)))
+}
+
+/// Measures a handler whose trace is not sampled.
+pub(crate) fn measure_unsampled(context: &Context, measured: &Measured, outcome: Outcome) {
+    let told = measured.told;
+    let (status, outcome, error_type) = ending(outcome, told.error_type);
+    let header = Header {
+        trace_id: context.trace_id(),
+        span_id: context.span_id(),
+        parent: SpanId::from_number(told.wait),
+        start: measured.start,
+        end: clock::now(),
+        callsite: measured.callsite,
+        facts: Facts {
+            kind: SpanKind::default(),
+            status,
+            outcome,
+            marks: Marks::of(context.span_context().trace_flags(), false),
+        },
+    };
+    let number = context.recorder();
+    let tail = Tail::new(told, context.span_context().trace_flags());
+    let measure = |local: &mut Local| local.measure(number, &header, tail, error_type);
+    with(measure).unwrap_or_else(|| outside(measure));
+}
+
+/// What the span of a handler would say of its end.
+pub(crate) fn ending(
+    outcome: Outcome,
+    failed: Option<&'static str>,
+) -> (Status, Outcome, &'static str) {
+    match (outcome, failed) {
+        (Outcome::Completed, None) => (Status::Unset, Outcome::Completed, ""),
+        (Outcome::Completed | Outcome::Error, failed) => {
+            (Status::Error, Outcome::Error, failed.unwrap_or_default())
+        }
+        (Outcome::Cancelled, failed) => (Status::Error, outcome, failed.unwrap_or("cancelled")),
+        (Outcome::Panicked, failed) => (Status::Error, outcome, failed.unwrap_or("panic")),
+    }
 }
 
 impl Local {
@@ -60,16 +107,74 @@ impl Local {
         match (&mut frame.span, &frame.other) {
             (Some(live), _) if live.handling.is_offered => {
                 live.handling.is_offered = false;
-                if let (true, Some(callsite)) = (live.is_recording(), callsite) {
-                    live.adopt(callsite);
+                if let Some(callsite) = callsite {
+                    if live.is_recording() {
+                        live.adopt(callsite);
+                    } else {
+                        live.measure_as(callsite);
+                    }
                 }
                 Some(TakenOver::Span)
             }
-            (None, Entry::Context(_)) if frame.is_offered => {
-                frame.is_offered = false;
+            (None, Entry::Context(_)) if frame.offer.is_made() => {
+                frame.offer = frame.offer.taken(callsite);
                 Some(TakenOver::Unsampled)
             }
             _ => None,
+        }
+    }
+
+    /// Keeps what the innermost handler failed with, if its trace is not sampled.
+    #[cold]
+    pub(crate) fn note_failure(&mut self, error_type: &'static str) {
+        for frame in self.frames[..self.depth].iter_mut().rev() {
+            if let Some(live) = frame.span.as_deref_mut() {
+                if live.handling.is_handler {
+                    return live.note_failure(error_type);
+                }
+            } else if frame.offer != Offer::NONE {
+                let token = frame.token;
+                if !frame.offer.is_measured() {
+                    return;
+                }
+                self.failures.retain(|(other, _)| *other != token);
+                return self.failures.push((token, error_type));
+            }
+        }
+    }
+
+    /// Takes what was kept of the handler in that frame.
+    pub(crate) fn take_failure(&mut self, token: Token) -> Option<&'static str> {
+        let at = self.failures.iter().position(|(of, _)| *of == token)?;
+        Some(self.failures.swap_remove(at).1)
+    }
+
+    /// A box for what is known of a handler that is measured.
+    pub(crate) fn take_measured(&mut self) -> Box<Measured> {
+        self.measured.pop().unwrap_or_default()
+    }
+
+    /// Keeps a box for the next one.
+    pub(crate) fn keep_measured(&mut self, measured: Box<Measured>) {
+        if self.measured.len() < POOLED_SPANS {
+            self.measured.push(measured);
+        }
+    }
+
+    fn is_measuring(&mut self, number: u32) -> bool {
+        let number = match number {
+            0 => recorder::global_number(),
+            number => number,
+        };
+        find_lane(&mut self.lanes, number).is_some_and(|lane| lane.recorder.is_measuring())
+    }
+
+    /// Hands a measurement to whoever drains them.
+    pub(super) fn measure(&mut self, number: u32, header: &Header, tail: Tail, error_type: &str) {
+        if let Some(lane) = find_lane(&mut self.lanes, number)
+            && lane.recorder.is_measuring()
+        {
+            lane.measure(header, tail, error_type);
         }
     }
 
@@ -107,7 +212,7 @@ impl Local {
 
     /// Makes the context current, in a frame that is there already; no child of it is sampled.
     #[inline(always)]
-    fn put_handler(&mut self, context: &Context, is_offered: bool) -> Option<Token> {
+    fn put_handler(&mut self, context: &Context, offer: Offer) -> Option<Token> {
         let frame = self.frames.get_mut(self.depth)?;
         if !frame.is_vacant() {
             return None;
@@ -116,7 +221,7 @@ impl Local {
         let number = context.recorder();
         frame.token = token;
         frame.unsampled_in = number;
-        frame.is_offered = is_offered;
+        frame.offer = offer;
         let other = Entry::Context(context.plain_in_recorder(number));
         // What it replaces has nothing to drop.
         std::mem::forget(std::mem::replace(&mut frame.other, other));
@@ -126,9 +231,9 @@ impl Local {
 
     /// Removes the frame if it is the last and what [`put_handler`](Self::put_handler) made.
     #[inline(always)]
-    fn remove_handler(&mut self, token: Token) -> Option<bool> {
+    fn remove_handler(&mut self, token: Token) -> Option<Offer> {
         self.remove_context(token)?;
         // It is the first of the frames that are not in use now.
-        self.frames.get(self.depth).map(|frame| frame.is_offered)
+        self.frames.get(self.depth).map(|frame| frame.offer)
     }
 }

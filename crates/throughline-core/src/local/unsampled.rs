@@ -5,7 +5,7 @@
 //! for the current context, which most such spans never see.
 
 use super::frame::next_token;
-use super::{Entry, Frame, Lane, Local, Token};
+use super::{Entry, Frame, Lane, Local, Offer, Token};
 use crate::id::seeded;
 use crate::recorder;
 
@@ -25,6 +25,7 @@ impl Local {
         let token = next_token(&mut self.last_token);
         frame.token = token;
         frame.unsampled_in = parent.unsampled_in;
+        frame.offer = Offer::NONE;
         std::mem::forget(std::mem::replace(&mut frame.other, Entry::Unnamed));
         self.depth += 1;
         Some(token)

@@ -3,7 +3,7 @@
 //! The usual course of each stands alone, so that it saves no registers for the other.
 
 use super::frame::next_token;
-use super::{Entry, Local, Token, with};
+use super::{Entry, Local, Offer, Token, with};
 use crate::clock::Ticks;
 use crate::context::Context;
 use crate::id::SpanId;
@@ -113,7 +113,7 @@ impl Local {
         let token = next_token(&mut self.last_token);
         frame.token = token;
         frame.unsampled_in = span.as_deref().map_or(0, LiveSpan::unsampled_in);
-        frame.is_offered = false;
+        frame.offer = Offer::NONE;
         // What it replaces has nothing to drop.
         std::mem::forget(std::mem::replace(&mut frame.span, span.take()));
         self.depth += 1;
@@ -131,7 +131,7 @@ impl Local {
         let token = next_token(&mut self.last_token);
         frame.token = token;
         frame.unsampled_in = 0;
-        frame.is_offered = false;
+        frame.offer = Offer::NONE;
         let other = Entry::Context(context.plain_in_recorder(recorder));
         // What it replaces has nothing to drop.
         std::mem::forget(std::mem::replace(&mut frame.other, other));

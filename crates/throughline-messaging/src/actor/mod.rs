@@ -17,6 +17,7 @@ use throughline_core::{LiveSpan, Span, short_type_name};
 pub(crate) use self::asking::given_up;
 pub use self::life::{Life, StopReason};
 pub use self::lifecycle::{Lifecycle, Panicked};
+use crate::arrival::Handler;
 use crate::keys;
 use crate::relation::Operation;
 
@@ -75,11 +76,26 @@ impl<'a> Identity<'a> {
     /// type, as [`actor_type`](Self::actor_type) takes it.
     pub fn describe_message(&self, span: &mut Span, message: &'static str, operation: Operation) {
         let message = short_type_name(message);
+        span.label(|| self.labels(message));
         span.edit(|span| {
             self.describe(span, message);
             span.attribute(&keys::MESSAGE_TYPE, message);
             span.attribute(&keys::MESSAGE_OPERATION, operation.name());
         });
+    }
+
+    /// Says the same of a handler whose trace is not sampled, as far as somebody measures it.
+    pub fn describe_unsampled(&self, handler: &mut Handler, message: &'static str) {
+        handler.label_unsampled(|| self.labels(short_type_name(message)));
+    }
+
+    /// What metrics say: never which actor it is.
+    fn labels(&self, message: &'static str) -> [(&'static str, Option<&'static str>); 3] {
+        [
+            (keys::ACTOR_SYSTEM.name(), Some(self.system)),
+            (keys::ACTOR_TYPE.name(), self.actor_type),
+            (keys::MESSAGE_TYPE.name(), Some(message)),
+        ]
     }
 
     /// Calls the span `{actor type} {what}`, and says who the actor is.
