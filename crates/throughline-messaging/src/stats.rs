@@ -46,7 +46,8 @@ pub struct ChannelStats {
     /// Messages that are in the channels.
     pub depth: u64,
     /// How long the received messages were in the channels, together, in nanoseconds. Nobody looks at the clock for
-    /// messages of traces that are not sampled: they are counted, and their wait is not.
+    /// messages of traces that are not sampled, unless somebody [measures](throughline_core::Recorder::measure): they are
+    /// counted, and their wait is not.
     pub wait_sum_nanos: u64,
     /// How long the slowest of them was.
     pub wait_max_nanos: u64,
