@@ -21,7 +21,7 @@ use tracing::Instrument;
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::measure::{Beside, Cpu, Recording, Result, Row, medians};
+use crate::measure::{Beside, Cpu, Recording, Result, Row, medians, with_metrics};
 
 pub(crate) fn measure() -> Result<Row> {
     let runtime = Builder::new_current_thread().build()?;
@@ -44,26 +44,37 @@ pub(crate) fn measure() -> Result<Row> {
         provider.force_flush()?;
         nanos
     };
-    let [untraced_ns, unsampled_ns, traced_ns, own_ns] = medians(
+    let [
+        untraced_ns,
+        unsampled_ns,
+        traced_ns,
+        unsampled_measured_ns,
+        traced_measured_ns,
+        own_ns,
+    ] = medians(
         ROUNDS,
         [
             &mut || runtime.block_on(bare()),
             &mut || recorded(&off),
             &mut || recorded(&on),
+            &mut || off.measured(MESSAGES, recorded),
+            &mut || on.measured(MESSAGES, recorded),
             &mut { own },
         ],
     )?;
+    let mut beside = with_metrics(untraced_ns, unsampled_measured_ns, traced_measured_ns);
+    beside.push(Beside {
+        what: "kameo's own spans, OpenTelemetry's SDK",
+        untraced_ns,
+        ns: own_ns,
+    });
     Ok(Row {
         host: "kameo",
         untraced_ns,
         unsampled_ns,
         traced_ns,
         measure: "CPU of the thread",
-        beside: vec![Beside {
-            what: "kameo's own spans, OpenTelemetry's SDK",
-            untraced_ns,
-            ns: own_ns,
-        }],
+        beside,
     })
 }
 

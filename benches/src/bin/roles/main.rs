@@ -12,9 +12,10 @@
 //! | `cqrs-es-replay` | an event of a replay | CPU time of the thread that reads and handles |
 //!
 //! librdkafka has threads of its own, so that the time of one thread says little about it. Who exports is another
-//! thread, and its time is in the row of `rdkafka` alone. Beneath the rows stand figures to compare them with: kameo's
-//! own `tracing` spans, exported by the OpenTelemetry SDK; what a header costs rdkafka, and what is left of the
-//! difference where few records are on their way; a replay whose query is traced, too.
+//! thread, and its time is in the row of `rdkafka` alone. Beneath the rows stand figures to compare them with: the same
+//! while metrics are on, without those who drain the measurements; kameo's own `tracing` spans, exported by the
+//! OpenTelemetry SDK; what a header costs rdkafka, and what is left of the difference where few records are on their
+//! way; a replay whose query is traced, too.
 //!
 //! `-- --check-times` measures no cost: it compares the wait and the processing time that spans tell with the caller's
 //! own clock, prints how far they are apart, and fails where they are too far.

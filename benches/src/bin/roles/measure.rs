@@ -33,6 +33,20 @@ pub(crate) struct Beside {
     pub(crate) ns: f64,
 }
 
+/// The figures of the program while metrics are on.
+pub(crate) fn with_metrics(untraced_ns: f64, unsampled_ns: f64, traced_ns: f64) -> Vec<Beside> {
+    let figures = [
+        ("unsampled, metrics on", unsampled_ns),
+        ("traced, metrics on", traced_ns),
+    ];
+    let figures = figures.map(|(what, ns)| Beside {
+        what,
+        untraced_ns,
+        ns,
+    });
+    figures.into()
+}
+
 impl Row {
     pub(crate) fn print_head() {
         println!(
@@ -115,6 +129,21 @@ impl Recording {
     /// What the measured program runs under.
     pub(crate) fn context(&self) -> Context {
         self.0.context()
+    }
+
+    /// A round of the program that is measured for metrics, too: `messages` of them.
+    pub(crate) fn measured(
+        &self,
+        messages: usize,
+        round: impl FnOnce(&Self) -> Result<f64>,
+    ) -> Result<f64> {
+        let measurements = self.0.measure();
+        let nanos = round(self)?;
+        let measured = measurements.drain(|_| ());
+        if measured != messages as u64 {
+            return Err(format!("{measured} of {messages} messages were measured").into());
+        }
+        Ok(nanos)
     }
 
     /// Takes what was recorded; an error if there was no room for it, for then the round did less than it should.

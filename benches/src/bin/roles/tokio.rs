@@ -6,7 +6,7 @@ use throughline::channel::mpsc;
 use throughline::{FutureExt, actor, span};
 use tokio::runtime::Builder;
 
-use crate::measure::{Cpu, Recording, Result, Row, medians};
+use crate::measure::{Cpu, Recording, Result, Row, medians, with_metrics};
 
 pub(crate) fn measure() -> Result<Row> {
     let runtime = Builder::new_current_thread().build()?;
@@ -16,12 +16,20 @@ pub(crate) fn measure() -> Result<Row> {
         recording.empty()?;
         Ok(nanos)
     };
-    let [untraced_ns, unsampled_ns, traced_ns] = medians(
+    let [
+        untraced_ns,
+        unsampled_ns,
+        traced_ns,
+        unsampled_measured_ns,
+        traced_measured_ns,
+    ] = medians(
         ROUNDS,
         [
             &mut || runtime.block_on(bare()),
             &mut || recorded(&off),
             &mut || recorded(&on),
+            &mut || off.measured(MESSAGES, recorded),
+            &mut || on.measured(MESSAGES, recorded),
         ],
     )?;
     Ok(Row {
@@ -30,7 +38,7 @@ pub(crate) fn measure() -> Result<Row> {
         unsampled_ns,
         traced_ns,
         measure: "CPU of the thread",
-        beside: Vec::new(),
+        beside: with_metrics(untraced_ns, unsampled_measured_ns, traced_measured_ns),
     })
 }
 
