@@ -125,6 +125,7 @@ pub mod expansion;
 #[macro_use]
 mod handles;
 mod keys;
+mod names;
 mod observe;
 mod policy;
 mod projection;

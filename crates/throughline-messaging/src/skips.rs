@@ -1,11 +1,8 @@
-//! How many events projections passed over, by the name of the projection.
-//!
-//! Owns the registry of names and their counters, which are relaxed. A name that was seen is kept for the life of the
-//! process; past [`MAX_NAMES`] new ones share one counter.
+//! How many events projections passed over, by the name of the projection. The counters are relaxed.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use crate::names::{Names, OVERFLOW_NAME};
 
 /// The counts of the projections of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -29,47 +26,29 @@ pub struct ProjectionStats {
 /// ```
 #[must_use]
 pub fn projection_stats() -> Vec<ProjectionStats> {
-    let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-    let stats = registry.iter().map(|(name, skipped)| ProjectionStats {
-        name,
-        skipped: skipped.load(Ordering::Relaxed),
-    });
-    stats.collect()
+    let all = NAMES
+        .all()
+        .into_iter()
+        .map(|(name, skipped)| ProjectionStats {
+            name,
+            skipped: skipped.load(Ordering::Relaxed),
+        });
+    let used = all.filter(|stats| stats.skipped > 0 || stats.name != OVERFLOW_NAME);
+    used.collect()
 }
 
 /// The counter of the projections of that name.
 pub(crate) fn skips_of(name: &str) -> &'static AtomicU64 {
-    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = &name[..name.floor_char_boundary(MAX_NAME_BYTES)];
-    if let Some(counter) = registry.get(name) {
-        return counter;
-    }
-    let name = if registry.len() < MAX_NAMES {
-        name
-    } else {
-        OVERFLOW_NAME
-    };
-    if let Some(counter) = registry.get(name) {
-        return counter;
-    }
-    // Bounded by the two limits.
-    let counter: &'static AtomicU64 = Box::leak(Box::default());
-    registry.insert(Box::leak(name.into()), counter);
-    counter
+    NAMES.find(name, "", |_| AtomicU64::new(0))
 }
 
-static REGISTRY: Mutex<BTreeMap<&'static str, &'static AtomicU64>> = Mutex::new(BTreeMap::new());
-
-/// Names that have counters of their own.
-const MAX_NAMES: usize = 1024;
-/// Bytes of a name; the rest is cut off.
-const MAX_NAME_BYTES: usize = 256;
-/// What projections past [`MAX_NAMES`] are counted under.
-const OVERFLOW_NAME: &str = "(other)";
+static NAMES: Names<AtomicU64> = Names::new(&OVERFLOW);
+static OVERFLOW: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{MAX_NAME_BYTES, MAX_NAMES};
 
     // One test, since it fills the registry of the process.
     #[test]

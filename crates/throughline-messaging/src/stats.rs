@@ -1,18 +1,14 @@
 //! What goes through each channel, by name, and where the spans of its handlers are made.
 //!
-//! Owns the registry of names, their counters and callsites. Rules of concurrency:
+//! Owns the counters and callsites; how names are kept is `names`'s. Rules of concurrency:
 //!
 //! 1. Counters are relaxed: each is exact by itself, and a snapshot taken while messages move may be one message off
 //!    between two of them.
 //! 2. Senders write one cache line and receivers another.
-//! 3. The registry is locked when a channel is made and when a snapshot is taken, never when a message moves.
-//! 4. A name, once seen with a type of messages, is kept for the life of the process; past [`MAX_ENTRIES`] of both
-//!    together, new ones share one entry.
+//! 3. A lock is taken when a channel is made and when a snapshot is taken, never when a message moves.
 
-use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 #[cfg(feature = "tokio")]
 use std::time::Duration;
@@ -24,6 +20,7 @@ use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 #[cfg(feature = "tokio")]
 use crate::actor::given_up;
 use crate::keys;
+use crate::names::{Names, OVERFLOW_NAME};
 
 /// The counts of the channels of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -67,17 +64,12 @@ pub struct ChannelStats {
 /// ```
 #[must_use]
 pub fn stats() -> Vec<ChannelStats> {
-    let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all: Vec<_> = registry
-        .iter()
-        .flat_map(|channels| channels.values())
-        .map(|channel| channel.snapshot())
+    let mut all: Vec<_> = NAMES
+        .all()
+        .into_iter()
+        .map(|(_, channel)| channel.snapshot())
+        .filter(|stats| stats.name != OVERFLOW_NAME || stats.sent + stats.rejected > 0)
         .collect();
-    drop(registry);
-    let overflow = OVERFLOW.snapshot();
-    if overflow.sent + overflow.rejected > 0 {
-        all.push(overflow);
-    }
     all.sort_by_key(|channel| channel.name);
     all.dedup_by(|later, first| {
         let same = later.name == first.name;
@@ -248,28 +240,14 @@ pub(crate) fn message_type<T>() -> &'static str {
 }
 
 fn find(name: &str, message: &'static str, chosen: bool) -> &'static Channel {
-    let name = &name[..name.floor_char_boundary(MAX_NAME_BYTES)];
-    if name == OVERFLOW_NAME {
-        return &OVERFLOW;
-    }
-    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-    let channels = registry.get_or_insert_default();
-    if let Some(channel) = channels.get(&(name, message)) {
-        return channel;
-    }
-    if channels.len() >= MAX_ENTRIES {
-        return &OVERFLOW;
-    }
-    // Bounded by the two limits, and named for the life of the process: messages point at their counters.
-    let name: &'static str = Box::leak(name.into());
-    let callsite = Callsite::new(CallsiteSpec {
-        name: format!("process {}", if chosen { name } else { message }).leak(),
-        static_fields: encoded(name, message).leak(),
-        ..PROCESS
-    });
-    let channel: &'static Channel = Box::leak(Box::new(Channel::new(name, callsite)));
-    channels.insert((name, message), channel);
-    channel
+    NAMES.find(name, message, |name| {
+        let callsite = Callsite::new(CallsiteSpec {
+            name: format!("process {}", if chosen { name } else { message }).leak(),
+            static_fields: encoded(name, message).leak(),
+            ..PROCESS
+        });
+        Channel::new(name, callsite)
+    })
 }
 
 /// The attributes of every handler's span.
@@ -295,9 +273,7 @@ pub(crate) const PROCESS: CallsiteSpec = CallsiteSpec {
     static_fields: &[],
 };
 
-type Registry = HashMap<(&'static str, &'static str), &'static Channel>;
-
-static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
+static NAMES: Names<Channel> = Names::new(&OVERFLOW);
 static OVERFLOW: Channel = Channel::new(
     OVERFLOW_NAME,
     Callsite::new(CallsiteSpec {
@@ -307,16 +283,10 @@ static OVERFLOW: Channel = Channel::new(
     }),
 );
 
-/// Names, each with a type of messages, that have counters of their own.
-const MAX_ENTRIES: usize = 1024;
-/// Bytes of a name; the rest is cut off.
-const MAX_NAME_BYTES: usize = 256;
-/// What channels past [`MAX_ENTRIES`] are counted under.
-const OVERFLOW_NAME: &str = "(other)";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{MAX_NAME_BYTES, MAX_NAMES};
 
     // One test, since it fills the registry of the process.
     #[test]
@@ -337,10 +307,10 @@ mod tests {
         assert_eq!((counts.sent, counts.received, counts.depth), (3, 2, 1));
         assert!(counts.wait_max_nanos <= counts.wait_sum_nanos);
         assert_eq!(of(OVERFLOW_NAME), None);
-        let many = 0..=MAX_ENTRIES;
+        let many = 0..=MAX_NAMES;
         many.for_each(|number| Channel::named::<u8>(&format!("stats: {number}")).sent(1));
         let all = stats();
-        assert_eq!(all.len(), MAX_ENTRIES);
+        assert_eq!(all.len(), MAX_NAMES);
         assert!(of(OVERFLOW_NAME).expect("too many names").sent >= 2);
         first.sent(1);
         assert_eq!(of("stats: shared").expect("it is kept").sent, 4);
