@@ -7,7 +7,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpanLimits {
-    /// Attributes per span (128). Those that say where the callsite is (`code.*`) do not count.
+    /// Attributes per span (128, at most 65 535). Those that say where the callsite is (`code.*`) do not count.
     pub attribute_count: u32,
     /// Characters per string value, bytes per byte array (`u32::MAX`: no limit).
     pub attribute_value_length: u32,

@@ -3,6 +3,7 @@
 //! Everything a user records goes straight into the buffer in its final form, in the order it comes. Nothing here
 //! knows threads or recorders.
 
+mod attributes;
 mod ending;
 mod measured;
 mod statics;
@@ -24,6 +25,9 @@ use crate::record::{Facts, Header, Marks, Polls};
 use crate::recorder::RecorderConfig;
 use crate::span_context::SpanContext;
 use crate::value::{self, AttributeValue};
+
+use attributes::Attributes;
+pub(crate) use attributes::mark_of;
 
 /// An open span, as it is edited through [`Span::edit`](crate::Span::edit), [`SharedSpan::edit`](crate::SharedSpan)
 /// and [`CurrentSpan`](crate::CurrentSpan).
@@ -53,9 +57,7 @@ pub struct LiveSpan {
     pub(crate) handling: Handling,
     /// When the span ended, if somebody else knows.
     ended_at: Option<Ticks>,
-    attributes: u32,
-    /// The marks of the attributes' keys: a key whose mark is missing is not there.
-    keys: u64,
+    attributes: Attributes,
     events: u32,
     links: u32,
     dropped: Dropped,
@@ -82,15 +84,15 @@ impl LiveSpan {
     /// Adds an attribute whose key the span does not have yet; cheaper than [`set_attribute`](Self::set_attribute).
     #[inline(always)]
     pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
-        if self.attributes >= self.limits.attribute_count || key.name().is_empty() {
+        if self.attributes.count() >= self.limits.attribute_count || key.name().is_empty() {
             return self.drop_attribute();
         }
         let before = self.body.len();
         let limits = self.limits.values();
         let field = AttributeField::Span;
         value.write(ValueWriter::attribute(&mut self.body, field, key, limits));
-        self.attributes += u32::from(self.body.len() != before);
-        self.keys |= mark_of(key.name().as_bytes());
+        let mark = mark_of(key.name().as_bytes());
+        self.attributes.add(self.body.len() != before, mark);
     }
 
     #[cold]
@@ -333,8 +335,7 @@ impl LiveSpan {
         self.schedule_latency_nanos = 0;
         self.longest_poll = 0;
         self.last_exit = start;
-        self.attributes = 0;
-        self.keys = 0;
+        self.attributes = Attributes::default();
         self.events = 0;
         self.links = 0;
         self.dropped = Dropped::default();
@@ -353,6 +354,7 @@ impl LiveSpan {
         self.configured = self.context.recorder();
         self.poll_statistics = config.poll_statistics;
         self.limits = config.limits;
+        self.limits.attribute_count = self.limits.attribute_count.min(Attributes::MOST);
     }
 
     pub(crate) const fn generation(&self) -> u32 {
@@ -489,16 +491,6 @@ impl LiveSpan {
     }
 }
 
-/// One bit for the bytes of a key, by its length and two of its bytes: constant where the key is.
-#[inline(always)]
-pub(crate) const fn mark_of(bytes: &[u8]) -> u64 {
-    let Some(last) = bytes.last() else {
-        return 1;
-    };
-    let middle = bytes[bytes.len() / 2] as usize;
-    1 << ((bytes.len() * 5 + *last as usize + middle * 3) % 64)
-}
-
 impl Default for LiveSpan {
     fn default() -> Self {
         Self {
@@ -521,8 +513,7 @@ impl Default for LiveSpan {
             last_exit: Ticks::default(),
             handling: Handling::default(),
             ended_at: None,
-            attributes: 0,
-            keys: 0,
+            attributes: Attributes::default(),
             events: 0,
             links: 0,
             dropped: Dropped::default(),

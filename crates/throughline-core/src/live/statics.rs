@@ -10,16 +10,17 @@ use crate::statics::{self, StaticAttributes, Summary};
 impl LiveSpan {
     /// Adds attributes whose keys the span does not have yet, as [`attribute`](Self::attribute) does: one copy.
     #[inline]
-    pub fn add_static(&mut self, attributes: &StaticAttributes) {
-        let summary = &attributes.summary;
-        self.keys |= summary.keys;
-        if self.attributes + summary.attributes <= self.limits.attribute_count
+    pub fn add_static(&mut self, statics: &StaticAttributes) {
+        let summary = &statics.summary;
+        self.attributes.mark(summary.keys);
+        let attributes = self.attributes.count() + summary.attributes;
+        if attributes <= self.limits.attribute_count
             && summary.longest <= self.limits.attribute_value_length
         {
-            self.attributes += summary.attributes;
-            self.body.extend_from_slice(attributes.fields);
+            self.attributes.set_count(attributes);
+            self.body.extend_from_slice(statics.fields);
         } else {
-            self.add_within(attributes.fields, summary);
+            self.add_within(statics.fields, summary);
         }
     }
 
@@ -36,7 +37,7 @@ impl LiveSpan {
         }
         let before = std::mem::replace(&mut self.callsite, callsite);
         self.facts.kind = callsite.kind();
-        if callsite.summary().keys & self.keys != 0 {
+        if callsite.summary().keys & self.attributes.marks() != 0 {
             self.make_way_for(callsite);
         }
         if self.facts.marks.has(Marks::OWN_STATICS) {
@@ -51,10 +52,10 @@ impl LiveSpan {
     #[inline(never)]
     fn make_way_for(&mut self, callsite: &'static Callsite) {
         for attribute in statics::attributes(callsite.static_fields(), callsite.summary()) {
-            if self.keys & attribute.mark != 0 {
+            if self.attributes.marks() & attribute.mark != 0 {
                 let key = std::str::from_utf8(attribute.key).unwrap_or_default();
                 let removed = wire::remove_attribute(&mut self.body, key);
-                self.attributes = self.attributes.saturating_sub(u32::from(removed));
+                self.forget(u32::from(removed));
             }
         }
     }
@@ -62,11 +63,10 @@ impl LiveSpan {
     /// Records the attributes of the callsite before that the callsite of now does not have.
     fn keep_statics(&mut self, before: &'static Callsite) {
         let summary = before.summary();
-        self.attributes = self.attributes.saturating_sub(summary.attributes);
+        self.forget(summary.attributes);
         let kept = self.callsite.keeps_of(before);
         kept.each_of(before.static_fields(), summary, |attribute| {
-            self.keys |= attribute.mark;
-            self.attributes += 1;
+            self.attributes.add(true, attribute.mark);
             self.body.extend_from_slice(attribute.bytes);
         });
     }
@@ -75,12 +75,13 @@ impl LiveSpan {
     #[inline(always)]
     pub(super) fn take_up_callsite(&mut self) {
         let summary = self.callsite.summary();
-        self.attributes += summary.attributes;
-        if self.attributes > self.limits.attribute_count
+        let attributes = self.attributes.count() + summary.attributes;
+        if attributes > self.limits.attribute_count
             || summary.longest > self.limits.attribute_value_length
         {
-            self.attributes -= summary.attributes;
             self.own_statics();
+        } else {
+            self.attributes.set_count(attributes);
         }
     }
 
@@ -89,7 +90,7 @@ impl LiveSpan {
     #[inline(never)]
     fn own_statics(&mut self) {
         self.facts.marks.set(Marks::OWN_STATICS);
-        self.keys |= self.callsite.summary().keys;
+        self.attributes.mark(self.callsite.summary().keys);
         self.add_within(self.callsite.static_fields(), self.callsite.summary());
     }
 
@@ -97,10 +98,11 @@ impl LiveSpan {
     #[cold]
     #[inline(never)]
     fn add_within(&mut self, fields: &[u8], summary: &Summary) {
-        let room = self.limits.attribute_count.saturating_sub(self.attributes);
+        let count = self.attributes.count();
+        let room = self.limits.attribute_count.saturating_sub(count);
         let (put, left_out) =
             statics::put_within(fields, summary, room, self.limits.values(), &mut self.body);
-        self.attributes += put;
+        self.attributes.set_count(count + put);
         if left_out > 0 {
             self.dropped.attributes += left_out;
             self.unusual = true;
@@ -116,12 +118,18 @@ impl LiveSpan {
             && !self.facts.marks.has(Marks::OWN_STATICS)
             && statics::has_key(self.callsite.static_fields(), summary, key.as_bytes())
         {
-            self.attributes -= summary.attributes;
+            self.forget(summary.attributes);
             self.own_statics();
         }
         // Most attributes are set once, and to look for one takes longer than to write it.
-        if self.keys & mark != 0 && wire::remove_attribute(&mut self.body, key) {
-            self.attributes = self.attributes.saturating_sub(1);
+        if self.attributes.marks() & mark != 0 && wire::remove_attribute(&mut self.body, key) {
+            self.forget(1);
         }
+    }
+
+    /// Counts fewer attributes.
+    const fn forget(&mut self, attributes: u32) {
+        let count = self.attributes.count().saturating_sub(attributes);
+        self.attributes.set_count(count);
     }
 }
