@@ -1,7 +1,7 @@
 //! Owns the count of forks between the first process and this one. Knows
 //! nothing of hubs; they compare the count with the one they were made in.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// How many forks lie between the process that made the first
 /// [`Hub`](crate::Hub) and this one: 0 until that process forks, and larger by
@@ -16,8 +16,24 @@ pub fn fork_generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Makes every child forked from now on count itself. Idempotent; two threads
-/// that race here register twice, which only makes the count grow faster.
+/// Makes every child forked from now on count itself. Idempotent, and complete
+/// when it returns: threads that race here register the handlers twice rather
+/// than wait for each other, and [`handlers`] count each fork once all the same.
+pub(crate) fn watch() {
+    static WATCHING: AtomicBool = AtomicBool::new(false);
+
+    // Acquire pairs with the release store below: whoever sees `true` also
+    // has the handlers in place.
+    if WATCHING.load(Ordering::Acquire) {
+        return;
+    }
+    // A failure (no memory) leaves fork unnoticed; the next hub tries again.
+    WATCHING.store(handlers::register(), Ordering::Release);
+}
+
+/// What runs around a fork, in the thread that forks, before it and in the
+/// child. Registered more than once, all of the former run before any of the
+/// latter.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
@@ -29,28 +45,34 @@ pub fn fork_generation() -> u32 {
     target_os = "solaris",
     target_os = "illumos",
 ))]
-pub(crate) fn watch() {
-    use std::sync::atomic::AtomicBool;
+mod handlers {
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    static WATCHING: AtomicBool = AtomicBool::new(false);
+    use super::GENERATION;
+
+    /// Whether this process has counted the fork it came from.
+    static COUNTED: AtomicBool = AtomicBool::new(false);
+
+    /// Whether it worked: there may be no memory.
+    pub(super) fn register() -> bool {
+        // SAFETY: the handlers are functions that live as long as the program
+        // (or, in a shared library, as long as that library: libc drops them
+        // when the library is unloaded), and they touch atomics only.
+        unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) == 0 }
+    }
+
+    // Relaxed in both: see `fork_generation`. An atomic is all that is safe to
+    // touch here, where another thread may hold any lock at the fork.
+
+    extern "C" fn before() {
+        COUNTED.store(false, Ordering::Relaxed);
+    }
 
     extern "C" fn in_child() {
-        // Relaxed: see `fork_generation`. The addition is all that is safe to
-        // do here, where another thread may have held any lock at the fork.
-        GENERATION.fetch_add(1, Ordering::Relaxed);
+        if !COUNTED.swap(true, Ordering::Relaxed) {
+            GENERATION.fetch_add(1, Ordering::Relaxed);
+        }
     }
-
-    // Acquire pairs with the release store below: whoever sees `true` also
-    // has the handler in place.
-    if WATCHING.load(Ordering::Acquire) {
-        return;
-    }
-    // SAFETY: the handler is a function that lives as long as the program (or,
-    // in a shared library, as long as that library: libc drops the handler
-    // when the library is unloaded), and it touches one atomic only.
-    let status = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    // A failure (no memory) leaves fork unnoticed; the next hub tries again.
-    WATCHING.store(status == 0, Ordering::Release);
 }
 
 /// There is no `fork` to watch on this target.
@@ -65,7 +87,37 @@ pub(crate) fn watch() {
     target_os = "solaris",
     target_os = "illumos",
 )))]
-pub(crate) fn watch() {}
+mod handlers {
+    pub(super) fn register() -> bool {
+        true
+    }
+}
 
 /// A plain atomic even in the model checker's build: models do not fork.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_counts_once_however_often_the_handlers_are_registered() {
+        for _ in 0..3 {
+            assert!(handlers::register());
+        }
+        let generation = fork_generation();
+        // SAFETY: the child reads an atomic and leaves.
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0, "fork failed");
+        if pid == 0 {
+            let grown = fork_generation().wrapping_sub(generation);
+            // SAFETY: ends the child without running anything of the parent's.
+            unsafe { libc::_exit(i32::from(grown != 1)) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for our own child, with a valid place for its status.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert!(libc::WIFEXITED(status));
+        assert_eq!(libc::WEXITSTATUS(status), 0);
+    }
+}
