@@ -36,20 +36,6 @@ pub(crate) struct Handling {
     pub(crate) is_operation: bool,
     /// Whether its end is to be measured, if it is one of both.
     pub(crate) is_measured: bool,
-    /// What to tell of it then; of another span's, if it is not to be measured.
-    pub(crate) told: Told,
-}
-
-impl Handling {
-    /// A span begins, of which nothing is known: what a measurement would tell is left as it is.
-    #[inline(always)]
-    pub(crate) const fn begin(&mut self) {
-        self.is_handler = false;
-        self.is_offered = false;
-        self.is_abandoned = false;
-        self.is_operation = false;
-        self.is_measured = false;
-    }
 }
 
 /// What a measurement says that neither the span nor its callsite does.
@@ -78,8 +64,9 @@ impl Span {
     #[inline]
     pub fn offer(&mut self) {
         if let Some(live) = self.live_mut() {
-            live.handling.is_handler = true;
-            live.handling.is_offered = true;
+            let handling = live.handling_mut();
+            handling.is_handler = true;
+            handling.is_offered = true;
         }
     }
 
@@ -87,7 +74,7 @@ impl Span {
     #[inline]
     pub fn keep(&mut self) {
         if let Some(live) = self.live_mut() {
-            live.handling.is_handler = true;
+            live.handling_mut().is_handler = true;
         }
     }
 
@@ -109,7 +96,7 @@ impl Span {
     pub fn operates(&mut self, callsite: &'static Callsite) {
         self.arrived(callsite, None);
         if let Some(live) = self.live_mut() {
-            live.handling.is_operation = true;
+            live.handling_mut().is_operation = true;
         }
     }
 
@@ -135,9 +122,9 @@ impl Span {
     /// Says how many messages the span is about.
     pub fn takes(&mut self, messages: usize) {
         if let Some(live) = self.live_mut()
-            && live.handling.is_measured
+            && live.handling().is_measured
         {
-            live.handling.told.messages = u32::try_from(messages).unwrap_or(u32::MAX);
+            live.told.messages = u32::try_from(messages).unwrap_or(u32::MAX);
         }
     }
 
@@ -148,9 +135,9 @@ impl Span {
         pairs: impl FnOnce() -> [(&'static str, Option<&'a str>); N],
     ) {
         if let Some(live) = self.live_mut()
-            && live.handling.is_measured
+            && live.handling().is_measured
         {
-            live.handling.told.labels = labels(pairs());
+            live.told.labels = labels(pairs());
         }
     }
 }

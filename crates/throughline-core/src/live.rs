@@ -4,6 +4,7 @@
 //! knows threads or recorders.
 
 mod attributes;
+mod course;
 mod ending;
 mod measured;
 mod statics;
@@ -17,17 +18,18 @@ use crate::callsite::Callsite;
 use crate::clock::{self, Anchor, Ticks};
 use crate::context::Context;
 use crate::fields::{EventFields, LinkFields};
-use crate::handler::Handling;
+use crate::handler::{Handling, Told};
 use crate::id::SpanId;
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::limits::SpanLimits;
-use crate::record::{Facts, Header, Marks, Polls};
+use crate::record::{Facts, Header, Marks};
 use crate::recorder::RecorderConfig;
 use crate::span_context::SpanContext;
 use crate::value::{self, AttributeValue};
 
 use attributes::Attributes;
 pub(crate) use attributes::mark_of;
+use course::{Course, Dropped};
 
 /// An open span, as it is edited through [`Span::edit`](crate::Span::edit), [`SharedSpan::edit`](crate::SharedSpan)
 /// and [`CurrentSpan`](crate::CurrentSpan).
@@ -37,8 +39,6 @@ pub struct LiveSpan {
     recording: bool,
     /// See [`unsampled_in`](Self::unsampled_in).
     unsampled_in: u32,
-    /// Whether the span ends otherwise than most: with an error, or with something left out.
-    unusual: bool,
     callsite: &'static Callsite,
     parent: SpanId,
     start: Ticks,
@@ -47,31 +47,17 @@ pub struct LiveSpan {
     poll_statistics: bool,
     /// Whether the thread was unwinding when the span started: then an unwinding end says nothing about the span.
     began_in_panic: bool,
-    /// Whether a poll of the span unwound.
-    unwound: bool,
-    polls: u32,
-    busy: u64,
-    longest_poll: u64,
-    schedule_latency_nanos: u64,
     last_exit: Ticks,
-    pub(crate) handling: Handling,
-    /// When the span ended, if somebody else knows.
-    ended_at: Option<Ticks>,
     attributes: Attributes,
-    events: u32,
-    links: u32,
-    dropped: Dropped,
+    /// Whether the course has to be emptied for the next span.
+    has_course: bool,
+    course: Course,
+    /// What a measurement of the span tells.
+    pub(crate) told: Told,
     /// The number of the recorder that `limits` and `poll_statistics` are of.
     configured: u32,
     limits: SpanLimits,
     body: Buffer,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Dropped {
-    attributes: u32,
-    events: u32,
-    links: u32,
 }
 
 impl LiveSpan {
@@ -97,8 +83,9 @@ impl LiveSpan {
 
     #[cold]
     const fn drop_attribute(&mut self) {
-        self.dropped.attributes += 1;
-        self.unusual = true;
+        let course = self.course();
+        course.dropped.attributes += 1;
+        course.unusual = true;
     }
 
     /// Adds an event that happens now.
@@ -123,12 +110,14 @@ impl LiveSpan {
     }
 
     fn put_event(&mut self, name: &str, time: u64, fill: impl FnOnce(&mut EventFields<'_, '_>)) {
-        if self.events >= self.limits.event_count {
-            self.dropped.events += 1;
-            self.unusual = true;
+        let most = self.limits.event_count;
+        let course = self.course();
+        if course.events >= most {
+            course.dropped.events += 1;
+            course.unusual = true;
             return;
         }
-        self.events += 1;
+        course.events += 1;
         self.facts.marks.set(Marks::EVENTS);
         let (limits, most) = (self.limits.values(), self.limits.event_attribute_count);
         wire::put_event(&mut self.body, time, name, |writer| {
@@ -162,7 +151,9 @@ impl LiveSpan {
             wire::remove_fields(&mut self.body, STATUS);
         }
         self.facts.status = status;
-        self.unusual |= status == Status::Error;
+        if status == Status::Error {
+            self.course().unusual = true;
+        }
         let message = if status == Status::Error { message } else { "" };
         wire::put_status(&mut self.body, u32::from(status.to_otlp()), message);
     }
@@ -179,12 +170,14 @@ impl LiveSpan {
         tracestate: &str,
         fill: impl FnOnce(&mut LinkFields<'_, '_>),
     ) {
-        if self.links >= self.limits.link_count {
-            self.dropped.links += 1;
-            self.unusual = true;
+        let most = self.limits.link_count;
+        let course = self.course();
+        if course.links >= most {
+            course.dropped.links += 1;
+            course.unusual = true;
             return;
         }
-        self.links += 1;
+        course.links += 1;
         let flags = u32::from(to.trace_flags().to_u8())
             | LINK_HAS_IS_REMOTE
             | if to.is_remote() { LINK_IS_REMOTE } else { 0 };
@@ -203,11 +196,12 @@ impl LiveSpan {
 
     /// Counts what was left out before it came here.
     pub fn add_dropped(&mut self, attributes: u32, events: u32, links: u32) {
-        let dropped = &mut self.dropped;
+        let course = self.course();
+        let dropped = &mut course.dropped;
         dropped.attributes = dropped.attributes.saturating_add(attributes);
         dropped.events = dropped.events.saturating_add(events);
         dropped.links = dropped.links.saturating_add(links);
-        self.unusual |= *dropped != Dropped::default();
+        course.unusual |= *dropped != Dropped::default();
     }
 
     /// Sets the `tracestate` that the span's context travels with.
@@ -221,7 +215,7 @@ impl LiveSpan {
     pub fn start_at(&mut self, unix_nanos: u64) {
         self.facts.marks.set(Marks::UNIX);
         self.start = Ticks::from_raw(unix_nanos);
-        self.ended_at = None;
+        self.course.ended_at = None;
     }
 
     /// Sets that the span started earlier, at that reading of this process's clock: what it is about was going on when
@@ -234,7 +228,8 @@ impl LiveSpan {
 
     /// Settles when the span ends, as a unix time in nanoseconds.
     pub(crate) fn end_at(&mut self, unix_nanos: u64) {
-        self.ended_at = Some(self.time_at(unix_nanos));
+        let end = self.time_at(unix_nanos);
+        self.course().ended_at = Some(end);
     }
 
     /// The time as this span notes times.
@@ -248,7 +243,7 @@ impl LiveSpan {
 
     /// The end that [`end_at`](Self::end_at) settled.
     pub(crate) const fn ended_at(&self) -> Option<Ticks> {
-        self.ended_at
+        self.course.ended_at
     }
 
     /// Replaces the name.
@@ -270,11 +265,33 @@ impl LiveSpan {
         self.facts.status
     }
 
+    /// What most spans do not have, to be written.
+    #[inline(always)]
+    const fn course(&mut self) -> &mut Course {
+        self.has_course = true;
+        &mut self.course
+    }
+
+    /// What the span knows of its being a handler's.
+    #[inline(always)]
+    pub(crate) const fn handling(&self) -> &Handling {
+        &self.course.handling
+    }
+
+    /// The same, to be written.
+    #[inline(always)]
+    pub(crate) const fn handling_mut(&mut self) -> &mut Handling {
+        &mut self.course().handling
+    }
+
     #[inline]
     pub(crate) fn set_context(&mut self, context: Context, recording: bool) {
         self.context = context;
         self.recording = recording;
-        self.handling.begin();
+        if self.has_course {
+            self.has_course = false;
+            self.course = Course::default();
+        }
     }
 
     /// Settles that no child in that recorder is sampled.
@@ -326,19 +343,9 @@ impl LiveSpan {
         if self.configured != self.context.recorder() {
             self.configure(config);
         }
-        self.unusual = false;
-        self.ended_at = None;
         self.began_in_panic = std::thread::panicking();
-        self.unwound = false;
-        self.polls = 0;
-        self.busy = 0;
-        self.schedule_latency_nanos = 0;
-        self.longest_poll = 0;
         self.last_exit = start;
         self.attributes = Attributes::default();
-        self.events = 0;
-        self.links = 0;
-        self.dropped = Dropped::default();
         self.take_up_callsite();
     }
 
@@ -371,13 +378,13 @@ impl LiveSpan {
     }
 
     pub(crate) const fn polls(&self) -> u32 {
-        self.polls
+        self.course.polls.count
     }
 
     /// Whether it matters how the span ends.
     #[inline]
     pub(crate) const fn ends_somehow(&self) -> bool {
-        self.recording || self.handling.is_measured
+        self.recording || self.course.handling.is_measured
     }
 
     pub(crate) const fn counts_polls(&self) -> bool {
@@ -390,16 +397,17 @@ impl LiveSpan {
     }
 
     pub(crate) const fn was_unwound(&self) -> bool {
-        self.unwound
+        self.course.unwound
     }
 
     pub(crate) const fn abandon(&mut self) {
-        self.handling.is_abandoned = true;
-        self.unusual = true;
+        let course = self.course();
+        course.handling.is_abandoned = true;
+        course.unusual = true;
     }
 
     pub(crate) const fn mark_unwound(&mut self) {
-        self.unwound = true;
+        self.course().unwound = true;
     }
 
     /// How the span ends if nobody knows better.
@@ -416,22 +424,25 @@ impl LiveSpan {
     #[inline]
     pub(crate) fn add_poll(&mut self, entered: Ticks, left: Ticks) {
         let busy = left.since(entered);
-        self.polls = self.polls.saturating_add(1);
-        self.busy = self.busy.saturating_add(busy);
-        self.longest_poll = self.longest_poll.max(busy);
+        let polls = &mut self.course().polls;
+        polls.count = polls.count.saturating_add(1);
+        polls.busy = polls.busy.saturating_add(busy);
+        polls.longest = polls.longest.max(busy);
         self.last_exit = left;
     }
 
     /// Adds what the task of this future waited for a poll, while the span was open.
     #[inline]
     pub(crate) const fn add_schedule_latency(&mut self, nanos: u64) {
-        self.schedule_latency_nanos = self.schedule_latency_nanos.saturating_add(nanos);
+        let polls = &mut self.course().polls;
+        polls.schedule_latency_nanos = polls.schedule_latency_nanos.saturating_add(nanos);
     }
 
     #[inline]
     pub(crate) fn header(&mut self, end: Ticks) -> Header {
         // A span that was entered once was busy all the time, which says nothing.
-        if self.polls > 1 || self.schedule_latency_nanos > 0 {
+        let polls = &self.course.polls;
+        if polls.count > 1 || polls.schedule_latency_nanos > 0 {
             self.put_polls();
         }
         self.header_under(self.parent, end)
@@ -459,19 +470,15 @@ impl LiveSpan {
     #[cold]
     #[inline(never)]
     fn unix_end(&self, end: Ticks) -> Ticks {
-        self.ended_at
+        self.course
+            .ended_at
             .unwrap_or_else(|| Ticks::from_raw(Anchor::now().unix_nanos(end)))
     }
 
     #[inline(never)]
     fn put_polls(&mut self) {
         self.facts.marks.set(Marks::POLLS);
-        let polls = Polls {
-            count: self.polls,
-            busy: self.busy,
-            longest: self.longest_poll,
-            schedule_latency_nanos: self.schedule_latency_nanos,
-        };
+        let polls = self.course.polls;
         self.body.extend_from_slice(&polls.encode());
     }
 
@@ -497,7 +504,6 @@ impl Default for LiveSpan {
             context: Context::default(),
             recording: false,
             unsampled_in: 0,
-            unusual: false,
             callsite: &NOWHERE,
             parent: SpanId::INVALID,
             start: Ticks::default(),
@@ -505,18 +511,11 @@ impl Default for LiveSpan {
             facts: Facts::default(),
             poll_statistics: false,
             began_in_panic: false,
-            unwound: false,
-            polls: 0,
-            busy: 0,
-            longest_poll: 0,
-            schedule_latency_nanos: 0,
             last_exit: Ticks::default(),
-            handling: Handling::default(),
-            ended_at: None,
             attributes: Attributes::default(),
-            events: 0,
-            links: 0,
-            dropped: Dropped::default(),
+            has_course: false,
+            course: Course::default(),
+            told: Told::default(),
             configured: 0,
             limits: SpanLimits::DEFAULT,
             body: Buffer::with_capacity(FIRST_CAPACITY),

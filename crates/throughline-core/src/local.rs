@@ -529,7 +529,7 @@ impl Local {
     fn measure_span(&mut self, live: &LiveSpan, end: Ticks) {
         if live.generation() == throughline_ring::fork_generation() {
             let context = live.context();
-            let tail = Tail::new(live.handling.told, context.span_context().trace_flags());
+            let tail = Tail::new(live.told, context.span_context().trace_flags());
             let error_type = live.error_type().unwrap_or_default();
             let header = live.measurement(end);
             self.measure(context.recorder(), &header, tail, error_type);

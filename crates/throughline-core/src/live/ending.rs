@@ -2,7 +2,8 @@
 
 use throughline_wire as wire;
 
-use super::{Dropped, LiveSpan};
+use super::LiveSpan;
+use super::course::Dropped;
 use crate::kind::{Outcome, Status};
 
 impl LiveSpan {
@@ -10,7 +11,7 @@ impl LiveSpan {
     /// unless the user has set those.
     #[inline(always)]
     pub(crate) fn finish(&mut self, outcome: Outcome) {
-        if self.unusual || outcome != Outcome::Completed {
+        if self.course.unusual || outcome != Outcome::Completed {
             self.finish_unusually(outcome);
         }
     }
@@ -27,15 +28,15 @@ impl LiveSpan {
         };
         if matches!(outcome, Outcome::Cancelled | Outcome::Panicked) {
             self.explain(outcome);
-        } else if self.handling.is_abandoned {
+        } else if self.handling().is_abandoned {
             self.set_attribute(OUTCOME, "abandoned");
         }
-        if self.dropped != Dropped::default() {
+        if self.course.dropped != Dropped::default() {
             let Dropped {
                 attributes,
                 events,
                 links,
-            } = self.dropped;
+            } = self.course.dropped;
             wire::put_dropped_counts(&mut self.body, attributes, events, links);
         }
     }

@@ -16,15 +16,15 @@ impl LiveSpan {
     /// Whether the end of the span makes a measurement.
     #[inline]
     pub(crate) const fn is_measured(&self) -> bool {
-        let handling = &self.handling;
+        let handling = self.handling();
         handling.is_measured && (handling.is_handler || handling.is_operation)
     }
 
     /// Settles that the end makes a measurement, if this turns out to be a handler's or an operation's. What a span that is not sampled
     /// has to know for that begins now.
     pub(crate) fn measure(&mut self, callsite: &'static Callsite, told: Told) {
-        self.handling.is_measured = true;
-        self.handling.told = told;
+        self.handling_mut().is_measured = true;
+        self.told = told;
         if !self.recording {
             let flags = self.context.span_context().trace_flags();
             self.callsite = callsite;
@@ -34,34 +34,31 @@ impl LiveSpan {
                 ..Facts::default()
             };
             self.generation = throughline_ring::fork_generation();
-            self.unusual = false;
-            self.unwound = false;
             self.began_in_panic = std::thread::panicking();
-            self.ended_at = None;
             self.start = clock::now();
         }
     }
 
     /// Measures it as one of another callsite; a span that is sampled [adopts](Self::adopt) that.
     pub(crate) fn measure_as(&mut self, callsite: &'static Callsite) {
-        if !self.recording && self.handling.is_measured {
+        if !self.recording && self.handling().is_measured {
             self.callsite = callsite;
         }
     }
 
     /// Keeps what the handler failed with; a span that is sampled has it as an attribute.
     pub(crate) fn note_failure(&mut self, error_type: &'static str) {
-        if !self.recording && self.handling.is_measured {
-            self.handling.told.error_type = Some(error_type);
+        if !self.recording && self.handling().is_measured {
+            self.told.error_type = Some(error_type);
             self.facts.status = Status::Error;
-            self.unusual = true;
+            self.course().unusual = true;
         }
     }
 
     /// Settles how a handler ended that is not sampled.
     pub(super) fn finish_measured(&mut self, outcome: Outcome) {
-        if self.handling.is_measured {
-            let told = &mut self.handling.told;
+        if self.handling().is_measured {
+            let told = &mut self.told;
             let (status, outcome, error_type) = local::ending(outcome, told.error_type);
             told.error_type = (!error_type.is_empty()).then_some(error_type);
             self.facts.status = status;
@@ -71,7 +68,7 @@ impl LiveSpan {
 
     /// The header of the measurement.
     pub(crate) fn measurement(&self, end: Ticks) -> Header {
-        self.header_under(SpanId::from_number(self.handling.told.wait), end)
+        self.header_under(SpanId::from_number(self.told.wait), end)
     }
 
     /// The attribute `error.type` of a span that ended with an error.
@@ -80,7 +77,7 @@ impl LiveSpan {
             return None;
         }
         if !self.recording {
-            return self.handling.told.error_type;
+            return self.told.error_type;
         }
         let own = error_type_in(&self.body);
         own.or_else(|| error_type_in(self.callsite.static_fields()))

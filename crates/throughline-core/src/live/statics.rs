@@ -104,8 +104,9 @@ impl LiveSpan {
             statics::put_within(fields, summary, room, self.limits.values(), &mut self.body);
         self.attributes.set_count(count + put);
         if left_out > 0 {
-            self.dropped.attributes += left_out;
-            self.unusual = true;
+            let course = self.course();
+            course.dropped.attributes += left_out;
+            course.unusual = true;
         }
     }
 

@@ -105,8 +105,8 @@ impl Local {
     pub(crate) fn take_over(&mut self, callsite: Option<&'static Callsite>) -> Option<TakenOver> {
         let frame = self.frames.get_mut(self.depth.checked_sub(1)?)?;
         match (&mut frame.span, &frame.other) {
-            (Some(live), _) if live.handling.is_offered => {
-                live.handling.is_offered = false;
+            (Some(live), _) if live.handling().is_offered => {
+                live.handling_mut().is_offered = false;
                 if let Some(callsite) = callsite {
                     if live.is_recording() {
                         live.adopt(callsite);
@@ -129,7 +129,7 @@ impl Local {
     pub(crate) fn note_failure(&mut self, error_type: &'static str) {
         for frame in self.frames[..self.depth].iter_mut().rev() {
             if let Some(live) = frame.span.as_deref_mut() {
-                if live.handling.is_handler {
+                if live.handling().is_handler {
                     return live.note_failure(error_type);
                 }
             } else if frame.offer != Offer::NONE {
@@ -183,7 +183,7 @@ impl Local {
         let mut used = self.frames[..self.depth].iter_mut().rev();
         let handler = used.find_map(|frame| {
             let live = frame.span.as_deref_mut()?;
-            live.handling.is_handler.then_some(live)
+            live.handling().is_handler.then_some(live)
         });
         if let Some(handler) = handler {
             handler.abandon();
