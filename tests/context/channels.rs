@@ -414,7 +414,6 @@ async fn counts_are_exact_under_concurrency() {
     tasks.join_all().await;
     for name in ["crowd", "flume crowd", "async crowd"] {
         assert_eq!(balance(name), [SENDERS * EACH, SENDERS * EACH, 0, 0, 0, 0]);
-        assert!(counts(name).wait_max_nanos <= counts(name).wait_sum_nanos);
     }
 }
 

@@ -1,11 +1,13 @@
 //! The context: what children inherit, and what crosses tasks, threads and queues.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::id::{SpanId, TraceFlags, TraceId};
 use crate::local::{self, Token};
 use crate::propagate::{Baggage, Decision, Extras, TraceState};
+use crate::rest::Rest;
 use crate::span_context::SpanContext;
 use crate::switch;
 
@@ -25,17 +27,13 @@ use crate::switch;
 /// .join()
 /// .unwrap();
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Context {
-    // The fields of a `SpanContext`, laid out so that they and the recorder fill 32 bytes.
     trace_id: TraceId,
     span_id: SpanId,
-    recorder: u32,
-    flags: TraceFlags,
-    remote: bool,
     /// What most traces do not have; never there without content, so that contexts compare by what they mean.
     extras: Option<Arc<Extras>>,
-    hops: u8,
+    rest: Rest,
 }
 
 impl Context {
@@ -53,11 +51,8 @@ impl Context {
         Self {
             trace_id: span.trace_id(),
             span_id: span.span_id(),
-            recorder,
-            flags: span.trace_flags(),
-            remote: span.is_remote(),
             extras,
-            hops: 0,
+            rest: Rest::new(recorder, span.trace_flags(), span.is_remote()),
         }
     }
 
@@ -87,7 +82,12 @@ impl Context {
     /// The span's identity; [invalid](SpanContext::is_valid) in an empty context.
     #[inline]
     pub const fn span_context(&self) -> SpanContext {
-        SpanContext::new(self.trace_id, self.span_id, self.flags, self.remote)
+        SpanContext::new(
+            self.trace_id,
+            self.span_id,
+            self.rest.flags(),
+            self.rest.is_remote(),
+        )
     }
 
     /// The same recorder without the span: what starts under it starts a new trace.
@@ -99,7 +99,7 @@ impl Context {
     /// ```
     #[must_use]
     pub const fn without_span(&self) -> Self {
-        Self::new(SpanContext::INVALID, self.recorder)
+        Self::new(SpanContext::INVALID, self.recorder())
     }
 
     #[inline]
@@ -115,7 +115,7 @@ impl Context {
     /// The number of the recorder, zero for whichever is process-wide.
     #[inline]
     pub(crate) const fn recorder(&self) -> u32 {
-        self.recorder
+        self.rest.recorder()
     }
 
     /// The context of a local child that has nothing of its own but an identifier.
@@ -124,33 +124,26 @@ impl Context {
         Self {
             trace_id: self.trace_id,
             span_id,
-            recorder: self.recorder,
-            flags: self.flags,
-            remote: false,
             extras: None,
-            hops: self.hops,
+            rest: self.rest.local(),
         }
     }
 
     /// This context in that recorder.
     #[inline]
     pub(crate) fn in_recorder(mut self, recorder: u32) -> Self {
-        self.recorder = recorder;
+        self.rest = self.rest.in_recorder(recorder);
         self
     }
 
-    /// A copy in that recorder of a context without extras. Each field is read and written by itself, since a copy that
-    /// is written in parts and read as a whole makes the processor wait.
+    /// A copy in that recorder of a context without extras.
     #[inline(always)]
     pub(crate) const fn plain_in_recorder(&self, recorder: u32) -> Self {
         Self {
             trace_id: self.trace_id,
             span_id: self.span_id,
-            recorder,
-            flags: self.flags,
-            remote: self.remote,
             extras: None,
-            hops: self.hops,
+            rest: self.rest.in_recorder(recorder),
         }
     }
 
@@ -230,7 +223,7 @@ impl Context {
 
     /// Whether the span's caller left it to us whether the trace is recorded, and nobody has decided since.
     pub(crate) fn is_deferred(&self) -> bool {
-        self.remote && self.decision() == Decision::Deferred
+        self.rest.is_remote() && self.decision() == Decision::Deferred
     }
 
     pub(crate) fn decision(&self) -> Decision {
@@ -258,13 +251,13 @@ impl Context {
         let mut flags = span.trace_flags();
         if self.trace_id == span.trace_id() {
             flags = TraceFlags::from_u8(
-                flags.to_u8() | self.flags.to_u8() & TraceFlags::RANDOM.to_u8(),
+                flags.to_u8() | self.rest.flags().to_u8() & TraceFlags::RANDOM.to_u8(),
             );
         } else if let Some(extras) = self.extras.take() {
             self.extras = extras.baggage_only();
         }
         let span = SpanContext::new(span.trace_id(), span.span_id(), flags, true);
-        Self::with_extras(span, self.recorder, self.extras)
+        Self::with_extras(span, self.recorder(), self.extras)
     }
 
     /// The context of another span whose trace goes to the same recorder as this one's. Baggage stays; what belongs to
@@ -284,7 +277,7 @@ impl Context {
         } else {
             extras.and_then(|extras| extras.baggage_only())
         };
-        Self::with_extras(span, self.recorder, extras).with_hops(self.hops)
+        Self::with_extras(span, self.recorder(), extras).with_hops(self.hops())
     }
 
     /// How many messages passed between the start of the trace in this process and this context.
@@ -293,7 +286,7 @@ impl Context {
     /// starts a new trace once there are too many, so that a trace cannot go on forever.
     #[inline]
     pub const fn hops(&self) -> u8 {
-        self.hops
+        self.rest.hops()
     }
 
     /// The same context with another number of [hops](Self::hops).
@@ -308,7 +301,7 @@ impl Context {
     #[inline]
     #[must_use]
     pub const fn with_hops(mut self, hops: u8) -> Self {
-        self.hops = hops;
+        self.rest = self.rest.with_hops(hops);
         self
     }
 
@@ -319,6 +312,20 @@ impl Context {
             token: local::attach(self),
             not_send: PhantomData,
         }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("trace_id", &self.trace_id)
+            .field("span_id", &self.span_id)
+            .field("recorder", &self.rest.recorder())
+            .field("flags", &self.rest.flags())
+            .field("remote", &self.rest.is_remote())
+            .field("extras", &self.extras)
+            .field("hops", &self.rest.hops())
+            .finish()
     }
 }
 

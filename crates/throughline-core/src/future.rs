@@ -78,7 +78,7 @@ pin_project! {
         #[pin]
         inner: Option<F>,
         span: Span,
-        fresh: bool,
+        fresh: Fresh,
         inspect: I,
     }
 
@@ -107,7 +107,7 @@ impl<F, I> InSpan<F, I> {
         Self {
             inner: Some(inner),
             span,
-            fresh: false,
+            fresh: Fresh(0),
             inspect,
         }
     }
@@ -119,11 +119,16 @@ impl<F, I> InSpan<F, I> {
         Self {
             inner: Some(inner),
             span,
-            fresh: true,
+            fresh: Fresh(1),
             inspect,
         }
     }
 }
+
+/// Whether the span was started within the poll that is the first. A word, since a future is moved before that poll, and
+/// what is moved around a single byte goes in pieces.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fresh(usize);
 
 /// A span on the thread's stack that returns to its place, also when the code in between unwinds.
 struct Entered<'a> {
@@ -156,10 +161,10 @@ impl Drop for Entered<'_> {
 #[inline]
 fn poll_in_span<R>(
     span: &mut Span,
-    fresh: &mut bool,
+    fresh: &mut Fresh,
     poll: impl FnOnce() -> R,
 ) -> (R, Option<Ticks>) {
-    let begun = span.begin_poll(mem::take(fresh));
+    let begun = span.begin_poll(mem::take(fresh).0 != 0);
     let entered = Entered { span, poll: begun };
     let result = poll();
     (result, entered.leave())

@@ -57,6 +57,7 @@ pub mod propagate;
 mod received;
 mod record;
 mod recorder;
+mod rest;
 mod sampler;
 #[doc(hidden)]
 pub mod schedule;

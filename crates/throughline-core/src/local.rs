@@ -133,6 +133,19 @@ pub(crate) fn start(callsite: &'static Callsite, parent: &Parent) -> Option<Box<
         .into_span()
 }
 
+/// Starts a child of that context at that time, of an enabled callsite; none if nothing records here.
+pub(crate) fn start_child(
+    callsite: &'static Callsite,
+    parent: &Context,
+    at: Ticks,
+) -> Option<Box<LiveSpan>> {
+    if switch::is_suppressed() {
+        return None;
+    }
+    with(|local| local.start_child(callsite, parent, at))
+        .unwrap_or_else(|| outside(|local| local.start_child(callsite, parent, at)))
+}
+
 /// Starts a span of an enabled callsite under the current context, and enters it if it is not sampled: there is nothing
 /// to record on it before, so that it can do without a box.
 pub(crate) fn start_to_enter(callsite: &'static Callsite) -> Started {
@@ -389,9 +402,27 @@ impl Local {
             }
         };
         match extras {
-            None => self.start_under::<ENTER, ()>(callsite, parent, number, hops, ()),
+            None => self.start_under::<ENTER, ()>(callsite, parent, number, hops, (), clock::now),
             Some(extras) => self.start_inheriting::<ENTER>(callsite, parent, number, hops, extras),
         }
+    }
+
+    /// Starts a child of that context at that time.
+    fn start_child(
+        &mut self,
+        callsite: &'static Callsite,
+        parent: &Context,
+        at: Ticks,
+    ) -> Option<Box<LiveSpan>> {
+        if parent.recorder() == 0 || parent.extras().is_some() {
+            let parent = Parent::from(parent);
+            let mut live = self.start::<false>(callsite, &parent).into_span()?;
+            live.start_since(at);
+            return Some(live);
+        }
+        let (span, number, hops) = (parent.span_context(), parent.recorder(), parent.hops());
+        self.start_under::<false, ()>(callsite, span, number, hops, (), || at)
+            .into_span()
     }
 
     #[cold]
@@ -404,7 +435,7 @@ impl Local {
         hops: u8,
         extras: Arc<Extras>,
     ) -> Started {
-        self.start_under::<ENTER, _>(callsite, parent, number, hops, extras)
+        self.start_under::<ENTER, _>(callsite, parent, number, hops, extras, clock::now)
     }
 
     #[inline(never)]
@@ -421,7 +452,7 @@ impl Local {
             Some(context) => (context.span_context(), context.recorder(), context.hops()),
             None => (SpanContext::INVALID, 0, 0),
         };
-        self.start_under::<ENTER, ()>(callsite, parent, number, hops, ())
+        self.start_under::<ENTER, ()>(callsite, parent, number, hops, (), clock::now)
     }
 
     /// Starts a span; one that is not sampled is entered at once if `ENTER`. Where there is nothing to inherit but the
@@ -434,6 +465,7 @@ impl Local {
         number: u32,
         hops: u8,
         inherited: I,
+        now: impl FnOnce() -> Ticks,
     ) -> Started {
         if self.suppressed > 0 {
             return Started::Nothing;
@@ -479,7 +511,7 @@ impl Local {
         live.set_context(context, sampled);
         live.settle_unsampled(unsampled_in);
         if sampled {
-            live.begin(callsite, parent, config, generation, clock::now());
+            live.begin(callsite, parent, config, generation, now());
             if I::ANY {
                 live.put_tracestate();
             }

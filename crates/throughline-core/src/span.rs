@@ -55,6 +55,27 @@ impl Span {
         }
     }
 
+    /// Starts a child of that context at that reading of this process's clock: where something else ends when the span
+    /// begins, such as the wait of a message, one reading serves both.
+    ///
+    /// ```
+    /// use throughline_core::{Callsite, Context, Span, callsite, clock};
+    ///
+    /// static HANDLE: Callsite = callsite!("handle", Internal);
+    ///
+    /// let sender = Context::current();
+    /// let span = Span::start_at(&HANDLE, &sender, clock::now());
+    /// ```
+    #[inline]
+    pub fn start_at(callsite: &'static Callsite, parent: &Context, at: Ticks) -> Self {
+        if !callsite.is_enabled() {
+            return Self::disabled();
+        }
+        Self {
+            live: ManuallyDrop::new(local::start_child(callsite, parent, at)),
+        }
+    }
+
     /// A span that is not there: it records nothing and does not become current.
     #[inline]
     pub const fn disabled() -> Self {

@@ -146,13 +146,28 @@ impl<'a> Arrival<'a> {
     /// What the policy says about this now.
     #[must_use]
     pub fn decide(&self, policy: &Policy) -> Option<Decision> {
-        self.decide_at(policy, clock::now(), 0)
+        self.decide_with(policy, self.age(), 0)
     }
 
-    fn decide_at(&self, policy: &Policy, now: Ticks, spans: u32) -> Option<Decision> {
+    #[inline]
+    fn decide_with(&self, policy: &Policy, age: Option<Duration>, spans: u32) -> Option<Decision> {
+        let usual = policy.usual(self.sender, self.operation, self.hint, age, spans);
+        match usual.filter(|_| self.redelivery.is_none()) {
+            None => self.decide_anyhow(policy, age, spans),
+            usual => usual,
+        }
+    }
+
+    #[inline(never)]
+    fn decide_anyhow(
+        &self,
+        policy: &Policy,
+        age: Option<Duration>,
+        spans: u32,
+    ) -> Option<Decision> {
         let situation = Situation::new(self.sender, self.operation)
             .hint(self.hint)
-            .age(self.age_at(now).unwrap_or_default())
+            .age(age.unwrap_or_default())
             .ambient(self.operation.heeds_ambient() && Context::current().span_context().is_valid())
             .redelivery(self.redelivery)
             .spans(spans);
@@ -255,11 +270,13 @@ impl<'a> Arrival<'a> {
         }
         let now = clock::now();
         let spans = budget::spend(self.sender.span_context(), now);
-        let Some(decision) = self.decide_at(policy, now, spans) else {
+        let age = self.age_at(now);
+        let Some(decision) = self.decide_with(policy, age, spans) else {
             return Span::disabled();
         };
+        // Where the wait ends the span begins, by one reading of the clock.
         let mut span = match decision.parent(self.sender) {
-            Some(sender) => Span::start_with(callsite, sender),
+            Some(sender) => Span::start_at(callsite, sender, now),
             None if decision.is_under_ambient() => Span::start(callsite),
             None => self.start_root(callsite),
         };
@@ -274,15 +291,10 @@ impl<'a> Arrival<'a> {
             span.arrived(callsite, wait);
         }
         span.edit(|span| {
-            // Where the wait ends the span begins, by one reading of the clock.
-            let wait = match self.wait {
-                Wait::Unknown => None,
-                Wait::Since(sent) => Some(clock::nanos_between(sent, span.start()) as f64 / NANOS),
-                Wait::Known(wait) => Some(wait.as_secs_f64()),
-            };
             let role = keys::of(self.operation);
-            if let Some(wait) = wait {
-                span.attribute(role.wait, wait);
+            if let Some(wait) = age {
+                span.start_since(now);
+                span.attribute(role.wait, wait.as_secs_f64());
             }
             if let Some(attempt) = self.attempt {
                 span.attribute(role.attempt, i64::from(attempt));
@@ -358,5 +370,3 @@ impl From<Span> for Handler {
         Self(Kind::Span(span))
     }
 }
-
-const NANOS: f64 = 1e9;

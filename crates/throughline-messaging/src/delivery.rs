@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use throughline_core::clock::Ticks;
-use throughline_core::{Callsite, Context, Span};
+use throughline_core::{Callsite, Context, LiveSpan, Span};
 
 use crate::arrival::{Arrival, Handler};
 use crate::envelope::Envelope;
@@ -179,7 +179,11 @@ impl<T> Delivery<T> {
     /// ```
     pub fn span(&self, name: &str) -> Span {
         let mut span = match self.channel {
-            Some(channel) => span_of::<T>(&self.arrival(), channel, &self.policy),
+            Some(channel) => {
+                let mut span = span_of::<T>(&self.arrival(), channel, &self.policy);
+                self.waited(channel, &mut span);
+                span
+            }
             None => self.span_at(&ELSEWHERE),
         };
         span.update_name(name);
@@ -197,6 +201,7 @@ impl<T> Delivery<T> {
         span.edit(|span| {
             if let Some(channel) = self.channel {
                 span.attribute(&keys::MAILBOX_NAME, channel.name());
+                self.count_wait(channel, span);
             }
             if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
                 span.attribute(&keys::MESSAGE_TYPE, message_type::<T>());
@@ -219,7 +224,21 @@ impl<T> Delivery<T> {
         let subject = self.subject();
         arrival.handler(&subject, channel.callsite(), &self.policy, |span| {
             told(span, &arrival);
+            self.waited(channel, span);
         })
+    }
+
+    /// The handler's span started, and with it the wait ended.
+    #[inline]
+    fn waited(&self, channel: &Channel, span: &mut Span) {
+        span.edit(|span| self.count_wait(channel, span));
+    }
+
+    #[inline]
+    fn count_wait(&self, channel: &Channel, span: &LiveSpan) {
+        if let Some(enqueued) = self.enqueued() {
+            channel.waited(enqueued, span.start());
+        }
     }
 
     /// The handler of a message that came through no channel of this crate.

@@ -1,5 +1,7 @@
 //! What travels through a queue: the message, the sender's context, and when it was enqueued.
 
+use std::fmt;
+
 use throughline_core::Context;
 use throughline_core::clock::{self, Ticks};
 use throughline_core::handler::is_measured;
@@ -28,8 +30,7 @@ pub struct Envelope<T> {
     message: T,
     context: Context,
     enqueued: Ticks,
-    operation: Operation,
-    hint: Relation,
+    manner: Manner,
 }
 
 impl<T> Envelope<T> {
@@ -59,8 +60,7 @@ impl<T> Envelope<T> {
             message,
             enqueued: time_of(&context),
             context: context.with_hops(hops),
-            operation,
-            hint: Relation::Auto,
+            manner: Manner::new(operation, Relation::Auto),
         }
     }
 
@@ -77,7 +77,7 @@ impl<T> Envelope<T> {
 
     /// Hints at the relation of the handler's span to the sender's; the receiver's own rule goes first.
     pub const fn with_relation(mut self, hint: Relation) -> Self {
-        self.hint = hint;
+        self.manner = Manner::new(self.manner.operation(), hint);
         self
     }
 
@@ -113,13 +113,13 @@ impl<T> Envelope<T> {
     /// What the sender does: tell, ask or timer.
     #[inline]
     pub const fn operation(&self) -> Operation {
-        self.operation
+        self.manner.operation()
     }
 
     /// The relation that the sender hints at.
     #[inline]
     pub const fn relation(&self) -> Relation {
-        self.hint
+        self.manner.hint()
     }
 
     /// The message, without the rest.
@@ -142,8 +142,7 @@ impl<T> Envelope<T> {
             message: (),
             context: self.context,
             enqueued: self.enqueued,
-            operation: self.operation,
-            hint: self.hint,
+            manner: self.manner,
         };
         (self.message, envelope)
     }
@@ -151,8 +150,8 @@ impl<T> Envelope<T> {
     /// The message at the moment somebody takes it.
     #[inline]
     pub(crate) fn arrival(&self) -> Arrival<'_> {
-        Arrival::new(&self.context, self.operation)
-            .hint(self.hint)
+        Arrival::new(&self.context, self.operation())
+            .hint(self.relation())
             .sent(self.enqueued())
     }
 
@@ -166,7 +165,7 @@ impl<T> Envelope<T> {
     /// The message was written again, here and now.
     #[cfg(feature = "tokio")]
     pub(crate) fn rewrite(&mut self) {
-        let written = Envelope::of((), self.operation);
+        let written = Envelope::of((), self.operation());
         self.context = written.context;
         self.enqueued = written.enqueued;
     }
@@ -177,8 +176,7 @@ impl<T> Envelope<T> {
             message: change(self.message),
             context: self.context,
             enqueued: self.enqueued,
-            operation: self.operation,
-            hint: self.hint,
+            manner: self.manner,
         }
     }
 }
@@ -190,9 +188,38 @@ impl Envelope<()> {
             message: (),
             context: Context::default(),
             enqueued: UNKNOWN,
-            operation: Operation::Tell,
-            hint: Relation::Auto,
+            manner: Manner::new(Operation::Tell, Relation::Auto),
         }
+    }
+}
+
+/// What the sender does, and the relation it hints at.
+///
+/// One word, as everything else in an envelope: where a single byte tells an envelope from none, moving it copies around
+/// that byte in pieces, and the processor waits for each.
+#[derive(Clone, Copy)]
+struct Manner(u64);
+
+impl Manner {
+    #[inline]
+    const fn new(operation: Operation, hint: Relation) -> Self {
+        Self(operation as u64 | (hint as u64) << 8)
+    }
+
+    #[inline]
+    const fn operation(self) -> Operation {
+        Operation::from_number(self.0 as u8)
+    }
+
+    #[inline]
+    const fn hint(self) -> Relation {
+        Relation::from_number((self.0 >> 8) as u8)
+    }
+}
+
+impl fmt::Debug for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.operation().name(), self.hint())
     }
 }
 
@@ -232,5 +259,24 @@ mod tests {
             envelope.into_parts(),
             (2, Context::default().with_hops(1), enqueued)
         );
+    }
+
+    #[test]
+    fn what_the_sender_does_and_hints_at_stays_what_it_is() {
+        use Operation::{Ask, Batch, Event, Record, Replay, Tell, Timer};
+        for operation in [Tell, Ask, Timer, Record, Batch, Event, Replay] {
+            for hint in [
+                Relation::Auto,
+                Relation::Child,
+                Relation::Link,
+                Relation::Root,
+            ] {
+                let envelope = Envelope::of((), operation).with_relation(hint);
+                assert_eq!(
+                    (envelope.operation(), envelope.relation()),
+                    (operation, hint)
+                );
+            }
+        }
     }
 }

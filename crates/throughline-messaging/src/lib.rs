@@ -132,6 +132,7 @@ mod projection;
 pub mod queue;
 mod queued;
 mod relation;
+mod rules;
 mod selection;
 mod skips;
 mod stats;

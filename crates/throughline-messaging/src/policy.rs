@@ -2,11 +2,13 @@
 //!
 //! Owns the rules and nothing else: it makes no span and reads no clock.
 
+use std::fmt;
 use std::time::Duration;
 
 use throughline_core::Context;
 
 use crate::relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
+use crate::rules::Rules;
 use crate::selection::Selection;
 
 /// The rule of a receiver.
@@ -21,13 +23,11 @@ use crate::selection::Selection;
 /// let policy = Policy::new().max_age(Duration::from_secs(10)).max_hops(4);
 /// assert_ne!(policy, Policy::from(Relation::Link));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    relation: Relation,
-    starts: Starts,
-    max_hops: u8,
-    max_spans: u32,
-    max_age: Duration,
+    rules: Rules,
+    /// Nanoseconds.
+    max_age: u64,
     selection: Option<&'static Selection>,
 }
 
@@ -36,11 +36,8 @@ impl Policy {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            relation: Relation::Auto,
-            starts: Starts::Messages,
-            max_hops: MAX_HOPS,
-            max_spans: MAX_SPANS,
-            max_age: MAX_AGE,
+            rules: Rules::new(Relation::Auto, Starts::Messages, MAX_HOPS, MAX_SPANS),
+            max_age: nanos(MAX_AGE),
             selection: None,
         }
     }
@@ -48,14 +45,26 @@ impl Policy {
     /// The relation, whatever the sender hints at.
     #[must_use]
     pub const fn relation(mut self, relation: Relation) -> Self {
-        self.relation = relation;
+        let rules = self.rules;
+        self.rules = Rules::new(
+            relation,
+            rules.starts(),
+            rules.max_hops(),
+            rules.max_spans(),
+        );
         self
     }
 
     /// Which messages may start a trace.
     #[must_use]
     pub const fn starts(mut self, starts: Starts) -> Self {
-        self.starts = starts;
+        let rules = self.rules;
+        self.rules = Rules::new(
+            rules.relation(),
+            starts,
+            rules.max_hops(),
+            rules.max_spans(),
+        );
         self
     }
 
@@ -74,7 +83,8 @@ impl Policy {
     /// How many messages a trace may pass through; the next one starts a new trace.
     #[must_use]
     pub const fn max_hops(mut self, hops: u8) -> Self {
-        self.max_hops = hops;
+        let rules = self.rules;
+        self.rules = Rules::new(rules.relation(), rules.starts(), hops, rules.max_spans());
         self
     }
 
@@ -84,14 +94,15 @@ impl Policy {
     /// begin again, so that a trace may get some more spans than that, and never fewer.
     #[must_use]
     pub const fn max_spans(mut self, spans: u32) -> Self {
-        self.max_spans = spans;
+        let rules = self.rules;
+        self.rules = Rules::new(rules.relation(), rules.starts(), rules.max_hops(), spans);
         self
     }
 
     /// How long a message may have waited to be still part of the sender's trace.
     #[must_use]
     pub const fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = age;
+        self.max_age = nanos(age);
         self
     }
 
@@ -130,7 +141,7 @@ impl Policy {
     #[must_use]
     pub fn decide(&self, situation: &Situation<'_>) -> Option<Decision> {
         let decision = self.rule(situation);
-        let may_start = match self.starts {
+        let may_start = match self.rules.starts() {
             Starts::Nothing => false,
             Starts::Messages => situation.operation != Operation::Timer,
             Starts::Everything => true,
@@ -150,24 +161,47 @@ impl Policy {
         operation: Operation,
         hint: Relation,
     ) -> bool {
-        matches!((self.relation, hint), (Relation::Auto, Relation::Auto))
-            && match operation {
-                Operation::Ask => true,
-                Operation::Tell => sender.hops() <= self.max_hops,
-                _ => false,
+        matches!(
+            (self.rules.relation(), hint),
+            (Relation::Auto, Relation::Auto)
+        ) && match operation {
+            Operation::Ask => true,
+            Operation::Tell => sender.hops() <= self.rules.max_hops(),
+            _ => false,
+        }
+    }
+
+    /// What [`decide`](Self::decide) comes to in the usual course, at less cost; none where it has to be asked.
+    #[inline]
+    pub(crate) fn usual(
+        &self,
+        sender: &Context,
+        operation: Operation,
+        hint: Relation,
+        age: Option<Duration>,
+        spans: u32,
+    ) -> Option<Decision> {
+        if !self.continues(sender, operation, hint) || !sender.span_context().is_valid() {
+            return None;
+        }
+        match operation {
+            Operation::Ask => Some(Decision::new(Relation::Child, Reason::Ask)),
+            Operation::Tell if spans < self.rules.max_spans() && self.is_young(age) => {
+                Some(Decision::new(Relation::Child, Reason::Tell))
             }
+            _ => None,
+        }
     }
 
     /// Whether a message of that age, where it matters, is still part of its sender's trace.
     pub(crate) fn is_young(&self, age: Option<Duration>) -> bool {
-        age.is_none_or(|age| age <= self.max_age)
+        age.is_none_or(|age| nanos(age) <= self.max_age)
     }
 
     fn rule(&self, situation: &Situation<'_>) -> Decision {
-        let (wanted, who) = if self.relation == Relation::Auto {
-            (situation.hint, Reason::Sender)
-        } else {
-            (self.relation, Reason::Receiver)
+        let (wanted, who) = match self.rules.relation() {
+            Relation::Auto => (situation.hint, Reason::Sender),
+            relation => (relation, Reason::Receiver),
         };
         let operation = situation.operation;
         let ambient = situation.ambient && operation.heeds_ambient();
@@ -206,11 +240,11 @@ impl Policy {
             }
             _ => (),
         }
-        if situation.sender.hops() > self.max_hops {
+        if situation.sender.hops() > self.rules.max_hops() {
             Decision::new(Relation::Link, Reason::Hops)
-        } else if situation.spans >= self.max_spans {
+        } else if situation.spans >= self.rules.max_spans() {
             Decision::new(Relation::Link, Reason::Spans)
-        } else if situation.age > self.max_age {
+        } else if nanos(situation.age) > self.max_age {
             Decision::new(Relation::Link, Reason::Age)
         } else if wanted == Relation::Child {
             Decision::new(Relation::Child, who)
@@ -225,6 +259,19 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("relation", &self.rules.relation())
+            .field("starts", &self.rules.starts())
+            .field("max_hops", &self.rules.max_hops())
+            .field("max_spans", &self.rules.max_spans())
+            .field("max_age", &Duration::from_nanos(self.max_age))
+            .field("selection", &self.selection)
+            .finish()
     }
 }
 
@@ -302,6 +349,16 @@ impl<'a> Situation<'a> {
 
     fn has_sender(&self) -> bool {
         self.sender.span_context().is_valid()
+    }
+}
+
+/// In nanoseconds; half a thousand years are as good as for ever.
+const fn nanos(age: Duration) -> u64 {
+    let nanos = age.as_nanos();
+    if nanos > u64::MAX as u128 {
+        u64::MAX
+    } else {
+        nanos as u64
     }
 }
 

@@ -48,7 +48,7 @@ impl<T> Queued<T> {
         let channel = ticket.channel.take();
         let envelope = mem::replace(&mut ticket.envelope, Envelope::empty());
         if let Some(channel) = channel {
-            channel.received(envelope.enqueued());
+            channel.received();
         }
         Delivery::new(envelope.map(|()| message), channel, policy)
     }

@@ -39,6 +39,17 @@ impl Relation {
             Self::Root => "root",
         }
     }
+
+    /// The relation whose number (`as u8`) that is.
+    #[inline]
+    pub(crate) const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Child,
+            2 => Self::Link,
+            3 => Self::Root,
+            _ => Self::Auto,
+        }
+    }
 }
 
 impl fmt::Display for Relation {
@@ -83,6 +94,20 @@ impl Operation {
         }
     }
 
+    /// The operation whose number (`as u8`) that is.
+    #[inline]
+    pub(crate) const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Ask,
+            2 => Self::Timer,
+            3 => Self::Record,
+            4 => Self::Batch,
+            5 => Self::Event,
+            6 => Self::Replay,
+            _ => Self::Tell,
+        }
+    }
+
     /// Whether a span that is current where the handler starts is that of whoever took the message, and its parent. An
     /// actor's loop is not: it runs in whatever span it was made in.
     pub(crate) const fn heeds_ambient(self) -> bool {
@@ -123,6 +148,18 @@ pub enum Starts {
     Messages,
     /// All, timers too.
     Everything,
+}
+
+impl Starts {
+    /// The one whose number (`as u8`) that is.
+    #[inline]
+    pub(crate) const fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Nothing,
+            2 => Self::Everything,
+            _ => Self::Messages,
+        }
+    }
 }
 
 /// What a [`Policy`](crate::Policy) decided: `child`, `link` or `root`, never `auto`.

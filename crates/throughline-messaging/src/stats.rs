@@ -42,9 +42,9 @@ pub struct ChannelStats {
     pub ask_timeouts: u64,
     /// Messages that are in the channels.
     pub depth: u64,
-    /// How long the received messages were in the channels, together, in nanoseconds. Nobody looks at the clock for
-    /// messages of traces that are not sampled, unless somebody [measures](throughline_core::Recorder::measure): they are
-    /// counted, and their wait is not.
+    /// How long messages waited until their handlers started, together, in nanoseconds: those whose handlers' spans are
+    /// recorded. Of all others nobody reads the clock, unless somebody [measures](throughline_core::Recorder::measure),
+    /// who is told of each.
     pub wait_sum_nanos: u64,
     /// How long the slowest of them was.
     pub wait_max_nanos: u64,
@@ -200,11 +200,15 @@ impl Channel {
     }
 
     #[inline]
-    pub(crate) fn received(&self, enqueued: Option<Ticks>) {
+    pub(crate) fn received(&self) {
+        self.receivers.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The handler of a message started.
+    #[inline]
+    pub(crate) fn waited(&self, enqueued: Ticks, started: Ticks) {
         let receivers = &self.receivers;
-        receivers.received.fetch_add(1, Ordering::Relaxed);
-        let Some(enqueued) = enqueued else { return };
-        let wait = clock::now().since(enqueued);
+        let wait = started.since(enqueued);
         receivers.wait_ticks.fetch_add(wait, Ordering::Relaxed);
         if receivers.longest_wait.load(Ordering::Relaxed) < wait {
             receivers.longest_wait.fetch_max(wait, Ordering::Relaxed);
@@ -296,13 +300,15 @@ mod tests {
         let long = "é".repeat(1000);
         assert_eq!(Channel::named::<u8>(&long).name().len(), MAX_NAME_BYTES);
         first.sent(2);
-        first.received(Some(clock::now()));
+        first.received();
+        let enqueued = clock::now();
+        first.waited(enqueued, clock::now());
         let of = |name: &str| stats().into_iter().find(|channel| channel.name == name);
         // Another type of messages, under the same name.
         let other = Channel::named::<u16>("stats: shared");
         assert!(!std::ptr::eq(first, other));
         other.sent(1);
-        other.received(None);
+        other.received();
         let counts = of("stats: shared").expect("it has counters");
         assert_eq!((counts.sent, counts.received, counts.depth), (3, 2, 1));
         assert!(counts.wait_max_nanos <= counts.wait_sum_nanos);

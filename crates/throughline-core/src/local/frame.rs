@@ -11,22 +11,21 @@ use crate::shared::SharedSpan;
 
 /// One entry of the stack of current contexts.
 ///
-/// A span stands apart from the rarer entries, so that to enter and to leave it moves one pointer.
-/// A frame is one line of the cache, and to find it takes a shift.
-#[repr(align(64))]
+/// A span stands apart from the rarer entries, so that to enter and to leave it moves one pointer. What a span needs lies
+/// in the first line of the cache that a frame has, and to find a frame takes a shift.
+#[repr(C, align(128))]
 pub(super) struct Frame {
     pub(super) token: Token,
     pub(super) span: Option<Box<LiveSpan>>,
-    /// What is current if `span` is none.
-    pub(super) other: Entry,
     /// The recorder in which no child of this is sampled, whatever else holds; zero if a child has to be decided.
     pub(super) unsampled_in: u32,
     /// Whether `other` is the context of a handler, and whether a layer further in took it over.
     pub(super) offer: Offer,
+    /// What is current if `span` is none.
+    pub(super) other: Entry,
 }
 
-// More would cost every span another line of the cache.
-const _: () = assert!(size_of::<Frame>() == 64);
+const _: () = assert!(size_of::<Frame>() == 128);
 
 /// Whether a frame holds the context of a handler whose trace is not sampled, and who observes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -245,7 +245,7 @@ impl<T: Clone> Receiver<T> {
     }
 
     fn delivery(&self, envelope: Envelope<T>) -> Delivery<T> {
-        self.channel.received(envelope.enqueued());
+        self.channel.received();
         Delivery::new(envelope, Some(self.channel), self.policy)
     }
 }
