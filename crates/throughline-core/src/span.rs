@@ -64,10 +64,10 @@ impl Span {
     /// static HANDLE: Callsite = callsite!("handle", Internal);
     ///
     /// let sender = Context::current();
-    /// let span = Span::start_at(&HANDLE, &sender, clock::now());
+    /// let span = Span::start_child_at(&HANDLE, &sender, clock::now());
     /// ```
     #[inline]
-    pub fn start_at(callsite: &'static Callsite, parent: &Context, at: Ticks) -> Self {
+    pub fn start_child_at(callsite: &'static Callsite, parent: &Context, at: Ticks) -> Self {
         if !callsite.is_enabled() {
             return Self::disabled();
         }

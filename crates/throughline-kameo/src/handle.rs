@@ -14,7 +14,7 @@ use kameo::reply::{BoxReplySender, Reply, ReplyError};
 use throughline_core::{Callsite, Inspect, Span, callsite, expansion};
 use throughline_messaging::{Operation, Policy, Subject, actor as role, observe_with};
 
-use crate::traced::{Traced, arrival, describe};
+use crate::traced::{Traced, arrival};
 use crate::{SYSTEM, lifecycle};
 
 /// Handles a message as [`Actor::on_message`] does, and lets its span know what only kameo knows.
@@ -90,14 +90,17 @@ where
     let name = <A as Message<M>>::name();
     let subject = Subject::new().actor(<A as Actor>::name()).message(name);
     let arrival = arrival(&envelope, operation);
-    let mut observed = arrival.handler(&subject, &HANDLE, policy, |span| {
-        describe(span, Some((<A as Actor>::name(), id)), name, operation);
+    let known = role::Identity::of(SYSTEM)
+        .actor_type(<A as Actor>::name())
+        .id(&id);
+    let callsite = known.handlers(&HANDLE, name);
+    let mut observed = arrival.handler(&subject, callsite, policy, |span| {
+        known.describe_message(span, callsite, name, operation);
         if seen.is_some_and(|seen| seen.abandoned) {
             role::abandoned(span);
         }
     });
-    let actor_type = role::Identity::of(SYSTEM).actor_type(<A as Actor>::name());
-    actor_type.describe_unsampled(&mut observed, name);
+    known.describe_unsampled(&mut observed, callsite, name);
     let failing = Failing(id);
     let handler = async move {
         let failing = failing;
@@ -170,5 +173,5 @@ tokio::task_local! {
     static OPERATION: Operation;
 }
 
-/// The span of every handler; it is renamed to say of what.
+/// What the callsites of all handlers have in common.
 pub(crate) static HANDLE: Callsite = callsite!("handle", Internal);

@@ -4,7 +4,7 @@ use std::any;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kameo::actor::ActorId;
-use throughline_core::{Context, Span};
+use throughline_core::Context;
 use throughline_messaging::actor::{Identity, undelivered};
 use throughline_messaging::{Arrival, Envelope, Operation, Policy, Relation, Starts, Subject};
 
@@ -212,8 +212,13 @@ impl Ticket {
             subject = subject.actor(actor);
         }
         let arrival = arrival(&self.envelope, operation);
-        let mut span = arrival.span_of(&subject, &handle::HANDLE, &policy);
-        describe(&mut span, self.to, message, operation);
+        let mut known = Identity::of(SYSTEM);
+        if let Some((actor, id)) = &self.to {
+            known = known.actor_type(actor).id(id);
+        }
+        let callsite = known.handlers(&handle::HANDLE, message);
+        let mut span = arrival.span_of(&subject, callsite, &policy);
+        known.describe_message(&mut span, callsite, message, operation);
         undelivered(&mut span);
     }
 }
@@ -234,21 +239,4 @@ pub(crate) fn arrival(envelope: &Envelope<()>, operation: Operation) -> Arrival<
     Arrival::new(envelope.context(), operation)
         .hint(envelope.relation())
         .sent(envelope.enqueued())
-}
-
-/// Calls the span by its actor and its message, and says what they are.
-pub(crate) fn describe(
-    span: &mut Span,
-    to: Option<(&'static str, ActorId)>,
-    message: &'static str,
-    operation: Operation,
-) {
-    let known = Identity::of(SYSTEM);
-    match &to {
-        Some((actor, id)) => known
-            .actor_type(actor)
-            .id(id)
-            .describe_message(span, message, operation),
-        None => known.describe_message(span, message, operation),
-    }
 }

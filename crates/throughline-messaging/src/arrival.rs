@@ -276,7 +276,7 @@ impl<'a> Arrival<'a> {
         };
         // Where the wait ends the span begins, by one reading of the clock.
         let mut span = match decision.parent(self.sender) {
-            Some(sender) => Span::start_at(callsite, sender, now),
+            Some(sender) => Span::start_child_at(callsite, sender, now),
             None if decision.is_under_ambient() => Span::start(callsite),
             None => self.start_root(callsite),
         };

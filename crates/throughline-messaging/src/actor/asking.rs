@@ -25,10 +25,10 @@ impl Identity<'_> {
     pub fn ask_timed_out(&self, limit: Duration, asker: &Location<'_>) {
         // Relaxed: a count and nothing else.
         let so_far = GIVEN_UP.fetch_add(1, Ordering::Relaxed) + 1;
-        let whom = self.actor_type.unwrap_or(self.system);
+        let whom = self.short_type().unwrap_or(self.system);
         given_up(limit, asker, whom, so_far, |event| {
             event.attribute(&keys::ACTOR_SYSTEM, self.system);
-            if let Some(actor) = self.actor_type {
+            if let Some(actor) = self.short_type() {
                 event.attribute(&keys::ACTOR_TYPE, actor);
             }
             if let Some(id) = self.id {

@@ -8,15 +8,17 @@
 mod asking;
 mod life;
 mod lifecycle;
+mod sites;
 
 use std::fmt;
 
-use throughline_core::{LiveSpan, Span, short_type_name};
+use throughline_core::{Callsite, LiveSpan, Span, short_type_name};
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::asking::given_up;
 pub use self::life::{Life, StopReason};
 pub use self::lifecycle::{Lifecycle, Panicked};
+use self::sites::Site;
 use crate::arrival::Handler;
 use crate::keys;
 use crate::relation::Operation;
@@ -34,8 +36,9 @@ use crate::relation::Operation;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let cart = Identity::of("mylibrary").actor_type("shop::Cart").id(&7);
 /// let sender = Context::current();
-/// let mut span = Arrival::new(&sender, Operation::Ask).span(&HANDLE, &Policy::new());
-/// cart.describe_message(&mut span, "shop::Add", Operation::Ask); // the span is called `Cart Add`
+/// let callsite = cart.handlers(&HANDLE, "shop::Add"); // its spans are called `Cart Add`
+/// let mut span = Arrival::new(&sender, Operation::Ask).span(callsite, &Policy::new());
+/// cart.describe_message(&mut span, callsite, "shop::Add", Operation::Ask);
 /// observe(span, add()).await;
 /// # });
 /// ```
@@ -60,8 +63,8 @@ impl<'a> Identity<'a> {
     /// The name of its type, as [`type_name`](std::any::type_name) gives it or shorter; spans have the
     /// [short](crate::short_type_name) one.
     #[must_use]
-    pub fn actor_type(mut self, name: &'static str) -> Self {
-        self.actor_type = Some(short_type_name(name));
+    pub const fn actor_type(mut self, name: &'static str) -> Self {
+        self.actor_type = Some(name);
         self
     }
 
@@ -72,9 +75,46 @@ impl<'a> Identity<'a> {
         self
     }
 
-    /// Calls the span of a handler `{actor type} {message type}`, and says what both are; `message` is the name of its
-    /// type, as [`actor_type`](Self::actor_type) takes it.
-    pub fn describe_message(&self, span: &mut Span, message: &'static str, operation: Operation) {
+    fn short_type(&self) -> Option<&'static str> {
+        self.actor_type.map(short_type_name)
+    }
+
+    /// The callsite of the handlers of such messages by such actors: one like `library`, whose spans are called
+    /// `{actor type} {message type}` and say what both are, once and for all; `message` is the name of its type, as
+    /// [`actor_type`](Self::actor_type) takes it. `library` itself where the type of the actor is not known, or for more
+    /// types than a program has.
+    ///
+    /// A few nanoseconds, unless the thread had not to do with such messages lately.
+    #[must_use]
+    pub fn handlers(&self, library: &'static Callsite, message: &'static str) -> &'static Callsite {
+        let Some(actor) = self.actor_type else {
+            return library;
+        };
+        let site = Site {
+            library,
+            system: self.system,
+            actor,
+            message,
+        };
+        site.callsite()
+    }
+
+    /// Says of the span of a handler, made at that callsite, which actor it is and what the sender does; and what the types
+    /// of both are, unless the callsite is that of [their handlers](Self::handlers).
+    pub fn describe_message(
+        &self,
+        span: &mut Span,
+        callsite: &'static Callsite,
+        message: &'static str,
+        operation: Operation,
+    ) {
+        if callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
+            span.edit(|span| {
+                self.put_id(span);
+                span.attribute(&keys::MESSAGE_OPERATION, operation.name());
+            });
+            return;
+        }
         let message = short_type_name(message);
         span.label(|| self.labels(message));
         span.edit(|span| {
@@ -85,15 +125,22 @@ impl<'a> Identity<'a> {
     }
 
     /// Says the same of a handler whose trace is not sampled, as far as somebody measures it.
-    pub fn describe_unsampled(&self, handler: &mut Handler, message: &'static str) {
-        handler.label_unsampled(|| self.labels(short_type_name(message)));
+    pub fn describe_unsampled(
+        &self,
+        handler: &mut Handler,
+        callsite: &'static Callsite,
+        message: &'static str,
+    ) {
+        if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
+            handler.label_unsampled(|| self.labels(short_type_name(message)));
+        }
     }
 
     /// What metrics say: never which actor it is.
     fn labels(&self, message: &'static str) -> [(&'static str, Option<&'static str>); 3] {
         [
             (keys::ACTOR_SYSTEM.name(), Some(self.system)),
-            (keys::ACTOR_TYPE.name(), self.actor_type),
+            (keys::ACTOR_TYPE.name(), self.short_type()),
             (keys::MESSAGE_TYPE.name(), Some(message)),
         ]
     }
@@ -101,13 +148,17 @@ impl<'a> Identity<'a> {
     /// Calls the span `{actor type} {what}`, and says who the actor is.
     fn describe(&self, span: &mut LiveSpan, what: &str) {
         span.attribute(&keys::ACTOR_SYSTEM, self.system);
-        match self.actor_type {
+        match self.short_type() {
             Some(actor) => {
                 span.update_name(&format!("{actor} {what}"));
                 span.attribute(&keys::ACTOR_TYPE, actor);
             }
             None => span.update_name(what),
         }
+        self.put_id(span);
+    }
+
+    fn put_id(&self, span: &mut LiveSpan) {
         if let Some(id) = self.id {
             span.attribute(&keys::ACTOR_ID, format_args!("{id}"));
         }
