@@ -17,6 +17,8 @@ pub(crate) const OF_ACTORS: &str = "actor.type";
 pub(crate) const OF_QUEUES: &str = "messaging.system";
 /// What only those of projections have.
 pub(crate) const OF_PROJECTIONS: &str = "projection.name";
+/// `projection.partition`: which part of the events a projection takes.
+pub(crate) const PARTITION: &str = "projection.partition";
 
 /// The attributes that are told of a handler, as far as its callsite or its labels say so.
 pub(crate) const TOLD: &[&str] = &[
@@ -43,6 +45,8 @@ pub(crate) const ACTOR_ASK_TIMEOUTS: &str = "actor.ask.timeouts";
 pub(crate) const PROJECTION_PROCESS: &str = "projection.process.duration";
 pub(crate) const PROJECTION_WAIT: &str = "projection.wait.duration";
 pub(crate) const PROJECTION_SKIPPED: &str = "projection.events.skipped";
+pub(crate) const PROJECTION_LAG: &str = "projection.lag";
+pub(crate) const PROJECTION_LAG_EVENTS: &str = "projection.lag.events";
 pub(crate) const QUEUE_PROCESS: &str = "messaging.process.duration";
 pub(crate) const QUEUE_OPERATION: &str = "messaging.client.operation.duration";
 pub(crate) const QUEUE_SENT: &str = "messaging.client.sent.messages";

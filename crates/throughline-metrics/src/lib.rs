@@ -39,10 +39,16 @@
 //! | `projection.process.duration` | histogram, s | `projection.name`, `projection.event.type`, `error.type` |
 //! | `projection.wait.duration` | histogram, s | the same, without `error.type` |
 //! | `projection.events.skipped` | counter, {event} | `projection.name` |
+//! | `projection.lag` | gauge, s | `projection.name`, `projection.partition` |
+//! | `projection.lag.events` | gauge, {event} | the same |
 //!
 //! The buckets are those of the messaging conventions. A batch of records and a page of events are handled once, and each
 //! record of a batch is consumed. `error.type` is the span's, where the span is an error; of a handler that is not sampled it
 //! is known what it returned, and whether it panicked or was cancelled, but not which status it set by hand.
+//!
+//! The lag is that of projections which [follow](throughline_messaging::Projection::follow) the
+//! [head](throughline_messaging::Head) of what is written: how long the oldest event waits that they have not handled, and how
+//! many wait. It grows while a projection stands still, and is gone with the projection. Nothing is asked of a store for it.
 //!
 //! # Bounds
 //!

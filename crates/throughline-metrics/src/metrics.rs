@@ -15,7 +15,9 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use throughline_core::{Measurements, Recorder, suppress};
-use throughline_messaging::{ChannelStats, projection_stats, stats};
+use throughline_messaging::{
+    ChannelStats, ProjectionLag, projection_lags, projection_stats, stats,
+};
 
 use crate::attributes::Kinds;
 use crate::instruments::Instruments;
@@ -218,6 +220,39 @@ fn observe(meter: &Meter, shared: &Arc<Shared>) {
             }
         })
         .build();
+    let running = Arc::downgrade(shared);
+    meter
+        .f64_observable_gauge(keys::PROJECTION_LAG)
+        .with_unit("s")
+        .with_description("How long the oldest event that a projection has not handled waits.")
+        .with_callback(move |observer| {
+            if running.strong_count() > 0 {
+                of_followers(observer, |lag| lag.age.as_secs_f64());
+            }
+        })
+        .build();
+    let running = Arc::downgrade(shared);
+    meter
+        .u64_observable_gauge(keys::PROJECTION_LAG_EVENTS)
+        .with_unit("{event}")
+        .with_description("How many events are written that a projection has not handled.")
+        .with_callback(move |observer| {
+            if running.strong_count() > 0 {
+                of_followers(observer, |lag| lag.events);
+            }
+        })
+        .build();
+}
+
+/// Projections that are gone are not observed, and so no longer told of.
+fn of_followers<T>(observer: &dyn AsyncInstrument<T>, read: impl Fn(&ProjectionLag) -> T) {
+    for lag in projection_lags() {
+        let mut attributes = vec![KeyValue::new(keys::OF_PROJECTIONS, lag.name)];
+        if let Some(partition) = &lag.partition {
+            attributes.push(KeyValue::new(keys::PARTITION, partition.to_string()));
+        }
+        observer.observe(read(&lag), &attributes);
+    }
 }
 
 fn of_mailboxes(observer: &dyn AsyncInstrument<u64>, count: impl Fn(&ChannelStats) -> u64) {
