@@ -14,7 +14,7 @@ mod bursts; // the metrics, while a writer bursts
 pub(crate) mod oracle;
 #[expect(dead_code, reason = "other tests look at more of a series")]
 #[path = "../../crates/throughline-metrics/tests/support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 pub(crate) use bursts::watch;
 

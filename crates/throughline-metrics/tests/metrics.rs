@@ -115,6 +115,7 @@ async fn waits_fall_into_the_buckets_of_the_conventions() {
     let waits = of(&series, "bucketed");
     insta::assert_snapshot!(picture(&waits), @r"
     projection.events.skipped {projection.name=bucketed} 1
+    projection.live {projection.name=bucketed} 2
     projection.process.duration {projection.event.type=OrderPlaced, projection.name=bucketed} 7
     projection.wait.duration {projection.event.type=OrderPlaced, projection.name=bucketed} 7
     ");

@@ -8,6 +8,7 @@
 mod asking;
 mod life;
 mod lifecycle;
+mod live;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ use throughline_core::{LiveSpan, Span, short_type_name};
 pub(crate) use self::asking::given_up;
 pub use self::life::{Life, StopReason};
 pub use self::lifecycle::{Lifecycle, Panicked};
+pub use self::live::{ActorStats, stats};
 use crate::arrival::Handler;
 use crate::keys;
 use crate::relation::Operation;

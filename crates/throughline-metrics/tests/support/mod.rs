@@ -84,6 +84,13 @@ fn series_of(metric: &Metric) -> Vec<Series> {
             .data_points()
             .map(|point| number(&name, point.attributes(), point.value()))
             .collect(),
+        AggregatedMetrics::I64(MetricData::Sum(sum)) => sum
+            .data_points()
+            .map(|point| {
+                let value = point.value().try_into().expect("as many as there are");
+                number(&name, point.attributes(), value)
+            })
+            .collect(),
         AggregatedMetrics::U64(MetricData::Gauge(gauge)) => gauge
             .data_points()
             .map(|point| number(&name, point.attributes(), point.value()))
