@@ -5,23 +5,30 @@
 //! message writes one entry of about a hundred bytes into its buffer and calls no instrument. Whether the message's trace
 //! is sampled makes no difference. While no `Metrics` runs, nothing is measured, which costs one relaxed load.
 //!
-//! The SDK, its readers and exporters are the application's choice:
+//! The SDK, its readers and exporters are the application's choice. With the OTLP exporter of `opentelemetry-otlp`, which reads
+//! the `OTEL_EXPORTER_OTLP_*` variables as the pipeline of spans does:
 //!
-//! ```
+//! ```no_run
 //! use opentelemetry::metrics::MeterProvider;
+//! use opentelemetry_otlp::MetricExporter;
 //! use opentelemetry_sdk::metrics::SdkMeterProvider;
 //! use throughline_core::{Recorder, RecorderConfig};
 //! use throughline_metrics::Metrics;
 //!
-//! // With a periodic reader and the OTLP exporter of `opentelemetry-otlp`, as a rule.
-//! let provider = SdkMeterProvider::builder().build();
+//! let exporter = MetricExporter::builder().with_http().build()?;
+//! // It exports every minute, or as `OTEL_METRIC_EXPORT_INTERVAL` says.
+//! let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter).build();
 //! // That of a running pipeline, as a rule: `Recorder::global()`.
 //! let recorder = Recorder::start(RecorderConfig::default());
 //! let metrics = Metrics::start(&recorder, &provider.meter("shop"))?;
 //! // … the program runs …
 //! metrics.shutdown();
-//! # Ok::<(), std::io::Error>(())
+//! provider.shutdown()?; // exports what is left
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A measurement knows the span of its message, but the SDK of OpenTelemetry for Rust (0.33) collects no exemplars, so that
+//! metrics have none.
 //!
 //! # Instruments
 //!
