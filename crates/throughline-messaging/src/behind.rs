@@ -26,6 +26,8 @@ struct Stream {
     head: u64,
     /// The last one that was handled.
     handled: u64,
+    /// Nobody told that it was: the first that was written came after it.
+    is_assumed: bool,
     /// Of those between the two, the earliest first. There is one at least if there is an event.
     marks: VecDeque<Mark>,
 }
@@ -72,7 +74,7 @@ impl Behind {
 
     /// The stream was written up to there, at that time; `now` tells how old the marks are.
     ///
-    /// What is known first of a stream is taken for the first that is not handled.
+    /// What is known first of a stream is taken for the first that is not handled, until an earlier one is.
     pub(crate) fn written(&mut self, stream: &str, sequence: u64, at: Moment, now: Moment) {
         let Some(stream) = self.find_or_insert(stream, sequence.saturating_sub(1)) else {
             self.rest.written(at);
@@ -93,6 +95,10 @@ impl Behind {
             self.rest.handled();
             return;
         };
+        if stream.is_assumed && sequence < stream.handled {
+            stream.handled = sequence;
+        }
+        stream.is_assumed = false;
         if sequence <= stream.handled {
             self.rest.handled();
             return;
@@ -125,6 +131,7 @@ impl Behind {
             let stream = Stream {
                 head: handled,
                 handled,
+                is_assumed: true,
                 marks: VecDeque::new(),
             };
             self.streams.insert(name.into(), stream);
@@ -312,6 +319,19 @@ mod tests {
             (7, Some(5)),
             "as many as were not told of"
         );
+    }
+
+    #[test]
+    fn a_reader_that_begins_far_back_is_far_behind() {
+        let mut behind = Behind::new();
+        write(&mut behind, "", 5_000, 10);
+        assert_eq!(gap(&behind, 20), (1, Some(10)));
+        behind.handled("", 1_000);
+        assert_eq!(gap(&behind, 20), (4_000, Some(10)));
+        behind.handled("", 5_000);
+        assert_eq!(gap(&behind, 20), (0, None));
+        behind.handled("", 1_000);
+        assert_eq!(gap(&behind, 20), (0, None), "it has been further");
     }
 
     #[test]

@@ -62,8 +62,9 @@ impl Head {
 
     /// The stream was written up to this sequence, just now.
     ///
-    /// What a projection has heard nothing of before is one event; after that, each number is an event, so that who tells
-    /// of every tenth event tells of ten. Nothing is told back: a lower number than before changes nothing.
+    /// What a projection has heard nothing of before is one event, unless the first that it handles is an earlier one; after
+    /// that, each number is an event, so that who tells of every tenth event tells of ten. Nothing is told back: a lower
+    /// number than before changes nothing.
     pub fn written<'a>(&self, stream: impl Into<Option<&'a str>>, sequence: u64) {
         self.tell(stream.into(), sequence, Duration::ZERO);
     }
