@@ -22,6 +22,7 @@ use throughline::{FutureExt, span};
 use crate::in_request;
 
 mod goal;
+mod lag; // how far queries are behind what commands committed
 mod replay; // as many events as there are
 
 use goal::{Command, Event, Goal, Panics, ReadOnly, Repository, Seen, Summary};

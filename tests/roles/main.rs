@@ -24,7 +24,9 @@ mod attributes; // the role attributes, alone and under an observer
 mod budgets; // how large traces get
 mod cqrs_es; // commands, events and projections of cqrs-es
 mod kameo; // actors of kameo: every way to send, every way to end, the lifecycle
+mod lag; // how far projections are behind, and what of
 mod lifecycle; // the lives of actors on plain Tokio
+mod live; // how many actors and projections there are
 mod loops; // receive loops that are written by hand
 mod metrics; // what is counted and timed, sampled or not
 mod plain; // actors on plain Tokio: a mailbox, a loop, a way back

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use cqrs_es::{Aggregate, AggregateError, CqrsFramework, EventStore, Query};
 use throughline_core::{Callsite, InSpan, Span, Status, callsite};
+use throughline_messaging::{Head, Projection};
 
 use crate::failure::kind_of_command;
 use crate::keys;
+use crate::query::TracedQuery;
 use crate::store::TracedStore;
 
 /// A `CqrsFramework` whose commands are spans, and whose events bring the contexts of those along.
@@ -29,14 +32,48 @@ use crate::store::TracedStore;
 /// ```
 pub struct TracedCqrs<A: Aggregate, S: EventStore<A>> {
     framework: CqrsFramework<A, TracedStore<S>>,
+    head: Head,
 }
 
 impl<A: Aggregate, S: EventStore<A>> TracedCqrs<A, S> {
     /// What `CqrsFramework::new` makes, of the same parts.
     pub fn new(store: S, queries: Vec<Box<dyn Query<A>>>, service: A::Services) -> Self {
+        let store = TracedStore::new(store);
         Self {
-            framework: CqrsFramework::new(TracedStore::new(store), queries, service),
+            head: store.head().clone(),
+            framework: CqrsFramework::new(store, queries, service),
         }
+    }
+
+    /// What its commands committed, by the identifiers of the aggregates. A projection of a query that the framework was
+    /// [made](Self::new) with [follows](Projection::follow) it where somebody says so.
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Appends a query as a projection that follows what the commands commit, so that its lag is known.
+    ///
+    /// ```
+    /// use cqrs_es::doc::{MyAggregate, MyCommands, MyQuery, MyService};
+    /// use cqrs_es::mem_store::MemStore;
+    /// use throughline_cqrs_es::{Projection, TracedCqrs};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let store = MemStore::<MyAggregate>::default();
+    /// let cqrs = TracedCqrs::new(store, vec![], MyService).project(Projection::new("my_view"), MyQuery);
+    /// cqrs.execute("aggregate-7", MyCommands::DoSomething).await?;
+    /// # Ok::<(), cqrs_es::AggregateError<cqrs_es::doc::MyUserError>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn project<Q: Query<A> + 'static>(
+        self,
+        projection: impl Into<Arc<Projection>>,
+        query: Q,
+    ) -> Self {
+        let query = TracedQuery::new(projection, query);
+        query.projection().follow(&self.head);
+        self.append_query(Box::new(query))
     }
 
     /// Appends a query.
@@ -44,6 +81,7 @@ impl<A: Aggregate, S: EventStore<A>> TracedCqrs<A, S> {
     pub fn append_query(self, query: Box<dyn Query<A>>) -> Self {
         Self {
             framework: self.framework.append_query(query),
+            ..self
         }
     }
 

@@ -7,7 +7,7 @@
 //! | the host's | here | what it does |
 //! |---|---|---|
 //! | `CqrsFramework` | [`TracedCqrs`] | a span `execute {aggregate type}` per command; contains a [`TracedStore`] |
-//! | an `EventStore` | [`TracedStore`] | puts context and time into the metadata of what it commits |
+//! | an `EventStore` | [`TracedStore`] | puts context and time into the metadata of what it commits, and tells its [`Head`] |
 //! | a `Query` | [`TracedQuery`] | a span `project {projection} {event type}` per event, or one per commit of several |
 //! | an error handler | [`error_handler`] | makes the span an error before it hands the error on |
 //! | `QueryReplay` | [`TracedReplay`] | one span per page of events, and nothing else |
@@ -15,12 +15,12 @@
 //! ```
 //! use cqrs_es::doc::{MyAggregate, MyCommands, MyQuery, MyService};
 //! use cqrs_es::mem_store::MemStore;
-//! use throughline_cqrs_es::{Projection, TracedCqrs, TracedQuery};
+//! use throughline_cqrs_es::{Projection, TracedCqrs};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! let query = TracedQuery::new(Projection::new("my_view"), MyQuery);
 //! let store = MemStore::<MyAggregate>::default();
-//! let cqrs = TracedCqrs::new(store, vec![Box::new(query)], MyService); // was: CqrsFramework::new(…)
+//! let cqrs = TracedCqrs::new(store, vec![], MyService) // was: CqrsFramework::new(store, vec![Box::new(MyQuery)], MyService)
+//!     .project(Projection::new("my_view"), MyQuery);
 //! cqrs.execute("aggregate-7", MyCommands::DoSomething).await?;
 //! # Ok::<(), cqrs_es::AggregateError<cqrs_es::doc::MyUserError>>(())
 //! # }).unwrap();
@@ -44,4 +44,4 @@ pub use failure::error_handler;
 pub use query::TracedQuery;
 pub use replay::TracedReplay;
 pub use store::{STORED_AT, TracedStore};
-pub use throughline_messaging::{Policy, Projection, Relation};
+pub use throughline_messaging::{Head, Policy, Projection, Relation};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cqrs_es::{Aggregate, DomainEvent, EventEnvelope, Query};
+use throughline_core::Context;
 use throughline_core::clock::Anchor;
-use throughline_core::{Context, Span};
-use throughline_messaging::{Projection, StoredEvent, observe};
+use throughline_messaging::{Handled, Projection, StoredEvent};
 
 use crate::store::{context_of, lag_of};
 
@@ -16,6 +16,11 @@ use crate::store::{context_of, lag_of};
 /// type}`, several are one span `project {projection}` that says how many they are. It starts a trace and links the
 /// command's, unless the [policy](Projection::with_policy) makes it a child. A query that fails tells nobody: give it an
 /// [`error_handler`](crate::error_handler).
+///
+/// Events that were dispatched without a failure count as handled for a projection that
+/// [follows](Projection::follow) a [`Head`](crate::Head): that of a [`TracedCqrs`](crate::TracedCqrs::project) knows of each
+/// that its commands committed and whose dispatch did not end well, or did not even begin, since the command was cancelled
+/// or a query before this one panicked. The next event of the aggregate, or a replay, catches up.
 ///
 /// Within a [`TracedReplay`](crate::TracedReplay) it makes no spans; the host's own `QueryReplay` dispatches each event by
 /// itself, so that each has a span.
@@ -53,9 +58,13 @@ impl<Q> TracedQuery<Q> {
         &self.projection
     }
 
-    fn span<A: Aggregate>(&self, events: &[EventEnvelope<A>]) -> Span {
+    fn handle<A: Aggregate, F: Future>(
+        &self,
+        events: &[EventEnvelope<A>],
+        handler: F,
+    ) -> Handled<F> {
         if !self.projection.wants_events() {
-            return Span::disabled();
+            return self.projection.handle_page(&[], handler);
         }
         let now = Anchor::now();
         let read: Vec<(Context, String)> = events
@@ -75,15 +84,14 @@ impl<Q> TracedQuery<Q> {
                 }
             })
             .collect();
-        self.projection.page_span(&stored)
+        self.projection.handle_page(&stored, handler)
     }
 }
 
 #[async_trait]
 impl<A: Aggregate, Q: Query<A>> Query<A> for TracedQuery<Q> {
     async fn dispatch(&self, aggregate_id: &str, events: &[EventEnvelope<A>]) {
-        let span = self.span(events);
         let dispatched = async { self.query.dispatch(aggregate_id, events).await };
-        observe(span, dispatched).await;
+        self.handle(events, dispatched).await;
     }
 }

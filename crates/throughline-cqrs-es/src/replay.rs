@@ -8,7 +8,8 @@ use cqrs_es::persist::{
     EventUpcaster, PersistedEventRepository, PersistenceError, QueryErrorHandler, ReplayStream,
 };
 use cqrs_es::{Aggregate, AggregateError, EventEnvelope, Query};
-use throughline_messaging::{Projection, event_failed};
+use throughline_core::Context;
+use throughline_messaging::{Projection, StoredEvent, event_failed};
 
 use crate::failure::kind_of;
 
@@ -120,7 +121,14 @@ where
         match event {
             Ok(event) => {
                 let aggregate_id = event.aggregate_id.clone();
-                self.query.dispatch(&aggregate_id, &[event]).await;
+                let nobody = Context::default();
+                // What handles it is known to the projection already; only how far it got is to be counted.
+                let replayed = StoredEvent::new(&nobody, "")
+                    .stream(&aggregate_id)
+                    .sequence(event.sequence as u64);
+                let event = [event];
+                let dispatched = self.query.dispatch(&aggregate_id, &event);
+                self.projection.handle(&replayed, dispatched).await;
             }
             Err(error) => {
                 event_failed(kind_of(&error), &error);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cqrs_es::{Aggregate, AggregateError, EventEnvelope, EventStore};
 use throughline_core::clock::Anchor;
 use throughline_core::{Context, propagate};
+use throughline_messaging::Head;
 
 /// The key in an event's metadata that says when it was stored: nanoseconds since 1970, in decimal digits.
 ///
@@ -16,7 +17,8 @@ use throughline_core::{Context, propagate};
 /// ```
 pub const STORED_AT: &str = "throughline.stored_unix_nano";
 
-/// An event store that puts the current context, and the time, into the metadata of what it commits.
+/// An event store that puts the current context, and the time, into the metadata of what it commits, and tells its
+/// [`Head`] of it.
 ///
 /// [`TracedCqrs`](crate::TracedCqrs) has one inside. By itself it is for a `CqrsFramework` that stays as it is: the events
 /// then bring the context of whoever executes the command.
@@ -33,12 +35,34 @@ pub const STORED_AT: &str = "throughline.stored_unix_nano";
 #[derive(Clone, Debug, Default)]
 pub struct TracedStore<S> {
     store: S,
+    head: Head,
 }
 
 impl<S> TracedStore<S> {
     /// Wraps a store.
-    pub const fn new(store: S) -> Self {
-        Self { store }
+    pub fn new(store: S) -> Self {
+        Self {
+            store,
+            head: Head::new(),
+        }
+    }
+
+    /// What it committed, by the identifiers of the aggregates: to be [followed](Head) by the projections that its events
+    /// are dispatched to.
+    ///
+    /// ```
+    /// use cqrs_es::CqrsFramework;
+    /// use cqrs_es::doc::{MyAggregate, MyQuery, MyService};
+    /// use cqrs_es::mem_store::MemStore;
+    /// use throughline_cqrs_es::{Projection, TracedQuery, TracedStore};
+    ///
+    /// let store = TracedStore::new(MemStore::<MyAggregate>::default());
+    /// let query = TracedQuery::new(Projection::new("my_view"), MyQuery);
+    /// query.projection().follow(store.head());
+    /// let cqrs = CqrsFramework::new(store, vec![Box::new(query)], MyService);
+    /// ```
+    pub const fn head(&self) -> &Head {
+        &self.head
     }
 
     /// The store within.
@@ -72,7 +96,15 @@ impl<A: Aggregate, S: EventStore<A>> EventStore<A> for TracedStore<S> {
         mut metadata: HashMap<String, String>,
     ) -> impl Future<Output = Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>>> + Send {
         stamp(&mut metadata);
-        self.store.commit(events, context, metadata)
+        let committed = self.store.commit(events, context, metadata);
+        async {
+            let events = committed.await?;
+            for event in &events {
+                let stream = event.aggregate_id.as_str();
+                self.head.written(stream, event.sequence as u64);
+            }
+            Ok(events)
+        }
     }
 }
 

@@ -65,7 +65,9 @@ pub fn spawned_here<A: Actor>(actor_ref: &ActorRef<A>) {
 /// starts the actor again.
 ///
 /// The span starts a trace and links the span that spawned the actor, or the message that the actor failed at. An `Err` is
-/// recorded as its error. What is remembered for the links is given back in [`on_stop`]: use both, or neither.
+/// recorded as its error. What is remembered for the links is given back in [`on_stop`]: use both, or neither. Between them the
+/// actor is one of those that [`stats`](throughline_messaging::actor::stats()) and metrics count as live; kameo calls no hook of
+/// an actor whose runtime is dropped.
 ///
 /// ```
 /// use kameo::error::Infallible;
@@ -98,7 +100,14 @@ where
     let mut life = lives().take(id).unwrap_or_default();
     let span = life.start(&identity::<A>(&id));
     lives().set(id, life);
-    observe_with(span, start, expansion::inspect_err_debug::<A, E>)
+    let started = async move {
+        let mut starting = Starting(Some(id));
+        let actor = start.await?;
+        starting.0 = None;
+        identity::<A>(&id).started();
+        Ok(actor)
+    };
+    observe_with(span, started, expansion::inspect_err_debug::<A, E>)
 }
 
 /// Runs the body of [`Actor::on_panic`] in a span `{actor type} panic`, linked to the message that the actor failed at.
@@ -156,8 +165,21 @@ where
     F: Future<Output = Result<(), E>>,
 {
     let id = actor_ref.id();
-    let span = lives().stop(id, &identity::<A>(&id), reason);
+    let actor = identity::<A>(&id);
+    actor.stopped();
+    let span = lives().stop(id, &actor, reason);
     observe_with(span, stop, expansion::inspect_err_debug::<(), E>)
+}
+
+/// A start that is not done. kameo calls no hook of an actor that never started, which its supervisor may yet start again.
+struct Starting(Option<ActorId>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            lives().may_restart(id);
+        }
+    }
 }
 
 /// The message that is handled here is one that the actor fails at.
@@ -232,13 +254,17 @@ impl Lives {
             self.take(id);
             return span;
         }
+        self.may_restart(id);
+        span
+    }
+
+    fn may_restart(&mut self, id: ActorId) {
         self.stopped.push_back(id);
         if self.stopped.len() > MAX_STOPPED
             && let Some(earliest) = self.stopped.pop_front()
         {
             self.of.remove(&earliest);
         }
-        span
     }
 }
 
@@ -252,3 +278,38 @@ const MAX_ACTORS: usize = 1 << 16;
 const MAX_STOPPED: usize = 256;
 
 static LIVES: Mutex<Lives> = Mutex::new(Lives::new());
+
+#[cfg(test)]
+mod tests {
+    use kameo::prelude::{Actor, ActorRef};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Unstartable;
+
+    impl Actor for Unstartable {
+        type Args = bool;
+        type Error = &'static str;
+
+        async fn on_start(panics: bool, actor_ref: ActorRef<Self>) -> Result<Self, &'static str> {
+            let start = async {
+                assert!(!panics, "told to");
+                Err("told to")
+            };
+            on_start(&actor_ref, start).await
+        }
+    }
+
+    #[test]
+    fn actors_that_never_start_are_forgotten() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.expect("a runtime").block_on(async {
+            for number in 0..2 * MAX_STOPPED {
+                let actor = Unstartable::spawn(number % 2 == 0);
+                actor.wait_for_shutdown().await;
+            }
+        });
+        assert!(lives().of.len() <= MAX_STOPPED);
+    }
+}

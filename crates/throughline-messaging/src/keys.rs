@@ -36,6 +36,8 @@ pub(crate) const OUTCOME: Key = key!("span.outcome");
 pub(crate) const ERROR_TYPE: Key = key!("error.type");
 /// `projection.name`: the projection that takes the event.
 pub(crate) const PROJECTION_NAME: Key = key!("projection.name");
+/// `projection.partition`: which part of the events it takes, where several share them.
+pub(crate) const PARTITION: Key = key!("projection.partition");
 /// `projection.event.type`: the type of the event, by the name that the store knows.
 pub(crate) const EVENT_TYPE: Key = key!("projection.event.type");
 /// `projection.stream.id`: the stream, or the aggregate, that the event belongs to.

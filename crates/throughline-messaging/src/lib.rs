@@ -41,7 +41,8 @@
 //! # Stored events
 //!
 //! A [`Projection`] starts the spans of whoever handles [events](StoredEvent) that a store kept, with the context that was
-//! kept beside them: one span per event, per page of events, or per page of a [replay](Projection::replay_page).
+//! kept beside them: one span per event, per page of events, or per page of a [replay](Projection::replay_page). One that
+//! [follows](Projection::follow) the [`Head`] of what is written knows how far it is behind.
 //!
 //! # A host of your own
 //!
@@ -116,15 +117,18 @@
 
 pub mod actor;
 mod arrival;
+mod behind;
 mod budget;
 mod delivery;
 mod envelope;
 #[doc(hidden)]
 pub mod expansion;
+mod handled;
 #[cfg(any(feature = "async-channel", feature = "flume", feature = "tokio"))]
 #[macro_use]
 mod handles;
 mod keys;
+mod lag;
 mod names;
 mod observe;
 mod policy;
@@ -134,7 +138,7 @@ mod queued;
 mod relation;
 mod rules;
 mod selection;
-mod skips;
+mod standing;
 mod stats;
 mod swapped;
 mod told;
@@ -159,11 +163,13 @@ pub mod watch;
 pub use arrival::{Arrival, Handler};
 pub use delivery::Delivery;
 pub use envelope::Envelope;
+pub use handled::Handled;
+pub use lag::{Head, ProjectionLag, projection_lags};
 pub use observe::{Observed, join, observe, observe_with, try_observe};
 pub use policy::{Policy, Situation};
 pub use projection::{Projection, StoredEvent, event_failed};
 pub use relation::{Decision, Operation, Reason, Redelivery, Relation, Starts};
 pub use selection::{Selection, SelectionError, Subject};
-pub use skips::{ProjectionStats, projection_stats};
+pub use standing::{ProjectionStats, projection_stats};
 pub use stats::{ChannelStats, stats};
 pub use throughline_core::short_type_name;

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -19,12 +20,14 @@ use throughline_core::{
 };
 
 use crate::arrival::Arrival;
+use crate::handled::{self, Handled};
 use crate::keys;
-use crate::observe::{Observed, observe, observe_with, try_observe};
+use crate::lag::Following;
+use crate::observe::{observe, observe_with, try_observe};
 use crate::policy::Policy;
 use crate::relation::{Operation, Relation};
 use crate::selection::Subject;
-use crate::skips::skips_of;
+use crate::standing::{Live, Standing};
 use crate::swapped::Swapped;
 
 /// A stored event at the moment a projection takes it.
@@ -45,6 +48,7 @@ pub struct StoredEvent<'a> {
     event_type: &'a str,
     stream: Option<&'a str>,
     sequence: Option<u64>,
+    position: Option<u64>,
     lag: Option<Duration>,
     attempt: Option<u32>,
     previous: Option<SpanContext>,
@@ -58,6 +62,7 @@ impl<'a> StoredEvent<'a> {
             event_type,
             stream: None,
             sequence: None,
+            position: None,
             lag: None,
             attempt: None,
             previous: None,
@@ -74,6 +79,21 @@ impl<'a> StoredEvent<'a> {
     pub const fn sequence(mut self, sequence: u64) -> Self {
         self.sequence = Some(sequence);
         self
+    }
+
+    /// Its place among all events, where the store numbers them so. On the [lag](Projection::follow) only: there the event
+    /// is known by this, in place of its stream and its place there.
+    pub const fn position(mut self, position: u64) -> Self {
+        self.position = Some(position);
+        self
+    }
+
+    /// Stream and place there, as a [`Head`](crate::Head) knows them.
+    pub(crate) fn place(&self) -> Option<(&'a str, u64)> {
+        match self.position {
+            Some(position) => Some(("", position)),
+            None => Some((self.stream.unwrap_or_default(), self.sequence?)),
+        }
     }
 
     /// How long ago it was stored, as far as two processes' clocks agree.
@@ -132,12 +152,14 @@ impl<'a> StoredEvent<'a> {
 #[derive(Debug)]
 pub struct Projection {
     name: String,
+    partition: Option<Box<str>>,
     policy: Policy,
     skips: Vec<String>,
     /// A count and nothing else: it is read and written relaxed.
     skipped: AtomicU64,
-    /// The same of all projections of that name.
-    skipped_by_name: &'static AtomicU64,
+    /// What all projections of that name have in common, of which this is one.
+    standing: Live,
+    pub(crate) follower: Following,
 }
 
 impl Projection {
@@ -146,12 +168,22 @@ impl Projection {
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         Self {
-            skipped_by_name: skips_of(&name),
+            standing: Standing::of(&name).live(),
             name,
+            partition: None,
             policy: Policy::new(),
             skips: Vec::new(),
             skipped: AtomicU64::new(0),
+            follower: Following::new(),
         }
+    }
+
+    /// One of several that share the work by partitions: `projection.partition` on its spans and its lag. To be said before
+    /// it [follows](Self::follow) anything.
+    #[must_use]
+    pub fn with_partition(mut self, partition: impl Into<Box<str>>) -> Self {
+        self.partition = Some(partition.into());
+        self
     }
 
     /// Another policy. `Policy::from(Relation::Child)` makes young events children of the spans that stored them.
@@ -174,23 +206,37 @@ impl Projection {
         &self.name
     }
 
+    /// The name as the process keeps it.
+    pub(crate) const fn known_name(&self) -> &'static str {
+        self.standing.name()
+    }
+
+    /// Which partition it has, if it has one.
+    #[must_use]
+    pub fn partition(&self) -> Option<&str> {
+        self.partition.as_deref()
+    }
+
     /// How many events were passed over, whether somebody records or not; a replay counts none again.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    /// Counts an event that the projection passed over for a reason that is not its type.
+    /// Counts an event that the projection passed over for a reason that is not its type. Where it follows a
+    /// [`Head`](crate::Head), say also that it is [handled](Self::handled).
     pub fn skip(&self) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
-        self.skipped_by_name.fetch_add(1, Ordering::Relaxed);
+        self.standing.skip();
     }
 
-    /// Whether anything is to be known of an event here and now: somebody records, or types are passed over and counted,
-    /// and no replay is going on. What stands in a [`StoredEvent`] need not be found out otherwise.
+    /// Whether anything is to be known of an event here and now: somebody records, or types are passed over and counted, or
+    /// it follows a [`Head`](crate::Head), and no replay is going on. What stands in a [`StoredEvent`] need not be found
+    /// out otherwise.
     #[must_use]
     pub fn wants_events(&self) -> bool {
-        !is_replay() && (PROJECT.is_enabled() || !self.skips.is_empty())
+        let wants = || PROJECT.is_enabled() || !self.skips.is_empty() || self.is_following();
+        !is_replay() && wants()
     }
 
     /// Whether it passes over this event, which is counted.
@@ -205,7 +251,11 @@ impl Projection {
     /// Starts the span of the handler of one event; disabled for those that the projection passes over, and within a
     /// [replay](Self::replay_page).
     pub fn span(&self, event: &StoredEvent<'_>) -> Span {
-        if is_replay() || self.skips(event.event_type) {
+        if is_replay() {
+            return Span::disabled();
+        }
+        if self.skips(event.event_type) {
+            self.got_past(slice::from_ref(event));
             return Span::disabled();
         }
         self.event_span(event)
@@ -243,6 +293,7 @@ impl Projection {
             .filter(|event| !self.skips(event.event_type))
             .collect();
         let Some(first) = handled.first() else {
+            self.got_past(events);
             return Span::disabled();
         };
         if handled.len() == 1 {
@@ -282,8 +333,15 @@ impl Projection {
     }
 
     /// Runs the handler of an event in its [span](Self::span).
-    pub fn handle<F: Future>(&self, event: &StoredEvent<'_>, handler: F) -> Observed<F> {
-        observe(self.span(event), handler)
+    pub fn handle<F: Future>(&self, event: &StoredEvent<'_>, handler: F) -> Handled<F> {
+        let progress = self.progress(slice::from_ref(event));
+        Handled::new(observe(self.span(event), handler), progress, |_| true)
+    }
+
+    /// Runs the handler of several events in their [span](Self::page_span).
+    pub fn handle_page<F: Future>(&self, events: &[StoredEvent<'_>], handler: F) -> Handled<F> {
+        let progress = self.progress(events);
+        Handled::new(observe(self.page_span(events), handler), progress, |_| true)
     }
 
     /// Like [`handle`](Self::handle) for a handler that may fail: an `Err` is recorded as the span's error.
@@ -305,18 +363,24 @@ impl Projection {
     ///         break;
     ///     }
     /// }
+    /// summary.handled("goal-7", 3); // or given up
     /// # });
     /// ```
     pub fn try_handle<F, R, E>(
         &self,
         event: &StoredEvent<'_>,
         handler: F,
-    ) -> Observed<F, impl Inspect<Result<R, E>> + use<F, R, E>>
+    ) -> Handled<F, impl Inspect<Result<R, E>> + use<F, R, E>>
     where
         F: Future<Output = Result<R, E>>,
         E: fmt::Display,
     {
-        try_observe(self.span(event), handler)
+        let progress = self.progress(slice::from_ref(event));
+        Handled::new(
+            try_observe(self.span(event), handler),
+            progress,
+            Result::is_ok,
+        )
     }
 
     /// Runs a page of a replay, a future that returns how many events it handled, in one span.
@@ -399,6 +463,9 @@ impl Projection {
         }
         span.update_name(&name);
         span.attribute(&keys::PROJECTION_NAME, self.name.as_str());
+        if let Some(partition) = self.partition() {
+            span.attribute(&keys::PARTITION, partition);
+        }
     }
 }
 
@@ -416,6 +483,7 @@ impl Projection {
 /// }
 /// ```
 pub fn event_failed<E: Error + ?Sized>(error_type: &'static str, error: &E) {
+    handled::failed();
     if let Some(failures) = REPLAY.get() {
         REPLAY.set(Some(failures.with(error_type)));
         return;

@@ -11,16 +11,21 @@ pub(crate) const OVERFLOW: &str = "otel.metric.overflow";
 /// `actor.mailbox.name`: the channel that messages wait in.
 pub(crate) const MAILBOX_NAME: &str = "actor.mailbox.name";
 
+/// `actor.system`: the library whose actors these are.
+pub(crate) const ACTOR_SYSTEM: &str = "actor.system";
+
 /// What only the handlers of actors have.
 pub(crate) const OF_ACTORS: &str = "actor.type";
 /// What only those of queues have.
 pub(crate) const OF_QUEUES: &str = "messaging.system";
 /// What only those of projections have.
 pub(crate) const OF_PROJECTIONS: &str = "projection.name";
+/// `projection.partition`: which part of the events a projection takes.
+pub(crate) const PARTITION: &str = "projection.partition";
 
 /// The attributes that are told of a handler, as far as its callsite or its labels say so.
 pub(crate) const TOLD: &[&str] = &[
-    "actor.system",
+    ACTOR_SYSTEM,
     OF_ACTORS,
     "actor.message.type",
     MAILBOX_NAME,
@@ -40,9 +45,13 @@ pub(crate) const ACTOR_WAIT: &str = "actor.mailbox.wait.duration";
 pub(crate) const ACTOR_MAILBOX_SIZE: &str = "actor.mailbox.size";
 pub(crate) const ACTOR_DROPPED: &str = "actor.messages.dropped";
 pub(crate) const ACTOR_ASK_TIMEOUTS: &str = "actor.ask.timeouts";
+pub(crate) const ACTOR_LIVE: &str = "actor.live";
 pub(crate) const PROJECTION_PROCESS: &str = "projection.process.duration";
 pub(crate) const PROJECTION_WAIT: &str = "projection.wait.duration";
 pub(crate) const PROJECTION_SKIPPED: &str = "projection.events.skipped";
+pub(crate) const PROJECTION_LIVE: &str = "projection.live";
+pub(crate) const PROJECTION_LAG: &str = "projection.lag";
+pub(crate) const PROJECTION_LAG_EVENTS: &str = "projection.lag.events";
 pub(crate) const QUEUE_PROCESS: &str = "messaging.process.duration";
 pub(crate) const QUEUE_OPERATION: &str = "messaging.client.operation.duration";
 pub(crate) const QUEUE_SENT: &str = "messaging.client.sent.messages";

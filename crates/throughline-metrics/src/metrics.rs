@@ -15,7 +15,9 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use throughline_core::{Measurements, Recorder, suppress};
-use throughline_messaging::{ChannelStats, projection_stats, stats};
+use throughline_messaging::{
+    ChannelStats, ProjectionLag, actor, projection_lags, projection_stats, stats,
+};
 
 use crate::attributes::Kinds;
 use crate::instruments::Instruments;
@@ -206,6 +208,41 @@ fn observe(meter: &Meter, shared: &Arc<Shared>) {
         .build();
     let running = Arc::downgrade(shared);
     meter
+        .i64_observable_up_down_counter(keys::ACTOR_LIVE)
+        .with_unit("{actor}")
+        .with_description("How many actors run: started and not stopped.")
+        .with_callback(move |observer| {
+            if running.strong_count() > 0 {
+                for actors in actor::stats() {
+                    let known = [
+                        (keys::ACTOR_SYSTEM, actors.system),
+                        (keys::OF_ACTORS, actors.actor_type),
+                    ];
+                    let known = known.into_iter().filter(|(_, value)| !value.is_empty());
+                    let attributes: Vec<_> = known
+                        .map(|(key, value)| KeyValue::new(key, value))
+                        .collect();
+                    observer.observe(signed(actors.live), &attributes);
+                }
+            }
+        })
+        .build();
+    let running = Arc::downgrade(shared);
+    meter
+        .i64_observable_up_down_counter(keys::PROJECTION_LIVE)
+        .with_unit("{projection}")
+        .with_description("How many projections there are: made and not dropped.")
+        .with_callback(move |observer| {
+            if running.strong_count() > 0 {
+                for projection in projection_stats() {
+                    let name = KeyValue::new(keys::OF_PROJECTIONS, projection.name);
+                    observer.observe(signed(projection.live), &[name]);
+                }
+            }
+        })
+        .build();
+    let running = Arc::downgrade(shared);
+    meter
         .u64_observable_counter(keys::PROJECTION_SKIPPED)
         .with_unit("{event}")
         .with_description("How many events projections passed over.")
@@ -218,6 +255,44 @@ fn observe(meter: &Meter, shared: &Arc<Shared>) {
             }
         })
         .build();
+    let running = Arc::downgrade(shared);
+    meter
+        .f64_observable_gauge(keys::PROJECTION_LAG)
+        .with_unit("s")
+        .with_description("How long the oldest event that a projection has not handled waits.")
+        .with_callback(move |observer| {
+            if running.strong_count() > 0 {
+                of_followers(observer, |lag| lag.age.as_secs_f64());
+            }
+        })
+        .build();
+    let running = Arc::downgrade(shared);
+    meter
+        .u64_observable_gauge(keys::PROJECTION_LAG_EVENTS)
+        .with_unit("{event}")
+        .with_description("How many events are written that a projection has not handled.")
+        .with_callback(move |observer| {
+            if running.strong_count() > 0 {
+                of_followers(observer, |lag| lag.events);
+            }
+        })
+        .build();
+}
+
+/// What goes up and down is signed in OpenTelemetry.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Projections that are gone are not observed, and so no longer told of.
+fn of_followers<T>(observer: &dyn AsyncInstrument<T>, read: impl Fn(&ProjectionLag) -> T) {
+    for lag in projection_lags() {
+        let mut attributes = vec![KeyValue::new(keys::OF_PROJECTIONS, lag.name)];
+        if let Some(partition) = &lag.partition {
+            attributes.push(KeyValue::new(keys::PARTITION, partition.to_string()));
+        }
+        observer.observe(read(&lag), &attributes);
+    }
 }
 
 fn of_mailboxes(observer: &dyn AsyncInstrument<u64>, count: impl Fn(&ChannelStats) -> u64) {

@@ -8,7 +8,7 @@ use throughline_core::{Callsite, Context};
 use throughline_core::{FutureExt, RecorderConfig, Sampler, Span, callsite};
 use throughline_messaging::queue::{Destination, Poll};
 use throughline_messaging::{
-    Arrival, Operation, Policy, Projection, StoredEvent, mpsc, observe, try_observe,
+    Arrival, Head, Operation, Policy, Projection, StoredEvent, mpsc, observe, try_observe,
 };
 use throughline_metrics::Metrics;
 use throughline_testing::Capture;
@@ -115,6 +115,7 @@ async fn waits_fall_into_the_buckets_of_the_conventions() {
     let waits = of(&series, "bucketed");
     insta::assert_snapshot!(picture(&waits), @r"
     projection.events.skipped {projection.name=bucketed} 1
+    projection.live {projection.name=bucketed} 2
     projection.process.duration {projection.event.type=OrderPlaced, projection.name=bucketed} 7
     projection.wait.duration {projection.event.type=OrderPlaced, projection.name=bucketed} 7
     ");
@@ -222,4 +223,44 @@ async fn nothing_is_measured_once_it_is_over() {
     assert_eq!(delivery.enqueued(), None, "nobody looks at the clock");
     delivery.handle(|_| async {}).await;
     assert_eq!(picture(&of(&kept.collect(), "too late")), "");
+}
+
+#[test]
+fn the_lag_of_a_projection_grows_until_it_handles_and_goes_with_it() {
+    let kept = Kept::new();
+    let capture = capture(Sampler::always_off());
+    let metrics = Metrics::start(capture.recorder(), &kept.meter()).expect("a thread");
+    let head = Head::new();
+    let behind = Projection::new("lagging").with_partition("3");
+    let unread = Projection::new("lagging: not asked for");
+    behind.follow(&head);
+    let collected = || {
+        let mut series = kept.collect();
+        series.retain(|series| series.name.starts_with("projection.lag"));
+        let age = series.iter().map(|series| series.sum).sum::<f64>();
+        (picture(&of(&series, "lagging")), age)
+    };
+    let (nothing, _) = collected();
+    head.written("a", 1);
+    head.written_ago("b", 1, Duration::from_secs(30));
+    let (written, age) = collected();
+    let (stopped, older) = collected();
+    assert_eq!(written, stopped);
+    assert!(age > 30.0 && older > age, "{age} {older}");
+    behind.handled("b", 1);
+    let (handled, younger) = collected();
+    assert!(younger < age, "{younger}");
+    drop((behind, unread));
+    let (gone, _) = collected();
+    insta::assert_snapshot!([nothing, written, handled, gone].join("\n\n"), @r"
+    projection.lag {projection.name=lagging, projection.partition=3} 0
+    projection.lag.events {projection.name=lagging, projection.partition=3} 0
+
+    projection.lag {projection.name=lagging, projection.partition=3} 1
+    projection.lag.events {projection.name=lagging, projection.partition=3} 2
+
+    projection.lag {projection.name=lagging, projection.partition=3} 1
+    projection.lag.events {projection.name=lagging, projection.partition=3} 1
+    ");
+    metrics.shutdown();
 }

@@ -21,6 +21,8 @@ use crate::relation::{Operation, Relation};
 /// let cart = Identity::of("mylibrary").actor_type("Cart");
 /// let mut life = Life::spawned_here();
 /// life.start(&cart).in_scope(|| { /* what the actor does first */ });
+/// cart.started(); // one more that runs
+/// cart.stopped();
 /// life.stop(&cart, StopReason::Normal).in_scope(|| { /* and last */ });
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -24,7 +24,7 @@ use crate::observe::{observe, try_observe};
 /// where this is made, a restart the message that the actor panicked at, a stop the start. The actor's future runs in no
 /// span at all, whatever span it was spawned in, so that nothing lasts as long as the actor. Its messages have theirs from
 /// the [channel](crate::mpsc) or the attribute on its loop; what is left in its mailbox is undelivered once the receiver is
-/// dropped.
+/// dropped. While it runs it is one of those that [`stats`](super::stats) and metrics count as live.
 ///
 /// ```
 /// use throughline_messaging::actor::Lifecycle;
@@ -188,7 +188,9 @@ impl Lifecycle {
 
     fn stop(&mut self, reason: StopReason) -> Span {
         self.started = false;
-        self.life.stop(&identity(self.actor_type, &self.id), reason)
+        let actor = identity(self.actor_type, &self.id);
+        actor.stopped();
+        self.life.stop(&actor, reason)
     }
 
     fn panicked(&mut self, panicked: &Panicked) {
@@ -293,6 +295,7 @@ impl<F: Future> Future for Running<'_, F> {
             if !lifecycle.started {
                 lifecycle.start_span().end();
             }
+            identity(lifecycle.actor_type, &lifecycle.id).started();
         }
         // What the thread unwound out of before is not of this actor.
         expansion::take_unwound();

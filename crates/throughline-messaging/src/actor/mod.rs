@@ -8,6 +8,7 @@
 mod asking;
 mod life;
 mod lifecycle;
+mod live;
 mod sites;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use throughline_core::{Callsite, LiveSpan, Span, short_type_name};
 pub(crate) use self::asking::given_up;
 pub use self::life::{Life, StopReason};
 pub use self::lifecycle::{Lifecycle, Panicked};
+pub use self::live::{ActorStats, stats};
 use self::sites::Site;
 use crate::arrival::Handler;
 use crate::keys;

@@ -16,9 +16,9 @@ pub(crate) struct Kept {
 pub(crate) struct Series {
     pub(crate) name: String,
     pub(crate) attributes: Vec<String>,
-    /// The number of values of a histogram, or the value.
+    /// The number of values of a histogram, or the value; of a gauge of seconds, one unless it is zero.
     pub(crate) count: u64,
-    /// Of a histogram.
+    /// Of a histogram, or the value of a gauge of seconds.
     pub(crate) sum: f64,
     /// Of a histogram: the upper bounds of the buckets that have values, and how many.
     pub(crate) buckets: Vec<(f64, u64)>,
@@ -84,9 +84,23 @@ fn series_of(metric: &Metric) -> Vec<Series> {
             .data_points()
             .map(|point| number(&name, point.attributes(), point.value()))
             .collect(),
+        AggregatedMetrics::I64(MetricData::Sum(sum)) => sum
+            .data_points()
+            .map(|point| {
+                let value = point.value().try_into().expect("as many as there are");
+                number(&name, point.attributes(), value)
+            })
+            .collect(),
         AggregatedMetrics::U64(MetricData::Gauge(gauge)) => gauge
             .data_points()
             .map(|point| number(&name, point.attributes(), point.value()))
+            .collect(),
+        AggregatedMetrics::F64(MetricData::Gauge(gauge)) => gauge
+            .data_points()
+            .map(|point| Series {
+                sum: point.value(),
+                ..number(&name, point.attributes(), u64::from(point.value() > 0.0))
+            })
             .collect(),
         other => panic!("{name}: {other:?}"),
     }

@@ -1,0 +1,146 @@
+//! The lag as metrics tell it while a writer bursts, beside an oracle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fastrand::Rng;
+use throughline::Context;
+use throughline::channel::{Head, Projection, StoredEvent};
+use throughline::core::{Recorder, RecorderConfig};
+use throughline::metrics::Metrics;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::oracle::Oracle;
+use super::support::Kept;
+
+/// How far the lag may be off.
+const TOLERANCE: Duration = Duration::from_millis(10);
+/// As many readings are to be between bounds that are close, and well above nothing.
+const TELLING: usize = 30;
+/// Events of the writer, at least.
+const EVENTS: usize = 2_000;
+
+/// Reads the metrics of a projection again and again until nothing runs any more, and says when it has seen enough.
+pub(crate) fn watch(name: &str, oracle: &Oracle, seen: &AtomicBool, runs: impl Fn() -> bool) {
+    let _seen = Seen(seen);
+    let recorder = Recorder::start(RecorderConfig::default());
+    let kept = Kept::new();
+    let metrics = Metrics::start(&recorder, &kept.meter()).expect("a thread");
+    let attribute = format!("projection.name={name}");
+    let (mut readings, mut telling) = (0, 0);
+    while runs() {
+        let before = oracle.before();
+        let series = kept.collect();
+        let bounds = before.bounds(&oracle.after());
+        let of = |instrument| {
+            let of_name = series.iter().find(|series| {
+                series.name == instrument && series.attributes == [attribute.as_str()]
+            });
+            of_name.expect("it is told of")
+        };
+        let events = of("projection.lag.events").count as usize;
+        let age = Duration::from_secs_f64(of("projection.lag").sum);
+        let (least, most) = (*bounds.age.start(), *bounds.age.end());
+        assert!(bounds.events.contains(&events), "{events} in {bounds:?}");
+        assert!(age + TOLERANCE >= least, "{age:?} in {bounds:?}");
+        assert!(age <= most + TOLERANCE, "{age:?} in {bounds:?}");
+        readings += 1;
+        let is_sharp = bounds.events.end() - bounds.events.start() <= 1;
+        if is_sharp && least > TOLERANCE && most - least <= TOLERANCE {
+            telling += 1;
+        }
+        if telling >= TELLING {
+            seen.store(true, Ordering::Release);
+        }
+    }
+    assert!(telling >= TELLING, "{telling} of {readings}");
+    metrics.shutdown();
+}
+
+/// Nobody goes on for the sake of a watcher that gave up.
+struct Seen<'a>(&'a AtomicBool);
+
+impl Drop for Seen<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_is_as_far_behind_as_the_oracle_says() {
+    let name = "bursts: plain";
+    let oracle = Arc::new(Oracle::new(1));
+    let head = Head::new();
+    let projection = Arc::new(Projection::new(name));
+    projection.follow(&head);
+    let (tx, mut stored) = mpsc::unbounded_channel();
+    let seen = Arc::new(AtomicBool::new(false));
+
+    let writer = tokio::spawn({
+        let (oracle, seen) = (Arc::clone(&oracle), Arc::clone(&seen));
+        async move {
+            let mut rng = Rng::with_seed(6);
+            let mut sequence = 0;
+            while sequence < EVENTS || !seen.load(Ordering::Acquire) {
+                for _ in 0..rng.usize(1..60) {
+                    sequence += 1;
+                    oracle.writing(0);
+                    head.written(None, sequence as u64);
+                    oracle.written(0, sequence);
+                    tx.send(sequence).expect("somebody reads");
+                }
+                sleep(Duration::from_millis(rng.u64(0..40))).await;
+            }
+        }
+    });
+    let reader = tokio::spawn({
+        let (oracle, projection) = (Arc::clone(&oracle), Arc::clone(&projection));
+        async move {
+            let mut rng = Rng::with_seed(7);
+            let nobody = Context::default();
+            while let Some(sequence) = stored.recv().await {
+                let event = StoredEvent::new(&nobody, "Placed").sequence(sequence as u64);
+                if rng.u8(..) < 20 {
+                    let fails = async { Err::<(), _>("not yet") };
+                    projection
+                        .try_handle(&event, fails)
+                        .await
+                        .expect_err("it fails");
+                }
+                if rng.u8(..) < 4 {
+                    sleep(Duration::from_millis(120)).await;
+                }
+                let pause = (rng.u8(..) < 100).then(|| rng.u64(0..3));
+                let handled = projection.try_handle(&event, async {
+                    if let Some(pause) = pause {
+                        sleep(Duration::from_millis(pause)).await;
+                    }
+                    oracle.handling(0, sequence);
+                    Ok::<_, String>(())
+                });
+                handled.await.expect("it succeeds");
+                oracle.handled(0, sequence);
+            }
+        }
+    });
+    let watcher = spawn_blocking({
+        let reader = reader.abort_handle();
+        move || watch(name, &oracle, &seen, || !reader.is_finished())
+    });
+    writer.await.expect("it ends");
+    reader.await.expect("it ends");
+    watcher.await.expect("as the oracle says");
+    // All is handled, and of one that is gone nothing is told.
+    let lags = || {
+        let mut lags = throughline::channel::projection_lags();
+        lags.retain(|lag| lag.name == name);
+        lags
+    };
+    let [lag] = lags().try_into().expect("one projection");
+    assert_eq!((lag.events, lag.age), (0, Duration::ZERO));
+    drop(projection);
+    assert_eq!(lags(), []);
+}
