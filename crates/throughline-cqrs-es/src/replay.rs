@@ -121,14 +121,19 @@ where
         match event {
             Ok(event) => {
                 let aggregate_id = event.aggregate_id.clone();
-                let nobody = Context::default();
-                // What handles it is known to the projection already; only how far it got is to be counted.
-                let replayed = StoredEvent::new(&nobody, "")
-                    .stream(&aggregate_id)
-                    .sequence(event.sequence as u64);
+                let sequence = event.sequence as u64;
                 let event = [event];
                 let dispatched = self.query.dispatch(&aggregate_id, &event);
-                self.projection.handle(&replayed, dispatched).await;
+                if !self.projection.is_following() {
+                    return dispatched.await;
+                }
+                // What handles it is known to the projection already; only how far it got is to be counted.
+                let nobody = Context::default();
+                let replayed = StoredEvent::new(&nobody, "").stream(&aggregate_id);
+                let handled = self
+                    .projection
+                    .handle(&replayed.sequence(sequence), dispatched);
+                handled.await;
             }
             Err(error) => {
                 event_failed(kind_of(&error), &error);
