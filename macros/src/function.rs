@@ -172,16 +172,7 @@ impl Traced<'_> {
             return quote!(#enter #body);
         }
         let [result, span] = [local("__result"), local("__span")];
-        let ty = match &self.function.sig.output {
-            ReturnType::Default => quote_spanned!(generated()=> -> ()),
-            ReturnType::Type(_, ty) => {
-                let at = generated_at(ty.span());
-                let ty = shape::erase_impl_trait(ty)
-                    .map(|ty| quote!(#ty))
-                    .unwrap_or_else(|| quote_spanned!(at=> _));
-                quote_spanned!(at=> -> #ty)
-            }
-        };
+        let ty = self.output();
         if self.options.handler.is_some() {
             let tell = self.tell(&quote_spanned!(generated()=> &#result));
             return quote_spanned! {generated()=>
@@ -207,6 +198,20 @@ impl Traced<'_> {
         }
     }
 
+    /// `-> Type`, as the closure of a sync function has it.
+    fn output(&self) -> TokenStream {
+        match &self.function.sig.output {
+            ReturnType::Default => quote_spanned!(generated()=> -> ()),
+            ReturnType::Type(_, ty) => {
+                let at = generated_at(ty.span());
+                let ty = shape::erase_impl_trait(ty)
+                    .map(|ty| quote!(#ty))
+                    .unwrap_or_else(|| quote_spanned!(at=> _));
+                quote_spanned!(at=> -> #ty)
+            }
+        }
+    }
+
     fn async_body(&self, body: &Group) -> TokenStream {
         let start = self.start(|start| start.expression());
         let future = self.async_block(body);
@@ -223,9 +228,17 @@ impl Traced<'_> {
             callsite,
             fill,
         };
-        let future = self.async_block(&nested(&receive::mark(body, &marks)));
+        let sig = &self.function.sig;
+        let marked = nested(&receive::mark(sig, body, &marks));
         let out = local("__out");
         let tell = self.tell(&out.to_token_stream());
+        if sig.asyncness.is_none() {
+            let ty = self.output();
+            return quote_spanned! {generated()=>
+                #private::call_in_turns(|| #ty #marked, |#out| { #tell })
+            };
+        }
+        let future = self.async_block(&marked);
         quote_spanned!(generated()=> #private::in_turns(#future, |#out| { #tell }).await)
     }
 

@@ -277,18 +277,48 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// A loop is `while let … = ….recv().await`, also of `recv_async`, `next` and `try_next`, with any pattern, with `?` behind
-/// and with conditions beside; or a `loop` with the same in `let … else { … };`, where what follows handles the message, or
-/// in an arm of `select!`. `break`, `continue`, `return` and `?` in its body do what they do without the annotation;
-/// an error that is returned from the body is that of the message. What is received from a channel of
-/// `throughline::channel` has a sender, and its span waits and relates to that as the receiver's policy says; what comes
-/// out of any other has none, and its span is a child of the current one. A handler in the body that is annotated, too, has
+/// A loop receives in one of these ways; the methods that it calls are `recv`, `recv_async`, `next` and `try_next` where they
+/// are awaited, and `recv`, `blocking_recv`, `recv_blocking`, `recv_timeout`, `recv_deadline` and `try_recv` where not:
+///
+/// | written | handled by |
+/// |---|---|
+/// | `while let … = ….recv().await { … }`, with any pattern, and with conditions beside | the body |
+/// | in a loop, `let … = ….recv().await else { … };`, `let … = ….recv().await?;`, `let … = match ….recv().await { … };` | the rest of the loop's body |
+/// | in a loop, `match ….recv().await { … }` | the arms, except those of `None`, `Err(…)` and `_` |
+/// | in a loop, `if let … = ….recv().await { … } else { … }` | the first block |
+/// | in a loop, an arm of `select!` | the arm |
+/// | `for … in receiver`, `in &receiver` and `in receiver.iter()`, of an argument whose type is called `…Receiver` | the body |
+///
+/// A `?` may stand behind each receive. `break`, `continue`, `return` and `?` do what they do without the annotation; an
+/// error that is returned while a message is handled is that of the message. In a function that is not async, which blocks
+/// its thread until a message comes, the span is entered on that thread.
+///
+/// ```
+/// use std::sync::mpsc::Receiver;
+/// use throughline::actor;
+///
+/// #[actor]
+/// fn total(prices: Receiver<u32>) -> u32 {
+///     let mut total = 0;
+///     for price in prices {
+///         total += price; // in the span `total u32`
+///     }
+///     total
+/// }
+/// # let (tx, rx) = std::sync::mpsc::channel();
+/// # tx.send(3).unwrap();
+/// # drop(tx);
+/// # assert_eq!(total(rx), 3);
+/// ```
+///
+/// What is received from a channel of `throughline::channel` has a sender, and its span waits and relates to that as the
+/// receiver's policy says; what comes out of any other has none, and its span is a child of the current one. A handler in the body that is annotated, too, has
 /// the span of the loop. `Delivery::handle` makes a span by itself: a loop that calls it needs no annotation.
 ///
 /// In a block, the loops are in the methods that are called `run` or `run_…`; where the block has handlers, `message`
 /// and `attrs(…)` are said of these. On a function, it is one that is given no message: without arguments, or whose first
 /// argument is of a type called `…Receiver`, `…Consumer`, `…Subscriber` or `…Stream`; others say `loop`. The arguments of the
-/// annotation see the message by the names that the pattern gives.
+/// annotation see the message by the names that the pattern gives, which in a `match` each arm has to give.
 ///
 /// # Expansion
 ///

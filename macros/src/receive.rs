@@ -1,17 +1,23 @@
-//! The receive loops of a function: `while let Some(message) = ….recv().await { … }`, and those where that is a `let … else`
-//! or an arm of `select!`.
+//! The receive loops of a function: `while let Some(message) = ….recv().await { … }`, and those where the receive is a
+//! statement or an arm of `select!`, or what a `for` goes through.
 //!
 //! Owns finding them and marking, in each, what is received and how far its handling goes. The loop stays where it is and
 //! what it is; its condition is parsed, its body is not. How a message's span is started is `start`'s.
 
+mod condition;
 mod select;
+mod sources;
+mod statement;
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
-use syn::{BinOp, Expr, ExprLet, Pat, Result, Token};
+use syn::{Expr, Pat, Result, Signature, Token};
 
 use self::select::Select;
+use self::sources::Sources;
+pub(crate) use self::sources::is_source;
+use self::statement::{Found, begins_after};
 use crate::item::{braced_like, nested};
 use crate::tokens::{contains_ident, generated, local, with_stream};
 
@@ -36,19 +42,20 @@ impl Marks<'_> {
                     ArrivedFromNobody as _, ArrivedFromSender as _, MessageInOne as _, MessageInTwo as _,
                     MessageItself as _,
                 };
-                #private::turns_are_over();
                 (&&(&&&#private::Received(#received)).message()).arrived(#callsite)
             }
         }
     }
 
-    /// An expression of what is received and the look at it, in place of the former.
+    /// An expression of what is received and the look at it, in place of the former. The turn before is over when it is
+    /// waited for.
     fn looked_at(&self, expr: &Expr) -> TokenStream {
+        let private = self.private;
         let [received, arrived] = [local("__received"), local("__arrived")];
         let look = self.look(&quote_spanned!(generated()=> &#received));
         quote_spanned! {generated()=>
-            match #expr {
-                #received => {
+            match (#private::turns_are_over(), #expr) {
+                ((), #received) => {
                     let #arrived = #look;
                     (#received, #arrived)
                 }
@@ -61,6 +68,21 @@ impl Marks<'_> {
         let Self { private, fill, .. } = self;
         let [arrived, turn] = [local("__arrived"), local("__turn")];
         quote_spanned!(generated()=> let #turn = #private::turn(#arrived, #fill);)
+    }
+
+    /// A handler, be it a block or an expression, in the turn of its message.
+    fn handled(&self, handler: TokenStream) -> Group {
+        let turn = self.turn();
+        match syn::parse2::<Group>(handler.clone()) {
+            Ok(block) if block.delimiter() == Delimiter::Brace => {
+                let inside = nested(&block);
+                braced_like(&block, quote_spanned!(generated()=> #turn #inside))
+            }
+            _ => Group::new(
+                Delimiter::Brace,
+                quote_spanned!(generated()=> #turn #handler),
+            ),
+        }
     }
 }
 
@@ -75,18 +97,23 @@ pub(crate) enum Receives {
 }
 
 /// Looks for receive loops.
-pub(crate) fn find(body: &Group) -> Receives {
+pub(crate) fn find(sig: &Signature, body: &Group) -> Receives {
+    find_in(&Sources::of(sig), body.stream())
+}
+
+fn find_in(sources: &Sources<'_>, body: TokenStream) -> Receives {
     // Most functions have no loop, and the search for a word is cheap.
-    let words = ["while", "loop"];
-    if !words.iter().any(|word| contains_ident(body.stream(), word)) {
+    let words = ["while", "loop", "for"];
+    if !words.iter().any(|word| contains_ident(body.clone(), word)) {
         return Receives::Nothing;
     }
     let mut search = Search {
         marks: None,
+        sources,
         found: false,
         elsewhere: false,
     };
-    search.stream(body.stream());
+    search.stream(body);
     match search {
         Search { found: true, .. } => Receives::InLoop,
         Search {
@@ -97,9 +124,10 @@ pub(crate) fn find(body: &Group) -> Receives {
 }
 
 /// The body with its receive loops marked.
-pub(crate) fn mark(body: &Group, marks: &Marks<'_>) -> Group {
+pub(crate) fn mark(sig: &Signature, body: &Group, marks: &Marks<'_>) -> Group {
     let mut search = Search {
         marks: Some(marks),
+        sources: &Sources::of(sig),
         found: false,
         elsewhere: false,
     };
@@ -109,6 +137,7 @@ pub(crate) fn mark(body: &Group, marks: &Marks<'_>) -> Group {
 /// A walk through the tokens of a body, which changes them if there is something to write.
 struct Search<'a> {
     marks: Option<&'a Marks<'a>>,
+    sources: &'a Sources<'a>,
     found: bool,
     elsewhere: bool,
 }
@@ -119,14 +148,28 @@ impl Search<'_> {
         let mut rest = tokens.into_iter();
         while let Some(token) = rest.next() {
             match token {
-                TokenTree::Ident(word) if word == "while" => {
+                TokenTree::Ident(word) if follows_arguments(&before) && begins_loop(&word) => {
+                    // The body of a closure, which goes as far as it can.
+                    let body = TokenStream::from_iter([word.into()].into_iter().chain(rest));
+                    self.elsewhere |= find_in(self.sources, body.clone()) != Receives::Nothing;
+                    before.extend(body);
+                    break;
+                }
+                TokenTree::Ident(word) if word == "while" || word == "for" => {
                     let Some(found) = Loop::parse(word.clone(), rest.clone().collect()) else {
                         before.push(word.into());
                         continue;
                     };
-                    self.found = true;
-                    let label = take_label(&mut before);
-                    before.extend(self.marked(label, &found));
+                    if found.head.receives(self.sources) {
+                        self.found = true;
+                        let label = take_label(&mut before);
+                        before.extend(self.marked(label, &found));
+                    } else {
+                        before.push(word.into());
+                        before.extend(found.head.tokens());
+                        let stream = self.loop_body(found.body.stream());
+                        before.push(with_stream(&found.body, stream).into());
+                    }
                     rest = found.after.into_iter();
                 }
                 TokenTree::Group(group) if is_loop(&before, &group) => {
@@ -143,37 +186,34 @@ impl Search<'_> {
         before.into_iter().collect()
     }
 
-    /// The body of a `loop`: what follows a receive in it handles the message.
+    /// The body of a loop whose head receives nothing: a statement in it may.
     fn loop_body(&mut self, tokens: TokenStream) -> TokenStream {
-        let mut before = TokenStream::new();
-        let mut rest = tokens.clone().into_iter();
+        let mut before: Vec<TokenTree> = Vec::new();
+        let mut rest = tokens.into_iter();
         while let Some(token) = rest.next() {
-            if matches!(&token, TokenTree::Ident(word) if word == "let")
-                && let Some(found) = LetElse::parse(rest.clone().collect())
+            if let TokenTree::Ident(word) = &token
+                && begins_after(&before)
+                && let Some(found) = Found::parse(word, rest.clone().collect())
             {
                 self.found = true;
-                let before = self.stream(before);
-                let LetElse {
-                    pattern,
-                    eq,
-                    expr,
-                    otherwise,
-                    after,
-                } = found;
-                return match self.marks {
-                    None => tokens,
-                    Some(marks) => {
-                        let (arrived, turn) = (local("__arrived"), marks.turn());
-                        let looked_at = marks.looked_at(&expr);
-                        quote_spanned! {generated()=>
-                            #before #token (#pattern, #arrived) #eq (#looked_at) #otherwise #turn #after
-                        }
-                    }
+                let before = self.stream(before.into_iter().collect());
+                let Some(marks) = self.marks else {
+                    return before;
+                };
+                let (statement, after) = (found.marked(marks), found.after);
+                if found.goes_on || after.is_empty() {
+                    return quote!(#before #statement #after);
+                }
+                // What follows is about no message, or about the next.
+                let private = marks.private;
+                let after = self.loop_body(after);
+                return quote_spanned! {generated()=>
+                    #before #statement #private::turns_are_over(); #after
                 };
             }
-            before.extend([token]);
+            before.push(token);
         }
-        self.stream(before)
+        self.stream(before.into_iter().collect())
     }
 
     fn group(&mut self, before: &[TokenTree], group: Group) -> Group {
@@ -192,7 +232,7 @@ impl Search<'_> {
                 with_stream(&group, stream)
             }
             Inside::AnotherFuture => {
-                self.elsewhere |= find(&group) != Receives::Nothing;
+                self.elsewhere |= find_in(self.sources, group.stream()) != Receives::Nothing;
                 group
             }
             Inside::SomethingElse => group,
@@ -203,149 +243,109 @@ impl Search<'_> {
         let label: TokenStream = label.into_iter().collect();
         let Loop {
             keyword,
-            condition,
+            head,
             body,
             ..
         } = found;
         let Some(marks) = self.marks else {
-            return quote!(#label #keyword #condition #body);
+            return TokenStream::new();
         };
         let private = marks.private;
-        let (condition, _) = mark_condition(condition, marks);
-        let (turn, inside) = (marks.turn(), nested(body));
-        let body = braced_like(body, quote_spanned!(generated()=> #turn #inside));
+        let head = head.marked(marks);
+        let body = marks.handled(body.to_token_stream());
         // What the function returns after the loop is not about the message that was the last.
         quote_spanned! {generated()=>
             {
-                #label #keyword #condition #body
+                #label #keyword #head #body
                 #private::turns_are_over();
             }
         }
     }
 }
 
-/// `while condition { … }`, where the condition receives a message.
+/// `while condition { … }` or `for pattern in iterable { … }`.
 struct Loop {
     keyword: Ident,
-    condition: Expr,
+    head: Head,
     body: Group,
     after: TokenStream,
 }
 
+/// What a loop goes on with.
+enum Head {
+    While(Expr),
+    For(Pat, Token![in], Expr),
+}
+
 impl Loop {
-    /// Reads what follows `while`; none if this is a loop of another kind.
+    /// Reads what follows `while` or `for`; none if this is no loop.
     fn parse(keyword: Ident, rest: TokenStream) -> Option<Self> {
-        let parse = |input: ParseStream<'_>| -> Result<Option<Self>> {
-            let condition = input.call(Expr::parse_without_eager_brace)?;
-            let body = match input.parse()? {
-                TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => body,
-                _ => return Ok(None),
-            };
-            let after = input.parse()?;
-            Ok(receives(&condition).then(|| Self {
-                keyword: keyword.clone(),
-                condition,
-                body,
-                after,
-            }))
-        };
-        parse.parse2(rest).ok().flatten()
-    }
-}
-
-/// Whether one of the conditions is that a message comes.
-fn receives(condition: &Expr) -> bool {
-    match condition {
-        Expr::Binary(binary) if matches!(binary.op, BinOp::And(_)) => {
-            receives(&binary.left) || receives(&binary.right)
-        }
-        Expr::Let(condition) => is_receive(&condition.expr),
-        _ => false,
-    }
-}
-
-/// `….recv().await`, with a `?` behind or none.
-fn is_receive(expr: &Expr) -> bool {
-    match expr {
-        Expr::Try(expr) => is_receive(&expr.expr),
-        Expr::Paren(expr) => is_receive(&expr.expr),
-        Expr::Group(expr) => is_receive(&expr.expr),
-        Expr::Await(expr) => is_call(&expr.base),
-        _ => false,
-    }
-}
-
-/// `….recv()`
-fn is_call(expr: &Expr) -> bool {
-    matches!(expr, Expr::MethodCall(call) if METHODS.iter().any(|method| call.method == method))
-}
-
-/// How receivers and streams call it.
-const METHODS: [&str; 4] = ["recv", "recv_async", "next", "try_next"];
-
-/// The condition with a look at what is received first; and whether this is done.
-fn mark_condition(condition: &Expr, marks: &Marks<'_>) -> (TokenStream, bool) {
-    match condition {
-        Expr::Binary(binary) if receives(condition) => {
-            let (left, done) = mark_condition(&binary.left, marks);
-            let (right, done) = if done {
-                (binary.right.to_token_stream(), true)
+        let parse = |input: ParseStream<'_>| -> Result<Self> {
+            let head = if keyword == "while" {
+                Head::While(input.call(Expr::parse_without_eager_brace)?)
             } else {
-                mark_condition(&binary.right, marks)
+                Head::For(
+                    input.call(Pat::parse_multi_with_leading_vert)?,
+                    input.parse()?,
+                    input.call(Expr::parse_without_eager_brace)?,
+                )
             };
-            let op = &binary.op;
-            (quote!(#left #op #right), done)
-        }
-        Expr::Let(condition) if is_receive(&condition.expr) => (mark_let(condition, marks), true),
-        other => (other.to_token_stream(), false),
-    }
-}
-
-/// Two patterns in place of one: temporary values of the condition live as long as they did.
-fn mark_let(condition: &ExprLet, marks: &Marks<'_>) -> TokenStream {
-    let ExprLet {
-        attrs,
-        let_token,
-        pat,
-        eq_token,
-        expr,
-    } = condition;
-    let arrived = local("__arrived");
-    let looked_at = marks.looked_at(expr);
-    quote_spanned!(generated()=> #(#attrs)* #let_token (#pat, #arrived) #eq_token #looked_at)
-}
-
-/// `let pattern = expr else { … };`, where the expression receives a message.
-struct LetElse {
-    pattern: Pat,
-    eq: Token![=],
-    expr: Expr,
-    /// From `else` on.
-    otherwise: TokenStream,
-    after: TokenStream,
-}
-
-impl LetElse {
-    /// Reads what follows `let`; none if this is another statement.
-    fn parse(rest: TokenStream) -> Option<Self> {
-        let parse = |input: ParseStream<'_>| -> Result<Option<Self>> {
-            let pattern = input.call(Pat::parse_multi_with_leading_vert)?;
-            let eq = input.parse()?;
-            let expr: Expr = input.parse()?;
-            let word: Token![else] = input.parse()?;
-            let otherwise: TokenTree = input.parse()?;
-            let end: Token![;] = input.parse()?;
-            let after = input.parse()?;
-            Ok(is_receive(&expr).then(|| Self {
-                pattern,
-                eq,
-                expr,
-                otherwise: quote!(#word #otherwise #end),
-                after,
-            }))
+            Ok(Self {
+                keyword: keyword.clone(),
+                head,
+                body: input.call(block)?,
+                after: input.parse()?,
+            })
         };
-        parse.parse2(rest).ok().flatten()
+        parse.parse2(rest).ok()
     }
+}
+
+impl Head {
+    fn receives(&self, sources: &Sources<'_>) -> bool {
+        match self {
+            Self::While(condition) => condition::receives(condition),
+            Self::For(_, _, iterable) => sources.yields(iterable),
+        }
+    }
+
+    fn tokens(&self) -> TokenStream {
+        match self {
+            Self::While(condition) => condition.to_token_stream(),
+            Self::For(pattern, word, iterable) => quote!(#pattern #word #iterable),
+        }
+    }
+
+    fn marked(&self, marks: &Marks<'_>) -> TokenStream {
+        match self {
+            Self::While(condition) => condition::marked(condition, marks),
+            Self::For(pattern, word, iterable) => {
+                let private = marks.private;
+                let [received, arrived] = [local("__received"), local("__arrived")];
+                let look = marks.look(&received.to_token_stream());
+                quote_spanned! {generated()=>
+                    (#pattern, #arrived) #word #private::each(#iterable, |#received| #look)
+                }
+            }
+        }
+    }
+}
+
+/// `{ … }`
+fn block(input: ParseStream<'_>) -> Result<Group> {
+    match input.parse()? {
+        TokenTree::Group(block) if block.delimiter() == Delimiter::Brace => Ok(block),
+        _ => Err(input.error("expected a block")),
+    }
+}
+
+fn begins_loop(word: &Ident) -> bool {
+    word == "while" || word == "for" || word == "loop"
+}
+
+/// Whether the tokens end in the arguments of a closure.
+fn follows_arguments(before: &[TokenTree]) -> bool {
+    matches!(before.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == '|')
 }
 
 /// Whether the group is the body of a `loop`.

@@ -309,23 +309,17 @@ impl Arguments {
         if self.role == Role::Producer || self.receives.is_none() && gets_message(&function.sig) {
             return Ok(false);
         }
-        let found = receive::find(body);
-        let is_async = function.sig.asyncness.is_some();
-        if found == Receives::InLoop && is_async {
-            return Ok(true);
-        }
         let place = self.receives.unwrap_or_else(|| function.sig.ident.span());
-        let advice = match found {
-            Receives::InLoop => {
-                "the loop that receives messages is in no `async fn`: make this one, or annotate the one that has the loop"
-            }
+        let advice = match receive::find(&function.sig, body) {
+            Receives::InLoop => return Ok(true),
             Receives::Elsewhere => {
-                "the loop that receives messages is in a block that runs elsewhere: move the loop into an `async fn`, \
-                 and annotate that"
+                "the loop that receives messages is in a block or closure that runs elsewhere: move the loop into a \
+                 function of its own, and annotate that"
             }
             Receives::Nothing if self.receives.is_some() => {
                 "there is no loop here that receives messages: `while let Some(message) = ….recv().await { … }`, or the \
-                 same with `recv_async`, `next` or `try_next`"
+                 same with `recv_async`, `next` or `try_next`, or with one that blocks, `while let Ok(message) = \
+                 ….recv() { … }`; a `for` is one if it goes through an argument whose type is called `…Receiver`"
             }
             Receives::Nothing => return Ok(false),
         };
@@ -487,21 +481,17 @@ fn is_handler(function: &Function) -> bool {
 fn is_loop(function: &Function) -> bool {
     let name = function.sig.ident.to_string();
     (name == "run" || name.starts_with("run_"))
-        && function.sig.asyncness.is_some()
         && function
             .body
             .as_ref()
-            .is_some_and(|body| receive::find(body) == Receives::InLoop)
+            .is_some_and(|body| receive::find(&function.sig, body) == Receives::InLoop)
 }
 
 /// Whether a function is given what it handles. What messages come from is none.
 fn gets_message(sig: &Signature) -> bool {
     let name = first_argument(sig).and_then(|(_, ty)| type_name(ty));
-    name.is_some_and(|name| !SOURCES.iter().any(|source| name.ends_with(source)))
+    name.is_some_and(|name| !receive::is_source(&name))
 }
-
-/// What the types are called that messages come from.
-const SOURCES: [&str; 4] = ["Receiver", "Consumer", "Stream", "Subscriber"];
 
 /// The first argument after `self`.
 fn first_argument(sig: &Signature) -> Option<(&Pat, &Type)> {
@@ -527,7 +517,7 @@ fn count_of(sig: &Signature, batch: Span) -> Result<Value> {
 }
 
 /// The name of the type, without references and without what only wraps a message on its way.
-fn type_name(ty: &Type) -> Option<String> {
+pub(crate) fn type_name(ty: &Type) -> Option<String> {
     match ty {
         Type::Reference(reference) => type_name(&reference.elem),
         Type::Paren(paren) => type_name(&paren.elem),

@@ -5,6 +5,7 @@
 mod containers;
 mod entries;
 mod functions;
+mod loops;
 mod mistakes;
 mod roles;
 mod spans;

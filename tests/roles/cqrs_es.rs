@@ -21,6 +21,7 @@ use throughline::{FutureExt, span};
 
 use crate::in_request;
 
+mod attribute; // `#[projection]` behind a query
 mod goal;
 mod lag; // how far queries are behind what commands committed
 mod replay; // as many events as there are

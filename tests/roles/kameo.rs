@@ -4,6 +4,7 @@ mod attribute; // `#[actor]` on an `impl Message`
 mod budgets; // how large traces get, and what a stop leaves
 mod edges;
 mod measured;
+mod passed_on; // pools, publishers, streams
 
 use std::future::pending;
 use std::ops::ControlFlow;

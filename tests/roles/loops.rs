@@ -1,5 +1,7 @@
 //! Receive loops that are written by hand: each message has a span, and the loop has none.
 
+mod blocking; // those of a thread
+mod matches; // those with match, if and let
 mod others; // those with let-else and select
 
 use std::convert::Infallible;

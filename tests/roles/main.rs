@@ -19,6 +19,10 @@
 //! | empty polls | `plain::endings` | – | `rdkafka` | `projections` |
 //! | page mode | – | – | – | `projections`, `cqrs_es` |
 //! | replay | – | – | – | `projections`, `cqrs_es`, `cqrs_es::replay` |
+//! | loops of one's own | `loops`, `::others`, `::matches`, `::blocking` | – | `loops`, `::blocking` | `loops` |
+//! | what others pass on | – | `kameo::passed_on`, `::edges` | `rdkafka::receiving` (streams) | – |
+//! | commits, transactions | – | – | `rdkafka`, `rdkafka::groups` | `projections` |
+//! | rebalances | – | – | `rdkafka`, `rdkafka::groups` | – |
 
 mod attributes; // the role attributes, alone and under an observer
 mod budgets; // how large traces get

@@ -140,6 +140,50 @@ async fn a_page_of_five_hundred_links_each_context_once_and_counts_the_rest() {
 }
 
 #[tokio::test]
+async fn an_offset_is_committed_under_the_event_or_the_page_that_it_is_after() {
+    let capture = Capture::start();
+    let context = stored(&capture, "set goal");
+    let summary = Projection::new("summary");
+    let events = [7, 8].map(|sequence| StoredEvent::new(&context, "GoalSet").sequence(sequence));
+    let commit = |sequence, fails| try_observe(summary.commit_span(sequence), update(fails));
+    let work = async {
+        for fails in [false, true] {
+            let handler = async { commit(7, fails).await };
+            let handled = summary.try_handle(&events[0], handler).await;
+            assert_eq!(handled.is_err(), fails);
+        }
+        let page = async { commit(8, false).await };
+        let committed = try_observe(summary.page_span(&events), page).await;
+        committed.expect("stored");
+        // Of a replay there is one span per page and nothing else.
+        let replayed = async {
+            commit(8, false).await.expect("stored");
+            2
+        };
+        summary.replay_page(replayed).await;
+    };
+    capture.run(work).await;
+    insta::assert_snapshot!(tree(&capture), @r#"
+    set goal
+    project summary GoalSet {trace.relation="link", trace.relation.reason="event", projection.name="summary", projection.event.type="GoalSet", projection.sequence=7}
+    │  → set goal (another trace)
+    └─ commit summary {projection.name="summary", projection.sequence=7}
+       └─ update
+    project summary GoalSet {trace.relation="link", trace.relation.reason="event", projection.name="summary", projection.event.type="GoalSet", projection.sequence=7, error.type="&str"} error: no view
+    │  • exception {exception.type="&str", exception.message="no view"}
+    │  → set goal (another trace)
+    └─ commit summary {projection.name="summary", projection.sequence=7, error.type="&str"} error: no view
+       │  • exception {exception.type="&str", exception.message="no view"}
+       └─ update
+    project summary {trace.relation="link", trace.relation.reason="event", projection.name="summary", projection.page.events=2}
+    │  → set goal (another trace)
+    └─ commit summary {projection.name="summary", projection.sequence=8}
+       └─ update
+    project summary {trace.relation="root", trace.relation.reason="replay", projection.name="summary", projection.replay=true, projection.page.events=2}
+    "#);
+}
+
+#[tokio::test]
 async fn a_page_of_nothing_leaves_nothing() {
     let capture = Capture::start();
     let summary = Projection::new("summary");

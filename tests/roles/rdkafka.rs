@@ -1,6 +1,8 @@
 //! Records of Kafka: whole trees on librdkafka's mock cluster, which listens in this process.
 
+mod attribute; // `#[consumer]` on the handler of a record
 mod endings; // panics, cancellations, stops, dead letters, fan-outs
+mod groups; // rebalances, transactions, producers with a thread
 mod measured; // what is counted and timed of records
 mod receiving; // spans of polls, lag, and why a record comes again
 mod untouched; // what the user sends is what arrives, beside the bare client

@@ -1,5 +1,6 @@
 //! Records of a queue, whatever the queue is: single ones, batches, those that come again.
 
+use throughline::channel::queue::Destination;
 use throughline::channel::{Arrival, Operation, Policy, Redelivery, observe, try_observe};
 use throughline::core::{Callsite, Sampler, SpanContext, callsite};
 use throughline::testing::{Capture, ReceivedSpan, TreeOptions};
@@ -43,6 +44,44 @@ async fn one_record_is_a_child_with_a_link_and_an_ambient_span_goes_first() {
     poll loop
     └─ process orders [consumer] {trace.relation="link", trace.relation.reason="ambient"}
           → send orders (another trace)
+    "#);
+}
+
+#[tokio::test]
+async fn records_that_are_created_first_are_sent_by_a_client() {
+    let capture = Capture::start();
+    let orders = Destination::new("mybroker", "orders");
+    let work = async {
+        let created: [_; 2] = std::array::from_fn(|_| orders.create().context());
+        let contexts = created.each_ref().map(Context::span_context);
+        let again = contexts
+            .into_iter()
+            .chain([contexts[0], SpanContext::INVALID]);
+        orders.batch_of(2).send_created(again).end();
+        created
+    };
+    let created = work
+        .in_span(span!(parent: capture.context(), "request"))
+        .await;
+    let handled = async {
+        let batch = [created[1].span_context()];
+        let arrival = Arrival::new(&created[0], Operation::Batch).with_others(&batch);
+        let span = orders.batch_of(2).process(&arrival, &Policy::new());
+        observe(span, store()).await;
+        orders.settle("ack").end();
+    };
+    handled.with_context(capture.context()).await;
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    ├─ create orders [producer] {messaging.system="mybroker", messaging.operation.name="create", messaging.operation.type="create", messaging.destination.name="orders"}
+    ├─ create orders [producer] {messaging.system="mybroker", messaging.operation.name="create", messaging.operation.type="create", messaging.destination.name="orders"}
+    └─ send orders [client] {messaging.system="mybroker", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.batch.message_count=2}
+          → create orders
+          → create orders
+    process orders [consumer] {trace.relation="link", trace.relation.reason="batch", messaging.system="mybroker", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.batch.message_count=2}
+       → create orders (another trace)
+       → create orders (another trace)
+    ack orders [client] {messaging.system="mybroker", messaging.operation.name="ack", messaging.operation.type="settle", messaging.destination.name="orders"}
     "#);
 }
 

@@ -14,8 +14,8 @@ use crate::span_context::SpanContext;
 use crate::{handler, thread, turns, unwound, value};
 
 pub use crate::received::{
-    Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Looking, Message, MessageInOne,
-    MessageInTwo, MessageItself, Received, looking,
+    Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Each, Looking, Message, MessageInOne,
+    MessageInTwo, MessageItself, Received, each, looking,
 };
 pub use crate::turns::{InTurns, Turn};
 
@@ -184,9 +184,23 @@ pub fn in_turns<F: Future, T: Fn(&F::Output)>(future: F, tell: T) -> InTurns<F, 
     turns::in_turns(future, tell)
 }
 
-/// Begins to handle a message that was received: until the turn is dropped.
+/// Like [`in_turns`], for a function that is not async: it blocks its thread until a message comes.
+#[inline]
+pub fn call_in_turns<R>(body: impl FnOnce() -> R, tell: impl FnOnce(&R)) -> R {
+    turns::call_in_turns(body, tell)
+}
+
+/// Begins to handle a message that was received: until the turn is dropped. If none was received, nothing begins.
 pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Turn {
+    if !arrived.is_message() {
+        return no_turn();
+    }
     turn_in(arrived.into_span(fill))
+}
+
+/// A turn of nothing, where no message was received.
+pub fn no_turn() -> Turn {
+    turns::no_turn()
 }
 
 /// Begins a turn in a span that was started just now.

@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 use crate::callsite::Callsite;
 use crate::live::LiveSpan;
 use crate::span::Span;
+use crate::turns::turns_are_over;
 use crate::type_name::short_type_name;
 
 /// A message that brings its sender's context along.
@@ -118,7 +119,9 @@ impl<M: Carries> ArrivedFromSender for &Message<'_, M> {
     fn arrived(&self, callsite: &'static Callsite) -> Arrived {
         Arrived {
             callsite,
-            span: self.0.map(|message| message.handler_span(callsite)),
+            sender: self.0.map_or(Sender::NoMessage, |message| {
+                Sender::Known(message.handler_span(callsite))
+            }),
             message_type: self.0.map_or("", M::message_type),
         }
     }
@@ -128,7 +131,7 @@ impl<M> ArrivedFromNobody for Message<'_, M> {
     fn arrived(&self, callsite: &'static Callsite) -> Arrived {
         Arrived {
             callsite,
-            span: None,
+            sender: self.0.map_or(Sender::NoMessage, |_| Sender::Unknown),
             message_type: type_name::<M>(),
         }
     }
@@ -178,12 +181,57 @@ where
     }
 }
 
-/// A message that a loop received and has not begun to handle.
+/// What [`each`] returns.
+pub struct Each<I, L> {
+    inner: I,
+    look: L,
+}
+
+/// What a `for` receives, and what a look at each message says. The turn before is over when the next message is waited
+/// for.
+pub fn each<I, L>(receiver: I, look: L) -> Each<I::IntoIter, L>
+where
+    I: IntoIterator,
+    L: FnMut(&I::Item) -> Arrived,
+{
+    Each {
+        inner: receiver.into_iter(),
+        look,
+    }
+}
+
+impl<I: Iterator, L: FnMut(&I::Item) -> Arrived> Iterator for Each<I, L> {
+    type Item = (I::Item, Arrived);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        turns_are_over();
+        let received = self.inner.next()?;
+        let arrived = (self.look)(&received);
+        Some((received, arrived))
+    }
+}
+
+impl<I, L> fmt::Debug for Each<I, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Each").finish_non_exhaustive()
+    }
+}
+
+/// What a loop received, and whose message it has not begun to handle.
 pub struct Arrived {
     callsite: &'static Callsite,
-    /// None if it is to be started under whatever is current.
-    span: Option<Span>,
+    sender: Sender,
     message_type: &'static str,
+}
+
+/// What is known of the sender of what was received.
+enum Sender {
+    /// The message brought a context along, and this is the span of its handler.
+    Known(Span),
+    /// The handler's span is to be started under whatever is current.
+    Unknown,
+    /// No message was received: the channel is closed, or the receive failed.
+    NoMessage,
 }
 
 impl Arrived {
@@ -191,10 +239,16 @@ impl Arrived {
     /// sent it.
     #[must_use]
     pub const fn from_nobody(&self) -> Option<(&'static Callsite, &'static str)> {
-        match self.span {
-            None => Some((self.callsite, self.message_type)),
-            Some(_) => None,
+        match self.sender {
+            Sender::Unknown => Some((self.callsite, self.message_type)),
+            Sender::Known(_) | Sender::NoMessage => None,
         }
+    }
+
+    /// Whether a message was received at all.
+    #[must_use]
+    pub const fn is_message(&self) -> bool {
+        !matches!(self.sender, Sender::NoMessage)
     }
 
     /// The type of the message, without its path; empty if there is none.
@@ -202,14 +256,19 @@ impl Arrived {
         short_type_name(self.message_type)
     }
 
-    /// The span of the handler, with what `fill` records on it, which is given the type of the message without its path.
+    /// The span of the handler, with what `fill` records on it, which is given the type of the message without its path;
+    /// disabled if there is no message.
     pub fn into_span(self, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Span {
         let (callsite, message_type) = (self.callsite, self.message_type());
-        let mut span = self.span.unwrap_or_else(|| {
-            let mut span = Span::start(callsite);
-            span.arrived(callsite, None);
-            span
-        });
+        let mut span = match self.sender {
+            Sender::Known(span) => span,
+            Sender::Unknown => {
+                let mut span = Span::start(callsite);
+                span.arrived(callsite, None);
+                span
+            }
+            Sender::NoMessage => return Span::disabled(),
+        };
         span.edit(|span| fill(span, message_type));
         span
     }

@@ -1,14 +1,15 @@
-//! A future that is in one span after the other: a loop that handles each message in a span of its own.
+//! A future or a call that is in one span after the other: a loop that handles each message in a span of its own.
 //!
 //! Owns when such a span is current, and how it ends. The code of the loop stays part of its function, so that `break`,
 //! `continue`, `return` and `?` mean what they say; a [`Turn`] on its stack says where a span begins and where it is
 //! left. Rules:
 //!
 //! 1. Between two polls the span lies beside the future. While the future is polled, it is current, and the thread knows
-//!    the turns that it belongs to.
+//!    the turns that it belongs to. A call is polled once.
 //! 2. A turn that is left while the future is polled was left by the program: its span ends with the next turn, when the
 //!    future waits, or with what the future returns, whichever is first, at the time when it was left.
-//! 3. A turn that is left otherwise is one of a future that is dropped: its span is cancelled.
+//! 3. A turn that is left otherwise is one of a future that is dropped, and its span is cancelled, or one that a panic came
+//!    out of.
 
 use std::cell::Cell;
 use std::fmt;
@@ -82,6 +83,26 @@ impl Turns {
         }
     }
 
+    /// Lets `tell` see what the loop's function returned, if that was in a turn that has no error yet: what a handler
+    /// within failed with is on the span already.
+    fn told<R>(&mut self, output: &R, tell: impl FnOnce(&R)) {
+        let failed = self.span.live().map(LiveSpan::status) == Some(Status::Error);
+        if matches!(self.place, Place::Left(_)) && !failed {
+            let poll = self.span.begin_uncounted();
+            tell(output);
+            self.span.end_poll(poll);
+        }
+    }
+
+    /// What has become of a turn that nothing goes on with.
+    fn outcome(&self) -> Outcome {
+        if self.span.live().is_some_and(LiveSpan::was_unwound) {
+            Outcome::Panicked
+        } else {
+            Outcome::Cancelled
+        }
+    }
+
     /// Ends the span of a turn that was left.
     fn settle(&mut self) {
         if let Place::Left(left) = self.place {
@@ -101,6 +122,11 @@ pub(crate) fn turn(span: Span) -> Turn {
         turns.place = Place::Polled(turns.span.begin_poll(true));
         replace(Some(turns));
     }
+    Turn { _private: () }
+}
+
+/// A turn in which nothing is handled: it has no span, and what the function returns in it is nobody's.
+pub(crate) const fn no_turn() -> Turn {
     Turn { _private: () }
 }
 
@@ -150,15 +176,14 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             this.turns.settle();
+            let outcome = this.turns.outcome();
             let span = &mut this.turns.span;
-            let unwound = span.live().is_some_and(LiveSpan::was_unwound);
             // The turn that ends here is nobody else's.
             let outer = replace(None);
             let poll = span.begin_uncounted();
             this.inner.set(None);
             span.end_poll(poll);
             replace(outer);
-            let outcome = if unwound { Outcome::Panicked } else { Outcome::Cancelled };
             span.finish(outcome, None);
         }
     }
@@ -170,6 +195,27 @@ pub(crate) const fn in_turns<F: Future, T: Fn(&F::Output)>(future: F, tell: T) -
         inner: Some(future),
         turns: Turns::none(),
         tell,
+    }
+}
+
+/// Runs a call that begins turns, as [`in_turns`] runs a future.
+pub(crate) fn call_in_turns<R>(call: impl FnOnce() -> R, tell: impl FnOnce(&R)) -> R {
+    let mut here = Called(Turns::none());
+    let polled = Here::new(&mut here.0);
+    let output = call();
+    drop(polled);
+    here.0.told(&output, tell);
+    output
+}
+
+/// The turns of a call, the last of which ends with it.
+struct Called(Turns);
+
+impl Drop for Called {
+    fn drop(&mut self) {
+        self.0.settle();
+        let outcome = self.0.outcome();
+        self.0.span.finish(outcome, None);
     }
 }
 
@@ -210,15 +256,8 @@ impl<F: Future, T: Fn(&F::Output)> Future for InTurns<F, T> {
         let here = Here::new(this.turns);
         let polled = inner.poll(cx);
         drop(here);
-        // What a handler within the turn failed with is on the span already.
-        let failed = this.turns.span.live().map(LiveSpan::status) == Some(Status::Error);
-        if let Poll::Ready(output) = &polled
-            && matches!(this.turns.place, Place::Left(_))
-            && !failed
-        {
-            let poll = this.turns.span.begin_uncounted();
-            (this.tell)(output);
-            this.turns.span.end_poll(poll);
+        if let Poll::Ready(output) = &polled {
+            this.turns.told(output, &*this.tell);
         }
         this.turns.settle();
         polled

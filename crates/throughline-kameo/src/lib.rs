@@ -71,8 +71,9 @@
 //! [`Traced`] message as any other.
 //!
 //! What kameo does not show is not on the span: that the asker goes while the handler runs, that a forward failed, the
-//! error in a reply that is delegated. The items of [`attach_stream`] and the messages of remote actors are sent by kameo
-//! itself, and so without a context; a stream whose items are to be traced is read by a task that tells them.
+//! error in a reply that is delegated. Items that kameo's own [`attach_stream`] sends have no context, those of
+//! [`attach_stream_traced`] have; the messages of remote actors are kameo's, and so without one. A pool and a publisher of
+//! `kameo_actors` pass on what they are given: give them a [`Traced`] message.
 //!
 //! # The lifecycle
 //!
@@ -88,6 +89,7 @@
 //! `kameo::actor=off`, as in `THROUGHLINE_FILTER=info,kameo::actor=off`.
 //!
 //! [`attach_stream`]: kameo::actor::ActorRef::attach_stream
+//! [`attach_stream_traced`]: ActorRefExt::attach_stream_traced
 //! [`Context::spawn`]: kameo::message::Context::spawn
 //! [`Policy`]: throughline_messaging::Policy
 #![forbid(unsafe_code)]

@@ -1,15 +1,20 @@
 //! Sending with a context: the requests are kameo's own, so that each of their forms is there.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use futures_core::Stream;
 use kameo::Actor;
 use kameo::actor::ActorRef;
 use kameo::error::SendError;
-use kameo::message::Message;
+use kameo::message::{Message, StreamMessage};
 use kameo::reply::Reply;
 use kameo::request::{AskRequest, TellRequest, WithoutRequestTimeout};
+use throughline_core::FutureExt;
+use throughline_messaging::Relation;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::lifecycle::identity;
@@ -141,6 +146,56 @@ pub trait ActorRefExt<A: Actor> {
     where
         A: Message<Traced<M>>,
         M: Send + 'static;
+
+    /// [`ActorRef::attach_stream`], whose items bring the context along that is current now.
+    ///
+    /// A stream may go on for ever, so that each item's handler starts a trace of its own, which links the span that
+    /// attached the stream; an actor whose [policy](throughline_messaging::Policy) says `child` continues that trace. The
+    /// stream is polled in the current context.
+    ///
+    /// # Errors
+    ///
+    /// The task's, as kameo's has them: the actor does not run any more.
+    ///
+    /// # Panics
+    ///
+    /// As `tokio::spawn` does, outside of a runtime.
+    ///
+    /// ```
+    /// # use kameo::prelude::*;
+    /// use kameo::message::StreamMessage;
+    /// use throughline_kameo::ActorRefExt;
+    /// # #[derive(Actor)]
+    /// # struct Sum(u32);
+    ///
+    /// impl Message<StreamMessage<u32, (), ()>> for Sum {
+    ///     type Reply = ();
+    ///
+    ///     async fn handle(&mut self, item: StreamMessage<u32, (), ()>, _: &mut Context<Self, ()>) {
+    ///         if let StreamMessage::Next(number) = item {
+    ///             self.0 += number;
+    ///         }
+    ///     }
+    /// }
+    /// # throughline_kameo::traced_actor!(Sum);
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let sum = Sum::spawn(Sum(0));
+    /// let numbers = futures::stream::iter([1, 2, 3]);
+    /// assert!(sum.attach_stream_traced(numbers, (), ()).await.unwrap().is_ok());
+    /// # });
+    /// ```
+    fn attach_stream_traced<M, S, T, F>(
+        &self,
+        stream: S,
+        start_value: T,
+        finish_value: F,
+    ) -> JoinHandle<Attached<S, M, T, F>>
+    where
+        A: Message<Traced<StreamMessage<M, T, F>>>,
+        S: Stream<Item = M> + Send + Unpin + 'static,
+        M: Send + 'static,
+        T: Send + 'static,
+        F: Send + 'static;
 }
 
 impl<A: Actor> ActorRefExt<A> for ActorRef<A> {
@@ -191,7 +246,51 @@ impl<A: Actor> ActorRefExt<A> for ActorRef<A> {
     {
         self.tell(Traced::timer(message).to(<A as Actor>::name(), self.id()))
     }
+
+    fn attach_stream_traced<M, S, T, F>(
+        &self,
+        mut stream: S,
+        start_value: T,
+        finish_value: F,
+    ) -> JoinHandle<Attached<S, M, T, F>>
+    where
+        A: Message<Traced<StreamMessage<M, T, F>>>,
+        S: Stream<Item = M> + Send + Unpin + 'static,
+        M: Send + 'static,
+        T: Send + 'static,
+        F: Send + 'static,
+    {
+        let actor = self.clone();
+        let attached = async move {
+            let tell = |message| {
+                let message = Traced::tell(message).with_relation(Relation::Link);
+                let message = message.to(<A as Actor>::name(), actor.id());
+                actor.tell(message).send()
+            };
+            tell(StreamMessage::Started(start_value)).await?;
+            let mut shutdown = pin!(actor.wait_for_shutdown());
+            loop {
+                tokio::select! {
+                    item = next(&mut stream) => match item {
+                        Some(item) => tell(StreamMessage::Next(item)).await?,
+                        None => break,
+                    },
+                    _ = &mut shutdown => return Ok(stream),
+                }
+            }
+            tell(StreamMessage::Finished(finish_value)).await?;
+            Ok(stream)
+        };
+        tokio::spawn(attached.in_current_context())
+    }
 }
+
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
+}
+
+/// What comes of a stream that was attached: the stream itself, or the item that the actor did not take.
+type Attached<S, M, T, F> = Result<S, SendError<Traced<StreamMessage<M, T, F>>>>;
 
 /// What a question comes to.
 type Answer<A, M> = Result<OkOf<A, M>, SendError<Traced<M>, ErrorOf<A, M>>>;

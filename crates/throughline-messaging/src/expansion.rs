@@ -64,7 +64,12 @@ impl<T> Carries for Delivery<T> {
 }
 
 /// Begins to handle a message that was received: until the turn is dropped. A layer further in joins its span.
+///
+/// If none was received, nothing begins.
 pub fn turn(arrived: Arrived, fill: impl FnOnce(&mut LiveSpan, &'static str)) -> Turn {
+    if !arrived.is_message() {
+        return expansion::no_turn();
+    }
     let message_type = arrived.message_type();
     let mut span = match arrived.from_nobody() {
         Some((callsite, message)) if !may_start(&Subject::new().message(message), callsite) => {

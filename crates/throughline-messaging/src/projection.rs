@@ -279,6 +279,36 @@ impl Projection {
         span
     }
 
+    /// Starts the span `commit {projection}` of storing how far the projection has come: up to the event with this
+    /// sequence. It is a child of the span that is current, the event's or the page's where the handler commits, and there
+    /// is none within a [replay](Self::replay_page).
+    ///
+    /// ```
+    /// use throughline_messaging::{Projection, StoredEvent, try_observe};
+    ///
+    /// # async fn store_offset(_: u64) -> Result<(), std::io::Error> { Ok(()) }
+    /// # async fn update() {}
+    /// # async fn example(summary: &Projection, event: &StoredEvent<'_>) -> Result<(), std::io::Error> {
+    /// let handler = async {
+    ///     update().await;
+    ///     try_observe(summary.commit_span(7), store_offset(7)).await
+    /// };
+    /// summary.try_handle(event, handler).await
+    /// # }
+    /// ```
+    pub fn commit_span(&self, sequence: u64) -> Span {
+        if is_replay() {
+            return Span::disabled();
+        }
+        let mut span = Span::start(&COMMIT);
+        span.edit(|span| {
+            span.update_name(&format!("{} {}", COMMIT.name(), self.name));
+            span.attribute(&keys::PROJECTION_NAME, &*self.name);
+            span.attribute(&keys::SEQUENCE, integer(sequence));
+        });
+        span
+    }
+
     /// Starts the span of a handler that takes several events at once.
     ///
     /// It has a link to each context that was stored with them, each once, and `projection.page.events`. Its lag is that
@@ -572,3 +602,4 @@ impl<F: Future> Future for Replaying<F> {
 
 /// The span of every projection; it is renamed to say which.
 static PROJECT: Callsite = callsite!("project", Internal);
+static COMMIT: Callsite = callsite!("commit", Internal);

@@ -96,9 +96,27 @@ impl<'a> Destination<'a> {
 
     /// Starts the span of sending, which ends when the broker has taken the message, or refused it.
     ///
-    /// Its context goes along with the message, unless one of a [`create`](Self::create) span does.
+    /// Its context goes along with the message. Where the context of a [`create`](Self::create) span does, it is
+    /// [`send_created`](Self::send_created).
     pub fn send(&self) -> Span {
         self.start(&SEND, SEND.name())
+    }
+
+    /// Starts the span of sending messages that have contexts already: of their [`create`](Self::create) spans, or those
+    /// they came with. It is of kind client, and links each context once.
+    ///
+    /// ```
+    /// use throughline_messaging::queue::Destination;
+    ///
+    /// let orders = Destination::new("mybroker", "orders");
+    /// let created = [orders.create(), orders.create()].map(|span| span.context().span_context());
+    /// // What goes along with each message is its own context.
+    /// orders.batch_of(2).send_created(created).end();
+    /// ```
+    pub fn send_created(&self, contexts: impl IntoIterator<Item = SpanContext>) -> Span {
+        let mut span = self.start(&SEND_CREATED, SEND_CREATED.name());
+        link_each_once(&mut span, contexts);
+        span
     }
 
     /// Starts the span of taking messages from the broker, `operation` being the client's word for it, such as `poll`.
@@ -217,16 +235,20 @@ impl Poll {
     ) -> Span {
         let mut span = destination.receive(operation);
         span.since(self.began);
-        span.edit(|span| {
-            let mut linked = HashSet::new();
-            for sender in senders {
-                if sender.is_valid() && linked.insert(sender.span_id()) {
-                    span.add_link(sender);
-                }
-            }
-        });
+        link_each_once(&mut span, senders);
         span
     }
+}
+
+fn link_each_once(span: &mut Span, contexts: impl IntoIterator<Item = SpanContext>) {
+    span.edit(|span| {
+        let mut linked = HashSet::new();
+        for context in contexts {
+            if context.is_valid() && linked.insert(context.span_id()) {
+                span.add_link(context);
+            }
+        }
+    });
 }
 
 /// Says on the span of a handler how many messages were behind the one that it handles, when the broker told last.
@@ -237,6 +259,7 @@ pub fn behind(span: &mut Span, messages: u64) {
 
 static CREATE: Callsite = callsite!("create", Producer);
 static SEND: Callsite = callsite!("send", Producer);
+static SEND_CREATED: Callsite = callsite!("send", Client);
 static RECEIVE: Callsite = callsite!("receive", Client);
 static PROCESS: Callsite = callsite!("process", Consumer);
 static SETTLE: Callsite = callsite!("settle", Client);

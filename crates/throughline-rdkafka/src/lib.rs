@@ -42,6 +42,9 @@
 //! # }
 //! ```
 //!
+//! A function that [`Record::process`] is given may have the attribute `#[consumer]`: there is one span for both. The loop
+//! that receives needs none, and would not know the sender, whom the record's headers tell.
+//!
 //! Kafka does not count deliveries: who repeats a record says so, with [`Record::attempt`] and [`Record::after`]; topics for
 //! retries, delays and dead letters are told [once](Consuming::with_redeliveries). A record that is sent on with the headers
 //! it came with links the span that sent it first. How far behind a consumer is, the spans of its records say in seconds
@@ -64,6 +67,7 @@ pub use base_producer::{BaseProducer, Reporting, Sent, ThreadedProducer};
 pub use consumer::{BaseConsumer, Consuming, RebalanceEvents, StreamConsumer, rebalanced};
 pub use future_producer::{DeliveryFuture, FutureProducer};
 pub use headers::{extract, inject};
+pub use receive::MessageStream;
 pub use record::{Batch, Observer, Record};
 pub use watermarks::Watermarks;
 

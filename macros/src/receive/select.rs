@@ -3,14 +3,14 @@
 //! Owns reading the arms and marking those that receive. What the macro makes of them runs in the function, so that an arm
 //! leaves the function, or the loop around, as the body of a loop does.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, Pat, Result, Token, token};
 
-use super::{Marks, is_call};
-use crate::item::{braced_like, nested};
+use super::Marks;
+use super::condition::is_future;
 use crate::tokens::{generated, local};
 
 /// The arguments of `select!`, some arms of which receive.
@@ -73,17 +73,7 @@ impl Arm {
         let private = marks.private;
         let [received, arrived] = [local("__received"), local("__arrived")];
         let look = marks.look(&received.to_token_stream());
-        let turn = marks.turn();
-        let handler = match syn::parse2::<Group>(handler.clone()) {
-            Ok(block) if block.delimiter() == Delimiter::Brace => {
-                let inside = nested(&block);
-                braced_like(&block, quote_spanned!(generated()=> #turn #inside))
-            }
-            _ => Group::new(
-                Delimiter::Brace,
-                quote_spanned!(generated()=> #turn #handler),
-            ),
-        };
+        let handler = marks.handled(handler.clone());
         quote_spanned! {generated()=>
             (#pattern, #arrived) #eq #private::looking(#future, |#received| #look) #condition #arrow #handler
         }
@@ -95,7 +85,7 @@ fn parts(input: ParseStream<'_>) -> Result<Vec<Part>> {
     while !input.is_empty() {
         let ahead = input.fork();
         match arm(&ahead) {
-            Ok(arm) if is_call(&arm.future) => {
+            Ok(arm) if is_future(&arm.future) => {
                 input.advance_to(&ahead);
                 parts.push(Part::Arm(Box::new(arm)));
             }

@@ -1,5 +1,8 @@
 //! What a consumer says of receiving, where it is asked to: spans of polls, how far behind it is, and why a record comes.
 
+use std::sync::Arc;
+
+use futures::{StreamExt as _, poll};
 use throughline::testing::TreeOptions;
 
 use super::*;
@@ -40,6 +43,80 @@ async fn receiving_has_spans_where_they_are_wanted() {
     │     → send orders (another trace)
     └─ process orders [consumer] {queue.wait=…, trace.relation="link", trace.relation.reason="ambient", messaging.system="kafka", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0, messaging.kafka.message.key="7"}
           → send orders (another trace)
+    poll orders [client] {messaging.system="kafka", messaging.operation.name="poll", messaging.operation.type="receive", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+       → send orders (another trace)
+    "#);
+}
+
+#[tokio::test]
+async fn records_of_a_stream_have_what_others_have() {
+    let capture = Capture::start();
+    let cluster = cluster();
+    let producer = future_producer(&cluster);
+    let consumer = stream_consumer(&cluster).with_receive_spans();
+    {
+        let mut stream = consumer.stream();
+        // There is nothing yet, and whoever gives up leaves nothing.
+        assert!(poll!(stream.next()).is_pending());
+        for title in ["book", "pen"] {
+            capture.run(send(&producer, title)).await;
+        }
+        let loop_twice = async {
+            for _ in 0..2 {
+                let message = stream.next().await.expect("no end").expect("a record");
+                consumer.record(&message).process(async {}).await;
+            }
+        };
+        in_request(&capture, loop_twice).await;
+        assert!(poll!(stream.next()).is_pending());
+    }
+    insta::assert_snapshot!(tree(&capture), @r#"
+    request
+    ├─ poll orders [client] {messaging.system="kafka", messaging.operation.name="poll", messaging.operation.type="receive", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+    │     → send orders (another trace)
+    ├─ process orders [consumer] {queue.wait=…, trace.relation="link", trace.relation.reason="ambient", messaging.system="kafka", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0, messaging.kafka.message.key="7"}
+    │     → send orders (another trace)
+    ├─ poll orders [client] {messaging.system="kafka", messaging.operation.name="poll", messaging.operation.type="receive", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=1}
+    │     → send orders (another trace)
+    └─ process orders [consumer] {queue.wait=…, trace.relation="link", trace.relation.reason="ambient", messaging.system="kafka", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=1, messaging.kafka.message.key="7"}
+          → send orders (another trace)
+    send orders [producer] {messaging.system="kafka", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.kafka.message.key="7", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+    send orders [producer] {messaging.system="kafka", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.kafka.message.key="7", messaging.destination.partition.id="0", messaging.kafka.offset=1}
+    "#);
+}
+
+#[tokio::test]
+async fn records_of_a_partition_that_was_split_off_and_of_an_iterator() {
+    let capture = Capture::start();
+    let cluster = cluster();
+    let producer = future_producer(&cluster);
+    capture.run(send(&producer, "book")).await;
+    let bare: rdkafka::consumer::StreamConsumer = config(&cluster).create().expect("a consumer");
+    let bare = Arc::new(bare);
+    let queue = bare.split_partition_queue(TOPIC, 0).expect("a partition");
+    read_all(&cluster, &*bare);
+    let observer = Observer::from_config(&config(&cluster)).receive_spans(true);
+    let main = async { bare.recv().await.map(drop) };
+    let split = async {
+        let message = observer.stream(queue.stream()).next().await;
+        drop(message.expect("no end").expect("a record"));
+    };
+    tokio::select! {
+        received = main => panic!("in the main queue: {received:?}"),
+        () = capture.run(split) => {}
+    }
+    let base: BaseConsumer = config(&cluster).create().expect("a consumer");
+    let base = base.with_receive_spans();
+    read_all(&cluster, &*base);
+    {
+        let _here = capture.attach();
+        let message = base.iter().next().expect("no end");
+        drop(message.expect("a record"));
+    }
+    insta::assert_snapshot!(tree(&capture), @r#"
+    send orders [producer] {messaging.system="kafka", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.kafka.message.key="7", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+    poll orders [client] {messaging.system="kafka", messaging.operation.name="poll", messaging.operation.type="receive", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
+       → send orders (another trace)
     poll orders [client] {messaging.system="kafka", messaging.operation.name="poll", messaging.operation.type="receive", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.kafka.offset=0}
        → send orders (another trace)
     "#);
@@ -122,7 +199,8 @@ async fn nothing_is_said_of_what_nobody_told() {
     let producer = future_producer(&cluster);
     send(&producer, "book").await;
     let consumer = stream_consumer(&cluster);
-    let message = consumer.recv().await.expect("a record");
+    let message = consumer.stream().next().await.expect("no end");
+    let message = message.expect("a record");
     let _here = capture.attach();
     consumer.record(&message).span().end();
     let spans = capture.spans();

@@ -8,9 +8,23 @@ async fn run(names: Vec<String>) {
 }
 
 #[consumer(system = "kafka", destination = "orders", loop)]
-fn blocking(receiver: std::sync::mpsc::Receiver<String>) {
-    while let Ok(order) = receiver.recv() {
+fn iterator(mut orders: std::vec::IntoIter<String>) {
+    while let Some(order) = orders.next() {
         drop(order);
+    }
+}
+
+struct Cart {
+    inbox: std::sync::mpsc::Receiver<u32>,
+}
+
+impl Cart {
+    // Of a field, no type is known.
+    #[actor]
+    fn run(self) {
+        for items in self.inbox {
+            drop(items);
+        }
     }
 }
 
