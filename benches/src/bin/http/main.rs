@@ -11,6 +11,7 @@
 //! | variant | spans | exported by |
 //! |---|---|---|
 //! | `untraced`, `untraced-again` | none | |
+//! | `untraced-middleware` | none, but a middleware that does nothing stands where the server span has its own | |
 //! | `throughline` | `#[traced]` | Throughline |
 //! | `throughline-tracing` | those of `tracing`, through `TraceLayer` | Throughline |
 //! | `tracing-opentelemetry` | those of `tracing`, through `tracing-opentelemetry` | the OpenTelemetry SDK, by its batch processor with the defaults |
@@ -108,7 +109,7 @@ struct Effort {
 impl Request {
     fn parse() -> std::result::Result<Self, lexopt::Error> {
         let mut parser = lexopt::Parser::from_env();
-        let (mut rounds, mut seconds, mut json) = (9, 2, None);
+        let (mut rounds, mut seconds, mut json) = (8, 2, None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("rounds") => rounds = parser.value()?.parse::<usize>()?.max(1),

@@ -22,15 +22,17 @@ use crate::{Result, native, through_tracing, untraced};
 pub(crate) enum Variant {
     Untraced,
     UntracedAgain,
+    UntracedMiddleware,
     Throughline,
     ThroughlineTracing,
     TracingOpentelemetry,
 }
 
 impl Variant {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Untraced,
         Self::UntracedAgain,
+        Self::UntracedMiddleware,
         Self::Throughline,
         Self::ThroughlineTracing,
         Self::TracingOpentelemetry,
@@ -40,6 +42,7 @@ impl Variant {
     fn parts(self) -> (Option<Exported>, fn(Shop) -> Router) {
         match self {
             Self::Untraced | Self::UntracedAgain => (None, untraced::routes),
+            Self::UntracedMiddleware => (None, untraced::routes_with_middleware),
             Self::Throughline => (Some(Exported::Throughline), native::routes),
             Self::ThroughlineTracing => (
                 Some(Exported::ThroughlineTracing),
@@ -62,6 +65,7 @@ impl fmt::Display for Variant {
         formatter.pad(match self {
             Self::Untraced => "untraced",
             Self::UntracedAgain => "untraced-again",
+            Self::UntracedMiddleware => "untraced-middleware",
             Self::Throughline => "throughline",
             Self::ThroughlineTracing => "throughline-tracing",
             Self::TracingOpentelemetry => "tracing-opentelemetry",

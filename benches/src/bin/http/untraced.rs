@@ -1,6 +1,8 @@
-//! The service without spans.
+//! The service without spans, and with a middleware that makes none.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
 
@@ -10,6 +12,15 @@ pub(crate) fn routes(shop: Shop) -> Router {
     Router::new()
         .route(ROUTE, post(place_order))
         .with_state(shop)
+}
+
+pub(crate) fn routes_with_middleware(shop: Shop) -> Router {
+    routes(shop.clone()).layer(middleware::from_fn_with_state(shop, serve))
+}
+
+async fn serve(State(shop): State<Shop>, request: Request, next: Next) -> Response {
+    shop.begin();
+    next.run(request).await
 }
 
 async fn place_order(
