@@ -8,7 +8,7 @@ pub fn thread_cpu() -> u64 {
 }
 
 /// CPU time, user and system, of all threads of this process, ended ones included, in nanoseconds.
-pub(crate) fn process_cpu() -> u64 {
+pub fn process_cpu() -> u64 {
     nanoseconds(ClockId::ProcessCPUTime)
 }
 

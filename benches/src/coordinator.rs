@@ -1,13 +1,12 @@
 //! Starts the processes of a comparison: one receiver, and one worker after the other.
 
-use std::env;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{self, IsTerminal, Write};
+use std::process::Stdio;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::companion::{Companion, this_program};
 use crate::measurement::{Measured, Received, Row};
 use crate::options::{Comparison, RECEIVE, WORK};
 use crate::receiver::COUNT_ONLY;
@@ -53,36 +52,28 @@ pub(crate) fn compare(comparison: &Comparison) -> io::Result<Vec<Row>> {
     Ok(scenarios.iter().zip(&results).map(row).collect())
 }
 
-/// The receiver's process and the conversation with it.
+/// The receiver, in a process of its own.
 #[derive(Debug)]
-pub(crate) struct Receiver {
-    process: Child,
-    questions: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+pub struct Receiver {
+    process: Companion,
     addresses: Addresses,
 }
 
 impl Receiver {
-    /// Starts the process and waits until it listens.
-    pub(crate) fn start() -> io::Result<Self> {
-        let mut process = Command::new(this_program()?)
-            .arg(RECEIVE)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let questions = process.stdin.take();
-        let mut answers = BufReader::new(process.stdout.take().ok_or_else(no_pipe)?);
-        let addresses = read_line(&mut answers)?;
-        Ok(Self {
-            process,
-            questions,
-            answers,
-            addresses,
-        })
+    /// Starts the process and waits until it listens. The program is to call [`serve`](crate::serve) when its first
+    /// argument is [`RECEIVE`].
+    ///
+    /// # Errors
+    ///
+    /// The process cannot be started.
+    pub fn start() -> io::Result<Self> {
+        let (process, addresses) = Companion::start(&[RECEIVE])?;
+        Ok(Self { process, addresses })
     }
 
-    /// Where the worker of `run` exports to.
-    pub(crate) fn target(&self, run: String) -> Target {
+    /// Where the worker of `run` exports to. Spans of a run whose name begins with [`COUNT_ONLY`] are counted without
+    /// decoding them.
+    pub fn target(&self, run: String) -> Target {
         Target {
             addresses: self.addresses,
             run,
@@ -90,32 +81,19 @@ impl Receiver {
     }
 
     /// What came for `run` so far; the receiver then forgets it.
-    pub(crate) fn received(&mut self, run: &str) -> io::Result<Received> {
-        let questions = self.questions.as_mut().ok_or_else(no_pipe)?;
-        writeln!(questions, "{run}")?;
-        questions.flush()?;
-        read_line(&mut self.answers)
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        // The end of its input ends the receiver; there is nobody left to tell if it does not.
-        self.questions = None;
-        let _ = self.process.wait();
+    ///
+    /// # Errors
+    ///
+    /// The process has ended.
+    pub fn received(&mut self, run: &str) -> io::Result<Received> {
+        self.process.ask(run)
     }
 }
 
 /// Runs one worker process with `task` and reads its answer.
 pub(crate) fn work<A: DeserializeOwned>(kind: &str, task: &impl Serialize) -> io::Result<A> {
-    let mut command = Command::new(this_program()?);
+    let mut command = this_program()?;
     command.arg(kind).arg(serde_json::to_string(task)?);
-    // The user's own OpenTelemetry settings would change some libraries and not others.
-    for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("OTEL_") {
-            command.env_remove(name);
-        }
-    }
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(io::Error::other(format!(
@@ -163,26 +141,6 @@ fn warn_of_unequal_work(
 
 fn warn(message: &str) -> io::Result<()> {
     writeln!(io::stderr(), "\nwarning: {message}")
-}
-
-fn read_line<A: DeserializeOwned>(answers: &mut impl BufRead) -> io::Result<A> {
-    let mut line = String::new();
-    answers.read_line(&mut line)?;
-    Ok(serde_json::from_str(&line)?)
-}
-
-/// This program. The link still leads to it when a build has replaced the file during a long run.
-fn this_program() -> io::Result<PathBuf> {
-    let link = Path::new("/proc/self/exe");
-    if link.exists() {
-        Ok(link.to_owned())
-    } else {
-        env::current_exe()
-    }
-}
-
-fn no_pipe() -> io::Error {
-    io::Error::other("the receiver's process has no pipe")
 }
 
 /// The line that shows how far a long comparison is, on a terminal only.

@@ -23,6 +23,7 @@
 mod allocations;
 mod clock;
 mod command;
+mod companion;
 mod coordinator;
 mod measurement;
 mod micro;
@@ -37,6 +38,13 @@ mod shapes;
 mod target;
 mod worker;
 
-pub use clock::thread_cpu;
+pub use clock::{process_cpu, thread_cpu};
 pub use command::run;
-pub use measurement::median;
+pub use companion::{Companion, say};
+pub use coordinator::Receiver;
+pub use measurement::{Received, median};
+pub use options::RECEIVE;
+pub use paths::{Exported, export};
+pub use receiver::{COUNT_ONLY, serve};
+pub use report::machine;
+pub use target::Target;

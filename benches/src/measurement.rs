@@ -19,15 +19,15 @@ pub(crate) struct Measured {
 
 /// What the receiver decoded for one worker.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Received {
+pub struct Received {
     /// Spans decoded.
-    pub(crate) spans: u64,
+    pub spans: u64,
     /// Bytes of all request bodies.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Spans without a parent.
-    pub(crate) roots: u64,
+    pub roots: u64,
     /// Attributes among the ones that the paths agreed on.
-    pub(crate) attributes: u64,
+    pub attributes: u64,
 }
 
 /// One object of the JSON output, and one line of a table.

@@ -199,7 +199,7 @@ fn unknown(name: &str, known: &str) -> lexopt::Error {
 }
 
 /// First argument of the receiver's process.
-pub(crate) const RECEIVE: &str = "receive";
+pub const RECEIVE: &str = "receive";
 /// First argument of a worker's process, before its task.
 pub(crate) const WORK: &str = "work";
 /// First argument of a micro measurement's process, before its task.

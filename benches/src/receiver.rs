@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -39,12 +39,17 @@ use tokio::time::{Interval, interval};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::companion::say;
 use crate::measurement::Received;
 use crate::scenario::{Axis, Fault};
 use crate::target::{Addresses, RUN};
 
-/// Serves until standard input ends.
-pub(crate) fn serve() -> io::Result<()> {
+/// Serves until standard input ends: the process of a [`Receiver`](crate::Receiver).
+///
+/// # Errors
+///
+/// There is no port to listen on, or nobody who reads the answers.
+pub fn serve() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -274,15 +279,8 @@ fn questions() -> mpsc::UnboundedReceiver<String> {
     receiver
 }
 
-fn say(answer: &impl serde::Serialize) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, answer)?;
-    out.write_all(b"\n")?;
-    out.flush()
-}
-
 /// Begins the names of runs whose spans are counted and not decoded into objects.
-pub(crate) const COUNT_ONLY: &str = "count-";
+pub const COUNT_ONLY: &str = "count-";
 
 /// How long a slow receiver takes.
 const BEAT: Duration = Duration::from_secs(1);

@@ -26,7 +26,7 @@ pub(crate) fn heading(comparison: &Comparison) -> String {
 }
 
 /// Machine, load and date in one line.
-pub(crate) fn machine() -> String {
+pub fn machine() -> String {
     #[expect(
         clippy::disallowed_methods,
         reason = "figures are kept with the date of their measurement"

@@ -8,7 +8,7 @@ use crate::scenario::{Fault, Transport};
 
 /// The receiver, and the name under which it counts a worker's spans.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Target {
+pub struct Target {
     pub(crate) addresses: Addresses,
     pub(crate) run: String,
 }

@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p throughline-benches --bin compile_time [-- --functions N --rounds N]` writes three small
 //! crates below the target directory, builds their dependencies once, and then compiles the crates in turn. It prints
-//! medians and ratios, for `cargo build` with and without optimisation.
+//! medians and ratios, for `cargo build` with and without optimisation: of the CPU time of Cargo and of the compilers that
+//! it starts, which other programs on the machine change little, and of the elapsed time, which a user waits.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
 
@@ -12,9 +13,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lexopt::ValueExt as _;
+use rustix::param::clock_ticks_per_second;
+use throughline_benches::median;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -50,22 +53,25 @@ fn main() -> Result<()> {
     for krate in CRATES {
         write_crate(root, &base, krate, functions)?;
     }
-    println!("{functions} async functions, median of {rounds} builds");
+    println!("{functions} async functions, medians of {rounds} builds");
     for profile in ["dev", "release"] {
-        let mut times = CRATES.map(|_| Vec::new());
+        let mut costs = CRATES.map(|_| Vec::new());
         for (name, ..) in CRATES {
             build(&base, name, profile)?;
         }
         for _ in 0..rounds {
-            for ((name, ..), times) in CRATES.iter().zip(&mut times) {
-                times.push(build(&base, name, profile)?);
+            for ((name, ..), costs) in CRATES.iter().zip(&mut costs) {
+                costs.push(build(&base, name, profile)?);
             }
         }
-        let [bare, ours, theirs] = times.map(median);
-        println!(
-            "{profile:>8}: bare {bare:.2} s, #[traced] {ours:.2} s, #[instrument] {theirs:.2} s; #[traced] is {:.2} x #[instrument]",
-            ours / theirs
-        );
+        for (what, of) in [("CPU", cpu as fn(&Cost) -> f64), ("elapsed", elapsed)] {
+            let figures = |costs: &Vec<Cost>| median(costs.iter().map(of).collect());
+            let [bare, ours, theirs] = costs.each_ref().map(figures);
+            println!(
+                "{profile:>8}, {what:>7}: bare {bare:.2} s, #[traced] {ours:.2} s, #[instrument] {theirs:.2} s; #[traced] is {:.2} x #[instrument]",
+                ours / theirs
+            );
+        }
     }
     Ok(())
 }
@@ -98,29 +104,54 @@ fn write_crate(
     Ok(())
 }
 
-/// Compiles the crate anew, its dependencies being built, and returns how long that took.
-fn build(base: &Path, name: &str, profile: &str) -> Result<Duration> {
+/// What a build takes, in seconds.
+struct Cost {
+    cpu: f64,
+    elapsed: f64,
+}
+
+fn cpu(cost: &Cost) -> f64 {
+    cost.cpu
+}
+
+fn elapsed(cost: &Cost) -> f64 {
+    cost.elapsed
+}
+
+/// Compiles the crate anew, its dependencies being built.
+fn build(base: &Path, name: &str, profile: &str) -> Result<Cost> {
     let folder = base.join(name);
     let source: PathBuf = folder.join("src/lib.rs");
     let text = fs::read_to_string(&source)?;
     fs::write(&source, text)?;
-    let start = Instant::now();
+    let (cpu, start) = (children_cpu()?, Instant::now());
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--profile", profile])
         .current_dir(&folder)
         .env("CARGO_TARGET_DIR", base.join("target"))
         .stdin(Stdio::null())
         .status()?;
-    let time = start.elapsed();
+    let elapsed = start.elapsed().as_secs_f64();
     if !status.success() {
         return Err(format!("the crate `{name}` does not build").into());
     }
-    Ok(time)
+    Ok(Cost {
+        cpu: children_cpu()? - cpu,
+        elapsed,
+    })
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times
-        .get(times.len() / 2)
-        .map_or(0.0, Duration::as_secs_f64)
+/// CPU time, user and system, of the processes that ended beneath this one, in seconds.
+fn children_cpu() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The fields are counted from behind the name, which stands in parentheses and may hold anything.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
+    let ticks = fields.split_whitespace().skip(CHILDREN_USER).take(2);
+    let ticks: u64 = ticks
+        .map(str::parse::<u64>)
+        .sum::<std::result::Result<_, _>>()?;
+    Ok(ticks as f64 / clock_ticks_per_second() as f64)
 }
+
+/// Where the time of ended children stands among those fields: first the user's, then the system's.
+const CHILDREN_USER: usize = 13;

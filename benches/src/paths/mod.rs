@@ -32,9 +32,11 @@ pub(crate) use throughline_bridged::ThroughlineBridged;
 pub(crate) use throughline_tracing::ThroughlineTracing;
 pub(crate) use tracing_opentelemetry::TracingOpentelemetry;
 
+use serde::{Deserialize, Serialize};
+
 use crate::order::Order;
-use crate::scenario::Sampling;
-use crate::target::Destination;
+use crate::scenario::{Fault, Sampling, Transport};
+use crate::target::{Destination, Target};
 
 /// A library with its pipeline running.
 ///
@@ -70,4 +72,29 @@ pub(crate) trait Path: Sized + Sync {
 
     /// Blocks until everything recorded so far has been handed to the receiver, or was dropped.
     fn flush(&self);
+}
+
+/// A library whose pipeline a program has that makes its own spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exported {
+    /// Throughline's own spans.
+    Throughline,
+    /// Those of `tracing`, through its layer.
+    ThroughlineTracing,
+    /// Those of `tracing`, through `tracing-opentelemetry` and the SDK.
+    TracingOpentelemetry,
+}
+
+/// Starts the pipeline of a library as the comparison does, for the whole process, and returns what flushes it.
+pub fn export(library: Exported, target: &Target) -> Box<dyn Fn()> {
+    fn start<P: Path + 'static>(target: &Target) -> Box<dyn Fn()> {
+        let destination = target.destination(Transport::Http, Fault::Healthy);
+        let path = P::start(&destination, Sampling::Sampled);
+        Box::new(move || path.flush())
+    }
+    match library {
+        Exported::Throughline => start::<Throughline>(target),
+        Exported::ThroughlineTracing => start::<ThroughlineTracing>(target),
+        Exported::TracingOpentelemetry => start::<TracingOpentelemetry>(target),
+    }
 }

@@ -50,17 +50,43 @@ impl Span {
     }
 }
 
+/// The methods that edit a span, by its method `edit`.
+macro_rules! edits {
+    () => {
+        fn add_event_with_timestamp<T>(
+            &mut self,
+            name: T,
+            timestamp: SystemTime,
+            attributes: Vec<KeyValue>,
+        ) where
+            T: Into<Cow<'static, str>>,
+        {
+            self.edit(|live| convert::add_event(live, &name.into(), timestamp, &attributes, 0));
+        }
+
+        fn set_attribute(&mut self, attribute: KeyValue) {
+            self.edit(|live| convert::set_attribute(live, &attribute));
+        }
+
+        fn set_status(&mut self, status: Status) {
+            self.edit(|live| convert::set_status(live, &status));
+        }
+
+        fn update_name<T>(&mut self, new_name: T)
+        where
+            T: Into<Cow<'static, str>>,
+        {
+            self.edit(|live| live.update_name(&new_name.into()));
+        }
+
+        fn add_link(&mut self, span_context: otel::SpanContext, attributes: Vec<KeyValue>) {
+            self.edit(|live| convert::add_link(live, &span_context, &attributes, 0));
+        }
+    };
+}
+
 impl otel::Span for Span {
-    fn add_event_with_timestamp<T>(
-        &mut self,
-        name: T,
-        timestamp: SystemTime,
-        attributes: Vec<KeyValue>,
-    ) where
-        T: Into<Cow<'static, str>>,
-    {
-        self.edit(|live| convert::add_event(live, &name.into(), timestamp, &attributes, 0));
-    }
+    edits!();
 
     fn span_context(&self) -> &otel::SpanContext {
         &self.context
@@ -70,25 +96,6 @@ impl otel::Span for Span {
         self.shared
             .as_ref()
             .is_some_and(|shared| shared.is_sampled() && !shared.is_ended())
-    }
-
-    fn set_attribute(&mut self, attribute: KeyValue) {
-        self.edit(|live| convert::set_attribute(live, &attribute));
-    }
-
-    fn set_status(&mut self, status: Status) {
-        self.edit(|live| convert::set_status(live, &status));
-    }
-
-    fn update_name<T>(&mut self, new_name: T)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-        self.edit(|live| live.update_name(&new_name.into()));
-    }
-
-    fn add_link(&mut self, span_context: otel::SpanContext, attributes: Vec<KeyValue>) {
-        self.edit(|live| convert::add_link(live, &span_context, &attributes, 0));
     }
 
     fn end(&mut self) {
@@ -128,16 +135,7 @@ impl EnteredSpan {
 }
 
 impl otel::Span for EnteredSpan {
-    fn add_event_with_timestamp<T>(
-        &mut self,
-        name: T,
-        timestamp: SystemTime,
-        attributes: Vec<KeyValue>,
-    ) where
-        T: Into<Cow<'static, str>>,
-    {
-        self.edit(|live| convert::add_event(live, &name.into(), timestamp, &attributes, 0));
-    }
+    edits!();
 
     fn span_context(&self) -> &otel::SpanContext {
         &self.context
@@ -145,25 +143,6 @@ impl otel::Span for EnteredSpan {
 
     fn is_recording(&self) -> bool {
         self.context.is_sampled() && self.edit(|_| ()).is_some()
-    }
-
-    fn set_attribute(&mut self, attribute: KeyValue) {
-        self.edit(|live| convert::set_attribute(live, &attribute));
-    }
-
-    fn set_status(&mut self, status: Status) {
-        self.edit(|live| convert::set_status(live, &status));
-    }
-
-    fn update_name<T>(&mut self, new_name: T)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-        self.edit(|live| live.update_name(&new_name.into()));
-    }
-
-    fn add_link(&mut self, span_context: otel::SpanContext, attributes: Vec<KeyValue>) {
-        self.edit(|live| convert::add_link(live, &span_context, &attributes, 0));
     }
 
     fn end_with_timestamp(&mut self, _timestamp: SystemTime) {}

@@ -50,6 +50,7 @@ mod capture;
 mod decode;
 #[cfg(test)]
 mod fixture;
+mod listening;
 mod options;
 mod oracle;
 mod proxy;

@@ -1,22 +1,23 @@
 //! A network that fails, for tests: a TCP proxy in this process.
 //!
-//! Owns the thread it forwards on. It must not know what is sent through it. Who may touch what:
+//! Owns how bytes travel. It must not know what is sent through it. Who may touch what:
 //!
 //! 1. `conditions` says how bytes travel now; any thread changes it, and every connection follows at once.
 //! 2. The counts are written by the proxy's thread and read by any.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
+
+use crate::listening::Listening;
 
 /// Forwards TCP connections from a free port of 127.0.0.1 to another address, as badly as it is told to.
 ///
@@ -39,13 +40,9 @@ use tokio::sync::{oneshot, watch};
 /// ```
 #[derive(Debug)]
 pub struct TcpProxy {
-    addr: SocketAddr,
+    listening: Listening,
     conditions: watch::Sender<Conditions>,
     counts: Arc<Counts>,
-    /// Dropping it stops the proxy.
-    stop: Option<oneshot::Sender<()>>,
-    /// For `Sync`; nobody else locks it. Disconnected once the thread has let go of all its sockets.
-    stopped: Mutex<mpsc::Receiver<()>>,
 }
 
 /// What a [`TcpProxy`] does to the connections, old and new.
@@ -82,57 +79,40 @@ struct Counts {
 }
 
 impl TcpProxy {
-    /// How long dropping a proxy waits for its thread.
-    const STOP_DEADLINE: Duration = Duration::from_secs(2);
-
     /// Starts between a free port of 127.0.0.1 and `target`, which need not be there yet.
     ///
     /// # Errors
     ///
     /// If no socket, thread or runtime can be made.
     pub fn start(target: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let (conditions, seen) = watch::channel(Conditions {
             target,
             fault: Fault::None,
             slice: None,
         });
         let counts = Arc::<Counts>::default();
-        let (stop, stop_requested) = oneshot::channel();
-        let (running, stopped) = mpsc::channel();
-        let served = serve(listener, seen, Arc::clone(&counts), stop_requested);
-        thread::Builder::new()
-            .name("tcp-proxy".to_owned())
-            .spawn(move || {
-                let _suppressed = throughline_core::suppress();
-                runtime.block_on(served);
-                drop(runtime);
-                drop(running);
-            })?;
+        let counted = Arc::clone(&counts);
+        let connection = move |client| {
+            counted.connections.fetch_add(1, Ordering::Relaxed);
+            forward(client, seen.clone(), Arc::clone(&counted))
+        };
         Ok(Self {
-            addr,
+            listening: Listening::start(("127.0.0.1", 0), "tcp-proxy", connection)?,
             conditions,
             counts,
-            stop: Some(stop),
-            stopped: Mutex::new(stopped),
         })
     }
 
     /// The address it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.listening.addr()
     }
 
     /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}", self.addr())
     }
 
     /// Changes what happens to the connections.
@@ -174,42 +154,6 @@ impl TcpProxy {
     #[must_use]
     pub fn bytes_from_server(&self) -> u64 {
         self.counts.bytes_from_server.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for TcpProxy {
-    fn drop(&mut self) {
-        self.stop.take();
-        // Nothing is ever sent: this returns when the thread is done, or at the deadline.
-        let stopped = self.stopped.get_mut();
-        let _ = stopped
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv_timeout(Self::STOP_DEADLINE);
-    }
-}
-
-async fn serve(
-    listener: TcpListener,
-    conditions: watch::Receiver<Conditions>,
-    counts: Arc<Counts>,
-    stop: oneshot::Receiver<()>,
-) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return;
-    };
-    let accept = async {
-        loop {
-            let Ok((client, _)) = listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
-            };
-            counts.connections.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(forward(client, conditions.clone(), Arc::clone(&counts)));
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        _ = stop => {}
     }
 }
 

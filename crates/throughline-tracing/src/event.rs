@@ -17,7 +17,7 @@ use tracing_log::NormalizeEvent;
 use crate::keys;
 use crate::scratch::{self, Scratch};
 use crate::site::{Role, Site};
-use crate::values::{Bytes, chain};
+use crate::values::{Bytes, chain, visit_plain};
 
 /// The span that an event belongs to.
 #[derive(Debug)]
@@ -168,29 +168,7 @@ impl Said<'_> {
 }
 
 impl Visit for Said<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.plain(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.plain(field, value);
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.plain(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
-    }
+    visit_plain!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if matches!(self.site.role(field), Role::Message | Role::Error) {
@@ -273,29 +251,7 @@ impl Encoder<'_, '_, '_> {
 }
 
 impl Visit for Encoder<'_, '_, '_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.plain(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.plain(field, value);
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.plain(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
-    }
+    visit_plain!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match self.site.role(field) {

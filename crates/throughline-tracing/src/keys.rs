@@ -1,6 +1,6 @@
 //! Every attribute key that this crate writes by itself.
 //!
-//! Owns names only. `code.*` and `exception.*` are stable in the OpenTelemetry semantic conventions 1.37. `level` and
+//! Owns names only. `code.*` and `exception.*` are stable in the OpenTelemetry semantic conventions (v1.44). `level` and
 //! `target` have no convention; they are called as `tracing-opentelemetry` calls them, so that dashboards keep
 //! working.
 

@@ -13,7 +13,7 @@ use tracing::field::{Field, Visit};
 use crate::keys;
 use crate::scratch;
 use crate::site::{Role, Site};
-use crate::values::{Bytes, DebugText, ErrorText, chain};
+use crate::values::{Bytes, DebugText, ErrorText, chain, visit_plain};
 
 /// Records the fields that a span starts with.
 pub(crate) fn record_first(
@@ -117,35 +117,7 @@ impl<T: Target> SpanFields<T> {
 }
 
 impl<T: Target> Visit for SpanFields<T> {
-    #[inline]
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.plain(field, value);
-    }
-
-    #[inline]
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
-    }
-
-    #[inline]
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
-    }
-
-    #[inline]
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.plain(field, value);
-    }
-
-    #[inline]
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.plain(field, value);
-    }
-
-    #[inline]
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
-    }
+    visit_plain!();
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -58,3 +58,28 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
 
 /// The most sources of an error that are recorded: a chain that leads back to itself must end here.
 const MOST_SOURCES: usize = 64;
+
+/// The methods of a `Visit` for values that are neither text nor run code of the user: each hands its value to the
+/// visitor's method `plain`.
+macro_rules! visit_plain {
+    () => {
+        visit_plain! {
+            record_f64: f64,
+            record_i64: i64,
+            record_u64: u64,
+            record_i128: i128,
+            record_u128: u128,
+            record_bool: bool,
+        }
+    };
+    ($($record:ident: $value:ty,)*) => {
+        $(
+            #[inline]
+            fn $record(&mut self, field: &tracing::field::Field, value: $value) {
+                self.plain(field, value);
+            }
+        )*
+    };
+}
+
+pub(crate) use visit_plain;

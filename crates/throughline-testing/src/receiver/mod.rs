@@ -1,10 +1,9 @@
 //! An OTLP collector for tests: real HTTP, in this process.
 //!
-//! Owns the thread it serves on and what it received. It must not know who sends. Who may touch what:
+//! Owns what it received. It must not know who sends. Who may touch what:
 //!
 //! 1. `state` holds everything received and the script; the server thread writes it, any thread reads it.
 //! 2. `changed` is signalled after each request that arrived and each that was accepted, with `state` unlocked.
-//! 3. The runtime belongs to the server thread; dropping the receiver only asks it to stop, and waits.
 
 mod body;
 mod connection;
@@ -15,16 +14,15 @@ mod server;
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 pub use self::response::Response;
 use crate::decode::Content;
+use crate::listening::Listening;
 use crate::span::ReceivedSpan;
 use crate::trace::Trace;
 
@@ -61,12 +59,8 @@ use crate::trace::Trace;
 /// ```
 #[derive(Debug)]
 pub struct OtlpReceiver {
-    addr: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
-    /// Dropping it stops the server.
-    stop: Option<oneshot::Sender<()>>,
-    /// For `Sync`; nobody else locks it. Disconnected once the server thread has let go of all its sockets.
-    stopped: Mutex<mpsc::Receiver<()>>,
 }
 
 /// One HTTP request as it arrived, whatever the answer was.
@@ -90,7 +84,7 @@ pub struct ReceivedRequest {
 
 impl OtlpReceiver {
     /// How long dropping a receiver waits for its thread.
-    pub const STOP_DEADLINE: Duration = Duration::from_secs(2);
+    pub const STOP_DEADLINE: Duration = Listening::STOP_DEADLINE;
 
     /// Starts on a free port of 127.0.0.1.
     ///
@@ -107,50 +101,31 @@ impl OtlpReceiver {
     ///
     /// If the address is taken or invalid, or if no thread or runtime can be made.
     pub fn start_at(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        let listener = TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let (stop, stop_requested) = oneshot::channel();
-        let (running, stopped) = mpsc::channel();
-        let server = server::serve(listener, Arc::clone(&shared), stop_requested);
-        thread::Builder::new()
-            .name("otlp-receiver".to_owned())
-            .spawn(move || {
-                // What this process traces must not include the receiver of the traces.
-                let _suppressed = throughline_core::suppress();
-                runtime.block_on(server);
-                // Closes all connections.
-                drop(runtime);
-                drop(running);
-            })?;
+        let served = Arc::clone(&shared);
+        let connection = move |socket| server::connection(socket, Arc::clone(&served));
         Ok(Self {
-            addr,
+            listening: Listening::start(addr, "otlp-receiver", connection)?,
             shared,
-            stop: Some(stop),
-            stopped: Mutex::new(stopped),
         })
     }
 
     /// The address it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.listening.addr()
     }
 
     /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}", self.addr())
     }
 
     /// The value for `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: `http://127.0.0.1:PORT/v1/traces`.
     #[must_use]
     pub fn traces_endpoint(&self) -> String {
-        format!("http://{}{}", self.addr, server::TRACES_PATH)
+        format!("http://{}{}", self.addr(), server::TRACES_PATH)
     }
 
     /// A copy of all spans accepted so far, in the order they arrived.
@@ -271,17 +246,6 @@ impl OtlpReceiver {
             .wait_timeout_while(self.shared.lock(), timeout, |state| !condition(state))
             .unwrap_or_else(PoisonError::into_inner);
         !result.timed_out()
-    }
-}
-
-impl Drop for OtlpReceiver {
-    fn drop(&mut self) {
-        self.stop.take();
-        // Nothing is ever sent: this returns when the thread is done, or at the deadline.
-        let stopped = self.stopped.get_mut();
-        let _ = stopped
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv_timeout(Self::STOP_DEADLINE);
     }
 }
 

@@ -4,9 +4,8 @@
 
 use std::convert::Infallible;
 use std::io::{self, Read};
-use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -18,7 +17,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use prost::Message;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 
 use super::body::ScriptedBody;
 use super::connection::Peer;
@@ -33,32 +31,9 @@ pub(super) const TRACES_PATH: &str = "/v1/traces";
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
 /// Larger bodies are refused with 413: eight times what the exporter is meant to send at most.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
-/// How long to wait after `accept` failed, which it does when the process has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-
-/// Accepts connections until `stop` is dropped.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: oneshot::Receiver<()>) {
-    // Fails only outside of a runtime with I/O; then there is nothing to serve.
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return;
-    };
-    let accept = async {
-        loop {
-            let Ok((socket, _)) = listener.accept().await else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            tokio::spawn(connection(socket, Arc::clone(&shared)));
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        _ = stop => {}
-    }
-}
 
 /// Serves one connection to its end, in the version of HTTP that its first bytes ask for.
-async fn connection(socket: TcpStream, shared: Arc<Shared>) {
+pub(super) async fn connection(socket: TcpStream, shared: Arc<Shared>) {
     // Fails on a socket that is broken already, which the first read will tell.
     let _ = socket.set_nodelay(true);
     let (peer, stream) = Peer::of(socket);
