@@ -3,9 +3,15 @@
 
 #![no_main]
 
+mod split;
+
+use std::io::{Read, Write};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+use flate2::Compression;
+use flate2::bufread::GzEncoder;
+use flate2::write::GzDecoder;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use throughline_export::fuzzing;
@@ -27,6 +33,8 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("retry_after", retry_after),
     ("settings", settings),
     ("spool", spool),
+    ("split", split::split),
+    ("gunzip", gunzip),
 ];
 
 fuzz_target!(|input: &[u8]| READER(input));
@@ -52,7 +60,7 @@ fn walk(message: &[u8], depth: u32) {
 
 /// Whatever a file holds is read to its end.
 fn spool(input: &[u8]) {
-    throughline_export::check_segment(input, 0);
+    let _ = throughline_export::check_segment(input, 0);
 }
 
 /// Nothing that somebody recorded can take hold of a terminal.
@@ -96,6 +104,36 @@ fn grpc_response(input: &[u8]) {
     }
     let (receipt, refusal) = fuzzing::grpc_response(&headers, rest);
     let _ = (format!("{receipt:?}"), format!("{refusal:?} {refusal}"));
+}
+
+/// A limit, then something that is said to be gzip, or that is packed first, in one piece or in several.
+fn gunzip(input: &[u8]) {
+    let Some((&[limit, pieces], rest)) = input.split_first_chunk() else {
+        return;
+    };
+    let limit = usize::from(limit) * 8;
+    if pieces == 0 {
+        // Another way to read it, which stops at the end of the first piece.
+        let mut first = GzDecoder::new(Vec::new());
+        let is_readable = first.write_all(rest).is_ok();
+        if let Ok(body) = fuzzing::gunzip(rest, limit) {
+            assert!(body.len() <= limit);
+            let first = first.finish().unwrap_or_default();
+            assert!(is_readable && body.starts_with(&first));
+        }
+        return;
+    }
+    let mut packed = Vec::new();
+    for piece in rest.chunks(rest.len().div_ceil(usize::from(pieces)).max(1)) {
+        let mut encoder = GzEncoder::new(piece, Compression::fast());
+        encoder.read_to_end(&mut packed).expect("memory");
+    }
+    let expected = match rest.len() {
+        0 => Err(fuzzing::Unread::Unreadable),
+        length if length > limit => Err(fuzzing::Unread::TooLarge),
+        _ => Ok(rest.to_vec()),
+    };
+    assert_eq!(fuzzing::gunzip(&packed, limit), expected);
 }
 
 /// No answer can keep the exporter waiting for more than a header can say.

@@ -1,14 +1,16 @@
 #!/bin/sh
 # Fuzzes one reader for some seconds: tests/fuzz/run.sh traceparent 600
 # It is a format of propagation (see propagate.rs) or one of wire, console, json, zipkin, http_response,
-# grpc_response, retry_after, settings and spool (see export.rs). libFuzzer guides it by coverage; the stable compiler is
-# enough, since no sanitizer is used.
+# grpc_response, gunzip, retry_after, settings, split and spool (see export.rs). libFuzzer guides it by coverage; the
+# stable compiler is enough, since no sanitizer is used.
 set -eu
 cd "$(dirname "$0")"
 format=$1
 seconds=$2
 case $format in
-    wire | console | json | zipkin | http_response | grpc_response | retry_after | settings | spool) target=export ;;
+    wire | console | json | zipkin | http_response | grpc_response | gunzip | retry_after | settings | split | spool)
+        target=export
+        ;;
     *) target=propagate ;;
 esac
 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

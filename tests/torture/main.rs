@@ -9,6 +9,7 @@
 #![cfg(target_os = "linux")]
 
 mod child_process; // the other side of `child/main.rs`
+mod http2; // frames for and against the export over gRPC
 mod support; // rows, sizes, pipelines
 mod tls_front; // TLS before a receiver that speaks none
 

@@ -11,6 +11,7 @@ use http::HeaderValue;
 use crate::console::ConsoleExporter;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter};
 use crate::settings::Settings;
+use crate::split::Parts;
 use crate::{otlp, retry};
 
 /// Reads all variables from an environment and returns the warnings about it.
@@ -69,6 +70,45 @@ pub fn grpc_response(headers: &http::HeaderMap, body: &[u8]) -> (Receipt, Export
     let code = tonic::Code::from_bytes(code.unwrap_or_default());
     let receipt = otlp::http::read(None, message(body)).0;
     (receipt, refusal(code, words(headers), &details(headers)))
+}
+
+/// Sends a request of so many spans in parts to somebody who takes up to so many bytes,
+/// and returns the parts in the order in which nothing more was done to them: those that
+/// were taken, and those that could not be made smaller.
+pub fn split(request: &[u8], spans: u64, most_bytes: usize) -> Vec<Vec<u8>> {
+    let mut parts = Parts::of(&Batch::new(request.to_vec().into(), spans));
+    let mut done = Vec::new();
+    while let Some(part) = parts.next() {
+        if part.batch.request().len() <= most_bytes || !parts.halve(&part) {
+            done.push(part.batch.request().to_vec());
+        }
+    }
+    done
+}
+
+/// Why a compressed response has no body.
+#[cfg(feature = "gzip")]
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It has more bytes than the limit.
+    TooLarge,
+    /// It is not gzip, or is cut short.
+    Unreadable,
+}
+
+/// Decompresses the body of a response.
+///
+/// # Errors
+///
+/// There is none.
+#[cfg(feature = "gzip")]
+pub fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Unread> {
+    use otlp::compress::{Decompressed, gunzip};
+    match gunzip(body, limit) {
+        Decompressed::Body(body) => Ok(body),
+        Decompressed::TooLarge => Err(Unread::TooLarge),
+        Decompressed::Unreadable => Err(Unread::Unreadable),
+    }
 }
 
 /// The outcome of a future that has nothing to wait for.

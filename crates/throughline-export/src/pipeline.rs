@@ -106,8 +106,8 @@ impl Pipeline {
     /// It is meant for programs that leave these signals alone otherwise. A program that
     /// winds down by itself at a signal (`tokio::signal`, axum's graceful shutdown) calls
     /// [`shutdown`](Self::shutdown) at the end of that instead. In a child that is forked
-    /// and does not `exec`, the signals do nothing until the child sets handlers of its
-    /// own: fork first.
+    /// and does not `exec`, the signals do what they do without handlers, until the child
+    /// calls this for a pipeline that it started itself.
     ///
     /// ```no_run
     /// use std::time::Duration;

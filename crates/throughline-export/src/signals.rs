@@ -3,15 +3,22 @@
 //! Owns one thread per process that waits for the signals, and the list of pipelines
 //! to shut down. The handlers themselves are `signal-hook`'s: they write to a pipe,
 //! and everything else happens on that thread.
+//!
+//! A forked child has the handlers without the thread. There the signals do what they
+//! would do without handlers, until the child has pipelines and a thread of its own;
+//! what it inherits of the list it never touches.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_default;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+use throughline_ring::{fork_generation, set_in_children};
 
 use crate::say;
 use crate::shared::Shared;
@@ -24,19 +31,33 @@ struct Watch {
     pipelines: Vec<(Weak<Shared>, Duration)>,
 }
 
-static WATCH: Mutex<Watch> = Mutex::new(Watch {
-    running: false,
-    pipelines: Vec::new(),
-});
+impl Watch {
+    const NONE: Self = Self {
+        running: false,
+        pipelines: Vec::new(),
+    };
+}
+
+/// That of the first process, that of a child, that of a child's child, and so on: each
+/// has its own, since the fork may have come while another one was locked.
+static WATCHES: [Mutex<Watch>; 8] = [const { Mutex::new(Watch::NONE) }; 8];
+
+/// Whether the handlers are there without the thread.
+static ALONE: AtomicBool = AtomicBool::new(false);
 
 /// Adds a pipeline to those that are shut down, each within its time.
 pub(crate) fn watch(shared: &Arc<Shared>, timeout: Duration) -> io::Result<()> {
-    let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+    let generation = usize::try_from(fork_generation()).unwrap_or(usize::MAX);
+    let Some(place) = WATCHES.get(generation) else {
+        return Err(io::Error::other("too many forks lie behind this process"));
+    };
+    let mut watch = place.lock().unwrap_or_else(PoisonError::into_inner);
     if !watch.running {
         // The handlers come second: without the thread, they would only keep the
         // signals from doing what they do.
-        let install = || Signals::new([SIGTERM, SIGINT]);
-        start("throughline-signal", install, serve)?;
+        start("throughline-signal", install, |signals| {
+            serve(signals, place);
+        })?;
         watch.running = true;
     }
     let pipelines = &mut watch.pipelines;
@@ -45,7 +66,19 @@ pub(crate) fn watch(shared: &Arc<Shared>, timeout: Duration) -> io::Result<()> {
     Ok(())
 }
 
-fn serve(mut signals: Signals) {
+fn install() -> io::Result<Signals> {
+    const ENDING: [i32; 2] = [SIGTERM, SIGINT];
+    let signals = Signals::new(ENDING)?;
+    set_in_children(&ALONE);
+    for signal in ENDING {
+        register_conditional_default(signal, &ALONE)?;
+    }
+    // Relaxed: what a signal finds in this process, and nothing else depends on it.
+    ALONE.store(false, Ordering::Relaxed);
+    Ok(signals)
+}
+
+fn serve(mut signals: Signals, place: &'static Mutex<Watch>) {
     let mut ending = false;
     for signal in signals.forever() {
         if ending {
@@ -54,7 +87,7 @@ fn serve(mut signals: Signals) {
         }
         ending = true;
         let last_words = move || {
-            shut_down_all();
+            shut_down_all(place);
             end_by(signal);
         };
         let spawned = thread::Builder::new()
@@ -66,8 +99,8 @@ fn serve(mut signals: Signals) {
     }
 }
 
-fn shut_down_all() {
-    let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+fn shut_down_all(place: &Mutex<Watch>) {
+    let mut watch = place.lock().unwrap_or_else(PoisonError::into_inner);
     let pipelines = std::mem::take(&mut watch.pipelines);
     drop(watch);
     for (shared, timeout) in pipelines {

@@ -98,7 +98,8 @@ impl Layout {
             let field = field.ok()?;
             let content = content(&field, resource_spans.start)?;
             match field.number {
-                RESOURCE => layout.resource = content,
+                // Decoders merge two of them, and nobody who cuts could.
+                RESOURCE if layout.resource.is_empty() => layout.resource = content,
                 SCOPE_SPANS => layout.add_scope(request, content)?,
                 RESOURCE_SCHEMA_URL => layout.schema_url = content,
                 _ => return None,
@@ -315,6 +316,19 @@ mod tests {
             }
         }
         assert_eq!((failed, requests), (1, 5));
+    }
+
+    #[test]
+    fn a_resource_that_is_given_twice_is_left_whole() {
+        let resource = [0x0a, 2, 0x10, 1];
+        let spans = [0x12, 4, 0x12, 0, 0x12, 0];
+        for (resources, is_cut) in [(1, true), (2, false)] {
+            let content = [resource.repeat(resources), spans.to_vec()].concat();
+            let request = [vec![0x0a, content.len() as u8], content].concat();
+            let mut parts = Parts::of(&Batch::new(Bytes::from(request), 2));
+            let part = parts.next().expect("the whole");
+            assert_eq!(parts.halve(&part), is_cut);
+        }
     }
 
     #[test]

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request};
+use http_body_util::Full;
 use tokio::time::timeout;
 
+use crate::connect::body::{Read, ReadError};
 use crate::connect::client::HttpClient;
 use crate::connect::failure::{no_response, refusal};
 use crate::connect::proxy::ProxySettings;
@@ -82,11 +83,15 @@ impl ZipkinExporter {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.endpoint.uri().clone();
         *request.headers_mut() = self.headers.clone();
-        let exchange = self.client.exchange(request, no_response, outcome);
-        let result = timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
-            let message = format!("no answer within {} ms", self.timeout.as_millis());
-            Err(ExportError::transient("timeout", message))
-        });
+        let exchange = self.client.exchange(request, MAX_RESPONSE_BYTES);
+        let result = match timeout(self.timeout, exchange).await {
+            Ok(Ok((head, body))) => outcome(&head, body),
+            Ok(Err(error)) => Err(no_response(error)),
+            Err(_) => {
+                let message = format!("no answer within {} ms", self.timeout.as_millis());
+                Err(ExportError::transient("timeout", message))
+            }
+        };
         if !result.as_ref().is_err_and(ExportError::is_transient) {
             self.prepared = None;
         }
@@ -250,15 +255,11 @@ impl ZipkinOptions {
 }
 
 /// The status decides. What stands in the body is for people, if there is an error.
-async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
-    let (head, body) = response.into_parts();
-    let body = match Limited::new(body, MAX_RESPONSE_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => Bytes::new(),
-    };
+fn outcome(head: &Parts, body: Result<Read, ReadError>) -> Result<Receipt, ExportError> {
     if head.status.is_success() {
         return Ok(Receipt::complete());
     }
+    let body = body.map_or_else(|_| Bytes::new(), |body| body.bytes);
     let said = String::from_utf8_lossy(&body);
     Err(refusal(head.status, &head.headers, said.trim()))
 }

@@ -65,6 +65,6 @@ mod wake;
 mod writer;
 
 pub use config::{HubConfig, TALLIES};
-pub use fork::fork_generation;
+pub use fork::{fork_generation, set_in_children};
 pub use hub::{Drained, Hub};
 pub use writer::{Full, Writer};

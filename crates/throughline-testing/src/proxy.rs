@@ -237,9 +237,11 @@ impl Pump<'_> {
             }
             let most = now.slice.map_or(buffer.len(), |(bytes, _)| bytes);
             let most = most.min(buffer.len());
+            // In this order: what is sent after the conditions changed travels as they say.
             let read = tokio::select! {
-                read = self.from.read(&mut buffer[..most]) => read,
+                biased;
                 Ok(()) = self.conditions.changed() => continue,
+                read = self.from.read(&mut buffer[..most]) => read,
             };
             let read = match read {
                 Ok(0) => {

@@ -7,6 +7,7 @@ mod clock;
 mod exit;
 mod feedback;
 mod fork;
+mod fork_signals;
 mod hook;
 mod resources;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         ["clock"] => clock::run(),
         ["exit", way, spans] => exit::run(way, spans.parse().unwrap_or(1)),
         ["fork", open] => fork::run(open.parse().unwrap_or(0)),
+        ["fork-signals", forks] => fork_signals::run(forks.parse().unwrap_or(1)),
         ["start"] => resources::start(),
         ["cycles", count] => resources::cycles(count.parse().unwrap_or(1)),
         ["exhaust"] => resources::exhaust(),

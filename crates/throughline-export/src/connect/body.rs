@@ -24,8 +24,7 @@ pub(crate) enum ReadError {
     ),
 }
 
-/// Reads a body of at most `limit` bytes. Dropping the rest of it closes what it
-/// comes over.
+/// Reads a body of at most `limit` bytes.
 pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<Read, ReadError> {
     // Who announces too much is not listened to, which spares the memory for it.
     if body.size_hint().lower() > limit as u64 {

@@ -3,20 +3,23 @@
 //! Owns the life of connections:
 //!
 //! 1. a connection stays open from one exchange to the next;
-//! 2. an exchange that fails, or that is dropped before its end, closes it: nobody
-//!    can tell what it is still good for, and HTTP/2 would go on using it;
+//! 2. an exchange that fails, whose response is not read to its end, or that is dropped
+//!    before that, closes it: nobody can tell what it is still good for, and HTTP/2
+//!    would go on using it;
 //! 3. to close it is to drop it at once, whatever the other side still owes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use http::Request;
+use http::response::Parts;
+use hyper::body::Body;
 use hyper::rt::Executor;
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinSet;
 
 use super::Connector;
+use super::body::{self, Read, ReadError};
 
 /// Sends requests through a [`Connector`].
 pub(crate) struct HttpClient<B> {
@@ -42,19 +45,20 @@ where
         }
     }
 
-    /// Sends a request and has the response read. It must run inside a tokio runtime
-    /// with time and I/O.
-    pub(crate) async fn exchange<T, E>(
+    /// Sends a request and reads the response, whose body may have `limit` bytes. It must
+    /// run inside a tokio runtime with time and I/O.
+    pub(crate) async fn exchange(
         &mut self,
         request: Request<B>,
-        no_response: impl FnOnce(legacy::Error) -> E,
-        read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, E>,
-    ) -> Result<T, E> {
+        limit: usize,
+    ) -> Result<(Parts, Result<Read, ReadError>), legacy::Error> {
         let open = self.open.take().unwrap_or_else(|| self.connect());
-        let response = open.client.request(request).await.map_err(no_response)?;
-        let result = read(response).await;
-        self.open = Some(open);
-        result
+        let (head, body) = open.client.request(request).await?.into_parts();
+        let body = body::read(body, limit).await;
+        if body.is_ok() {
+            self.open = Some(open);
+        }
+        Ok((head, body))
     }
 
     fn connect(&self) -> Open<B> {
@@ -65,13 +69,21 @@ where
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(1);
         #[cfg(feature = "grpc")]
-        builder.http2_only(self.connector.version == super::Version::Http2);
+        builder
+            .http2_only(self.connector.version == super::Version::Http2)
+            .http2_initial_stream_window_size(WINDOW_BYTES)
+            .http2_initial_connection_window_size(WINDOW_BYTES);
         Open {
             client: builder.build(self.connector.clone()),
             tasks,
         }
     }
 }
+
+/// How much of a response may be on its way before it is read. It adds to the largest
+/// response in memory, and what answers an export fits many times.
+#[cfg(feature = "grpc")]
+const WINDOW_BYTES: u32 = 64 << 10;
 
 impl<B> Drop for Open<B> {
     fn drop(&mut self) {

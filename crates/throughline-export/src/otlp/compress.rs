@@ -80,7 +80,7 @@ fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
 
 /// What becomes of a compressed response.
 #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "none is asked for"))]
-pub(super) enum Decompressed {
+pub(crate) enum Decompressed {
     Body(Vec<u8>),
     TooLarge,
     Unreadable,
@@ -91,7 +91,7 @@ pub(super) enum Decompressed {
 /// It is done twice: a buffer that grows with its content would take three times the limit for a moment, and
 /// whoever sends a bomb is owed no memory at all.
 #[cfg(feature = "gzip")]
-pub(super) fn gunzip(body: &[u8], limit: usize) -> Decompressed {
+pub(crate) fn gunzip(body: &[u8], limit: usize) -> Decompressed {
     use io::Read as _;
     let decoder = || flate2::read::MultiGzDecoder::new(body);
     let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

@@ -8,16 +8,14 @@
 
 use bytes::{BufMut, Bytes};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-};
-use hyper::body::Incoming;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tonic::codec::{CompressionEncoding, EncodeBody, EncodeBuf, Encoder};
 use tonic::codegen::tokio_stream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
-use crate::connect::body::{self, ReadError};
+use crate::connect::body::{Read, ReadError};
 use crate::connect::client::HttpClient;
 use crate::connect::failure::{broken_off, no_response};
 use crate::connect::proxy::ProxySettings;
@@ -97,7 +95,10 @@ impl GrpcTransport {
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        self.client.exchange(request, no_response, outcome).await
+        let limit = MAX_RESPONSE_BYTES + FRAME_HEADER_BYTES;
+        let response = self.client.exchange(request, limit).await;
+        let (head, body) = response.map_err(no_response)?;
+        outcome(&head, body)
     }
 }
 
@@ -115,10 +116,8 @@ impl Encoder for Encoded {
 }
 
 /// Reads the response, whose gRPC status alone decides between success and failure.
-async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
-    let (head, body) = response.into_parts();
-    let limit = MAX_RESPONSE_BYTES + FRAME_HEADER_BYTES;
-    let (body, trailers) = match body::read(body, limit).await {
+fn outcome(head: &Parts, body: Result<Read, ReadError>) -> Result<Receipt, ExportError> {
+    let (body, trailers) = match body {
         Ok(read) => (read.bytes, read.trailers),
         Err(ReadError::TooLarge) => return Err(too_large("grpc")),
         // The status comes last unless it comes at once.

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
-use crate::connect::body::{self, ReadError};
+use crate::connect::body::{Read, ReadError};
 use crate::connect::client::HttpClient;
 use crate::connect::failure::{no_response, refusal};
 use crate::connect::proxy::ProxySettings;
@@ -97,7 +97,9 @@ impl HttpTransport {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        self.client.exchange(request, no_response, outcome).await
+        let response = self.client.exchange(request, MAX_RESPONSE_BYTES).await;
+        let (head, body) = response.map_err(no_response)?;
+        outcome(&head, body)
     }
 
     /// What is sent for a request.
@@ -143,10 +145,9 @@ fn translation(_: Signal) -> Result<Translate, StartError> {
 }
 
 /// Reads the response, whose status alone decides between success and failure.
-async fn outcome(response: Response<Incoming>) -> Result<Receipt, ExportError> {
-    let (head, body) = response.into_parts();
+fn outcome(head: &Parts, body: Result<Read, ReadError>) -> Result<Receipt, ExportError> {
     let from = head.status.to_string();
-    let body = match body::read(body, MAX_RESPONSE_BYTES).await {
+    let body = match body {
         Ok(body) => body.bytes,
         Err(ReadError::TooLarge) => return Err(too_large(&from)),
         // The status has come, and it stands whatever else got lost.

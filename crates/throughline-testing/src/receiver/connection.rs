@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(super) struct Peer {
     socket: Arc<TcpStream>,
     /// Ends the connection, whatever HTTP is doing with it.
     ended: Arc<Notify>,
+    requests: Arc<AtomicU32>,
 }
 
 impl Peer {
@@ -31,8 +33,15 @@ impl Peer {
         let peer = Self {
             socket: Arc::clone(&socket),
             ended: Arc::default(),
+            requests: Arc::default(),
         };
         (peer, Stream(socket))
+    }
+
+    /// Counts a request, and says which stream it came on if this is HTTP/2: clients number theirs with odd numbers.
+    pub(super) fn next_stream(&self) -> u32 {
+        // Relaxed: all requests of a connection are read by one thread.
+        2 * self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Returns once a script wants the connection to end.

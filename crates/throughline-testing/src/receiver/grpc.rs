@@ -63,10 +63,10 @@ impl CallStatus {
     }
 }
 
-/// One message with its prefix.
-pub(super) fn frame(message: &[u8]) -> Bytes {
+/// One message with its prefix, which says whether it is compressed.
+pub(super) fn frame(message: &[u8], compressed: bool) -> Bytes {
     let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
-    framed.put_u8(0);
+    framed.put_u8(u8::from(compressed));
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     framed.put_slice(message);
     framed.freeze()

@@ -8,6 +8,7 @@
 mod body;
 mod connection;
 mod grpc;
+mod http2;
 mod response;
 mod server;
 

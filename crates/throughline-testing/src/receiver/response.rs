@@ -23,7 +23,8 @@ use super::grpc::{self, CallStatus};
 /// every answer that is none, leaves them out.
 ///
 /// The answers fit both protocols: a call over gRPC that is answered with status 200 gets the body as its message
-/// and the [gRPC status](Self::grpc) as trailers; any other HTTP status is sent as it is.
+/// and the [gRPC status](Self::grpc) as trailers; any other HTTP status is sent as it is. A message whose
+/// `content-encoding` is given says that it is compressed in the way of gRPC.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,11 +66,10 @@ pub(super) enum Action {
     HalfClose,
     /// Nothing, for ever.
     Stall,
-    /// These bytes and then FIN, or these bytes for ever.
-    Raw {
-        start: Bytes,
-        repeated: Bytes,
-    },
+    /// These bytes and then FIN.
+    Raw(Bytes),
+    /// The status, and headers for ever.
+    EndlessHeaders,
 }
 
 impl Response {
@@ -112,8 +112,8 @@ impl Response {
         Self::ok().body(response.encode_to_vec())
     }
 
-    /// A gRPC status: 0 is success, and codes beyond the known ones are sent as they are. It means nothing to a
-    /// request that is not gRPC.
+    /// A gRPC status: 0 is success, and codes beyond the known ones are sent as they are. Behind a message if there is
+    /// a [body](Self::body), which only a success needs. It means nothing to a request that is not gRPC.
     pub fn grpc(code: u32, message: &str) -> Self {
         Self {
             call: CallStatus {
@@ -165,18 +165,19 @@ impl Response {
 
     /// These bytes where an answer should be; then the connection is closed.
     pub fn garbage(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::acting(Action::Raw {
-            start: Bytes::from(bytes.into()),
-            repeated: Bytes::new(),
-        })
+        Self::acting(Action::Raw(Bytes::from(bytes.into())))
     }
 
-    /// An HTTP/1.1 answer of this status whose headers never end.
+    /// An answer of this status whose headers never end, in the version of HTTP of the request.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new) does.
     pub fn endless_headers(status: u16) -> Self {
-        Self::acting(Action::Raw {
-            start: Bytes::from(format!("HTTP/1.1 {status} Endless\r\n")),
-            repeated: Bytes::from_static(b"x-more: and more\r\n"),
-        })
+        Self {
+            action: Action::EndlessHeaders,
+            ..Self::new(status)
+        }
     }
 
     fn acting(action: Action) -> Self {
@@ -245,10 +246,15 @@ impl Response {
     pub(super) fn into_http(mut self, is_grpc: bool) -> http::Response<ScriptedBody> {
         let is_call = is_grpc && self.status == StatusCode::OK;
         let (body, trailers, content_type) = if is_call {
-            let body = match self.call.code {
-                0 => grpc::frame(&self.body),
-                _ => Bytes::new(),
+            let encoding = self.headers.remove(header::CONTENT_ENCODING);
+            let body = match (self.call.code, self.body.is_empty()) {
+                (1.., true) => Bytes::new(),
+                _ => grpc::frame(&self.body, encoding.is_some()),
             };
+            if let Some(encoding) = encoding {
+                let name = HeaderName::from_static("grpc-encoding");
+                self.headers.insert(name, encoding);
+            }
             (body, Some(self.call.trailers()), grpc::CONTENT_TYPE)
         } else {
             (self.body, None, super::server::PROTOBUF)

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http::{HeaderName, Method, Request, header};
+use http::{HeaderName, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use super::body::ScriptedBody;
 use super::connection::Peer;
 use super::grpc::{self, RpcStatus};
+use super::http2;
 use super::response::Action;
 use super::{ReceivedRequest, Response, Shared};
 use crate::decode::{self, Content};
@@ -31,6 +32,8 @@ pub(super) const TRACES_PATH: &str = "/v1/traces";
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
 /// Larger bodies are refused with 413: eight times what the exporter is meant to send at most.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// How many headers are written at a time when there is no end of them.
+const HEADERS_AT_ONCE: usize = 64;
 
 /// Serves one connection to its end, in the version of HTTP that its first bytes ask for.
 pub(super) async fn connection(socket: TcpStream, shared: Arc<Shared>) {
@@ -40,7 +43,8 @@ pub(super) async fn connection(socket: TcpStream, shared: Arc<Shared>) {
     let ended = peer.clone();
     let service = service_fn(move |request| {
         let (shared, peer) = (Arc::clone(&shared), peer.clone());
-        async move { answer(request, &shared, &peer).await }
+        let stream = peer.next_stream();
+        async move { answer(request, &shared, &peer, stream).await }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     // Ends with an error when the peer goes away, which is expected.
@@ -55,6 +59,7 @@ async fn answer(
     request: Request<Incoming>,
     shared: &Shared,
     peer: &Peer,
+    stream: u32,
 ) -> Result<http::Response<ScriptedBody>, Infallible> {
     let (head, body) = request.into_parts();
     let (body, outcome) = match Limited::new(body, MAX_BODY_BYTES).collect().await {
@@ -104,11 +109,16 @@ async fn answer(
         Action::Reset => peer.reset().await,
         Action::HalfClose => peer.half_close().await,
         Action::Stall => std::future::pending().await,
-        Action::Raw { start, repeated } => {
-            // Once the other side has gone, so may this one.
-            let mut written = peer.write_raw(start).await;
-            while written.is_ok() && !repeated.is_empty() {
-                written = peer.write_raw(repeated).await;
+        Action::Raw(bytes) => {
+            // Fails when the other side has gone, and then so may this one.
+            let _ = peer.write_raw(bytes).await;
+            peer.close().await;
+        }
+        Action::EndlessHeaders => {
+            let (first, more) = endless_headers(head.version, response.status, stream);
+            let mut written = peer.write_raw(&first).await;
+            while written.is_ok() {
+                written = peer.write_raw(&more).await;
                 tokio::task::yield_now().await;
             }
             peer.close().await;
@@ -118,6 +128,20 @@ async fn answer(
         shared.accepted(content);
     }
     Ok(response.into_http(is_grpc))
+}
+
+/// The beginning of an answer, and what can follow it again and again.
+fn endless_headers(version: Version, status: StatusCode, stream: u32) -> (Bytes, Bytes) {
+    if version == Version::HTTP_2 {
+        return (
+            http2::first_headers(stream, status),
+            http2::more_headers(stream, HEADERS_AT_ONCE),
+        );
+    }
+    (
+        Bytes::from(format!("HTTP/1.1 {} Endless\r\n", status.as_str())),
+        Bytes::from(b"x-more: and more\r\n".repeat(HEADERS_AT_ONCE)),
+    )
 }
 
 /// Why a request is no valid export request, and what OTLP answers.

@@ -151,10 +151,12 @@ fn calls_over_grpc_are_answered_as_calls() {
         Response::partial_success(1, "one too many"),
         Response::grpc(14, "later").retry_info(Duration::from_millis(1500)),
         Response::grpc(99, ""),
+        Response::grpc(3, "no").body("but a message"),
+        Response::gzip_bomb(200, 8 << 20),
     ]);
-    let answers = calls(receiver.addr(), 4);
+    let answers = calls(receiver.addr(), 6);
     let codes: Vec<_> = answers.iter().map(|answer| answer.code.as_str()).collect();
-    assert_eq!(codes, ["0", "0", "14", "99"]);
+    assert_eq!(codes, ["0", "0", "14", "99", "3", "0"]);
     let partial = ExportTraceServiceResponse::decode(&answers[1].message[..]).expect("a response");
     assert_eq!(
         partial
@@ -163,7 +165,10 @@ fn calls_over_grpc_are_answered_as_calls() {
         Some(1)
     );
     assert!(!answers[2].details.is_empty());
-    assert_eq!(receiver.span_count(), 2, "only code 0 acknowledges");
+    assert_eq!(answers[4].message, b"but a message");
+    let bomb = &answers[5];
+    assert!(bomb.is_packed && bomb.message.len() < 16 << 10);
+    assert_eq!(receiver.span_count(), 3, "only code 0 acknowledges");
     assert_eq!(receiver.requests()[0].path, grpc::TRACES_CALL);
 }
 
@@ -171,6 +176,8 @@ struct CallAnswer {
     code: String,
     details: String,
     message: Vec<u8>,
+    /// Whether both the headers and the frame say so.
+    is_packed: bool,
 }
 
 /// Makes calls over one HTTP/2 connection.
@@ -189,7 +196,7 @@ fn calls(addr: SocketAddr, count: u64) -> Vec<CallAnswer> {
         tokio::spawn(connection);
         let mut answers = Vec::new();
         for id in 0..count {
-            let message = grpc::frame(&request(&[(id + 1, 0, "call")]));
+            let message = grpc::frame(&request(&[(id + 1, 0, "call")]), false);
             let call = http::Request::post(format!("http://{addr}{}", grpc::TRACES_CALL))
                 .header("content-type", "application/grpc")
                 .header("te", "trailers")
@@ -213,6 +220,7 @@ fn calls(addr: SocketAddr, count: u64) -> Vec<CallAnswer> {
             answers.push(CallAnswer {
                 code: text("grpc-status"),
                 details: text("grpc-status-details-bin"),
+                is_packed: text("grpc-encoding") == "gzip" && framed.first() == Some(&1),
                 message: framed.get(5..).unwrap_or_default().to_vec(),
             });
         }
