@@ -101,7 +101,7 @@ async fn the_senders_span_ends_before_its_message_is_handled() {
     stop(&account).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    └─ Account Deposit {actor.type="Account", actor.message.type="Deposit", trace.relation="child", trace.relation.reason="tell", actor.message.operation="tell"}
+    └─ Account Deposit {actor.type="Account", actor.message.type="Deposit", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
        └─ book
     "#);
     let spans = capture.spans();
@@ -124,9 +124,9 @@ async fn ask_and_tell_are_told_apart() {
     in_request(&capture, requests).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Account Deposit {actor.type="Account", actor.message.type="Deposit", trace.relation="child", trace.relation.reason="tell", actor.message.operation="tell"}
+    ├─ Account Deposit {actor.type="Account", actor.message.type="Deposit", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
     │  └─ book
-    └─ Account Withdraw {actor.type="Account", actor.message.type="Withdraw", trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask"}
+    └─ Account Withdraw {actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask", trace.relation="child", trace.relation.reason="ask"}
     "#);
 }
 
@@ -233,7 +233,7 @@ async fn an_error_is_the_spans_though_the_asker_gets_it() {
     in_request(&capture, request).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    └─ Account Withdraw {actor.type="Account", actor.message.type="Withdraw", trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask", error.type="roles::kameo::Overdrawn"} error: Overdrawn
+    └─ Account Withdraw {actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask", trace.relation="child", trace.relation.reason="ask", error.type="roles::kameo::Overdrawn"} error: Overdrawn
           • exception {exception.type="roles::kameo::Overdrawn", exception.message="Overdrawn"}
     "#);
 }
@@ -377,7 +377,7 @@ async fn an_actor_lives_in_short_spans_that_are_linked() {
     Worker start {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker"}
        → request (another trace)
     order
-    └─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell", actor.message.operation="tell", error.type="roles::kameo::Overdrawn"} error: Overdrawn
+    └─ Worker Job {actor.type="Worker", actor.message.type="Job", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell", error.type="roles::kameo::Overdrawn"} error: Overdrawn
           • exception {exception.type="roles::kameo::Overdrawn", exception.message="Overdrawn"}
     Worker panic {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", error.type="kameo::error::PanicError"} error: on_message returned error
        • exception {exception.type="kameo::error::PanicError", exception.message="on_message returned error"}
@@ -409,8 +409,8 @@ async fn a_panic_is_the_messages_and_a_restart_links_it() {
     worker.wait_for_shutdown().await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell", actor.message.operation="tell", span.outcome="panicked", error.type="panic"} error: panicked
-    └─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="tell", actor.message.operation="tell"}
+    ├─ Worker Job {actor.type="Worker", actor.message.type="Job", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell", span.outcome="panicked", error.type="panic"} error: panicked
+    └─ Worker Job {actor.type="Worker", actor.message.type="Job", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
     Worker panic {trace.relation="link", trace.relation.reason="receiver", actor.type="Worker", error.type="kameo::error::PanicError"} error: message handler panicked: told to
        • exception {exception.type="kameo::error::PanicError", exception.message="message handler panicked: told to"}
        → Worker Job (another trace)
@@ -458,7 +458,7 @@ async fn an_asker_that_goes_abandons_its_message() {
     stop(&worker).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    └─ Worker Job {actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask", span.outcome="abandoned"}
+    └─ Worker Job {actor.type="Worker", actor.message.type="Job", actor.message.operation="ask", trace.relation="child", trace.relation.reason="ask", span.outcome="abandoned"}
     "#);
 }
 
@@ -530,10 +530,10 @@ async fn ticks_make_no_endless_trace() {
     stop(&clock).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    └─ Clock Tick {actor.type="Clock", actor.message.type="Tick", trace.relation="child", trace.relation.reason="tell", actor.message.operation="tell"}
-    Clock Tick {actor.type="Clock", actor.message.type="Tick", trace.relation="link", trace.relation.reason="timer", actor.message.operation="timer"}
+    └─ Clock Tick {actor.type="Clock", actor.message.type="Tick", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
+    Clock Tick {actor.type="Clock", actor.message.type="Tick", actor.message.operation="timer", trace.relation="link", trace.relation.reason="timer"}
        → Clock Tick (another trace)
-    Clock Tick {actor.type="Clock", actor.message.type="Tick", trace.relation="link", trace.relation.reason="timer", actor.message.operation="timer"}
+    Clock Tick {actor.type="Clock", actor.message.type="Tick", actor.message.operation="timer", trace.relation="link", trace.relation.reason="timer"}
        → Clock Tick (another trace)
     "#);
 }

@@ -93,14 +93,14 @@ where
     let known = role::Identity::of(SYSTEM)
         .actor_type(<A as Actor>::name())
         .id(&id);
-    let callsite = known.handlers(&HANDLE, name);
-    let mut observed = arrival.handler(&subject, callsite, policy, |span| {
-        known.describe_message(span, callsite, name, operation);
+    let handlers = known.handlers(&HANDLE, name, operation);
+    let mut observed = arrival.handler(&subject, handlers.callsite(), policy, |span| {
+        handlers.describe(span);
         if seen.is_some_and(|seen| seen.abandoned) {
             role::abandoned(span);
         }
     });
-    known.describe_unsampled(&mut observed, callsite, name);
+    handlers.describe_unsampled(&mut observed);
     let failing = Failing(id);
     let handler = async move {
         let failing = failing;

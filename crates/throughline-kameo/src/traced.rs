@@ -216,9 +216,9 @@ impl Ticket {
         if let Some((actor, id)) = &self.to {
             known = known.actor_type(actor).id(id);
         }
-        let callsite = known.handlers(&handle::HANDLE, message);
-        let mut span = arrival.span_of(&subject, callsite, &policy);
-        known.describe_message(&mut span, callsite, message, operation);
+        let handlers = known.handlers(&handle::HANDLE, message, operation);
+        let mut span = arrival.span_of(&subject, handlers.callsite(), &policy);
+        handlers.describe(&mut span);
         undelivered(&mut span);
     }
 }

@@ -133,7 +133,7 @@ async fn a_question_that_is_given_up_is_told_to_both_sides() {
     insta::assert_snapshot!(asked.tree_with(&options), @r#"
     request
     │  • actor.ask.timeout {actor.system="kameo", actor.type="Worker", actor.ask.limit=0.0}
-    └─ Worker Job {actor.system="kameo", actor.type="Worker", actor.message.type="Job", trace.relation="child", trace.relation.reason="ask", actor.message.operation="ask", span.outcome="abandoned"}
+    └─ Worker Job {actor.system="kameo", actor.type="Worker", actor.message.type="Job", actor.message.operation="ask", trace.relation="child", trace.relation.reason="ask", span.outcome="abandoned"}
     "#);
 }
 

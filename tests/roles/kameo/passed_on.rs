@@ -53,15 +53,15 @@ async fn what_a_pool_passes_on_stays_in_the_trace() {
     ended(&capture, 9).await;
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    ├─ Account Audit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Audit", actor.message.operation="tell"}
+    ├─ Account Audit {actor.type="Account", actor.message.type="Audit", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
     │  └─ book
-    ├─ Account Audit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Audit", actor.message.operation="tell"}
+    ├─ Account Audit {actor.type="Account", actor.message.type="Audit", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
     │  └─ book
-    ├─ Account Deposit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Deposit", actor.message.operation="tell"}
+    ├─ Account Deposit {actor.type="Account", actor.message.type="Deposit", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
     │  └─ book
-    ├─ Account Withdraw {trace.relation="child", trace.relation.reason="ask", actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask", error.type="roles::kameo::Overdrawn"} error: Overdrawn
+    ├─ Account Withdraw {actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask", trace.relation="child", trace.relation.reason="ask", error.type="roles::kameo::Overdrawn"} error: Overdrawn
     │     • exception {exception.type="roles::kameo::Overdrawn", exception.message="Overdrawn"}
-    └─ Account Withdraw {trace.relation="child", trace.relation.reason="ask", actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask"}
+    └─ Account Withdraw {actor.type="Account", actor.message.type="Withdraw", actor.message.operation="ask", trace.relation="child", trace.relation.reason="ask"}
     "#);
 }
 
@@ -90,9 +90,9 @@ async fn each_subscriber_handles_what_is_published() {
     request
     └─ Audit {trace.relation="child", trace.relation.reason="tell", actor.message.type="Audit", actor.message.operation="tell", span.outcome="undelivered"}
     request
-    ├─ Account Audit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Audit", actor.message.operation="tell"}
+    ├─ Account Audit {actor.type="Account", actor.message.type="Audit", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
     │  └─ book
-    └─ Account Audit {trace.relation="child", trace.relation.reason="tell", actor.type="Account", actor.message.type="Audit", actor.message.operation="tell"}
+    └─ Account Audit {actor.type="Account", actor.message.type="Audit", actor.message.operation="tell", trace.relation="child", trace.relation.reason="tell"}
        └─ book
     "#);
 }
@@ -146,21 +146,21 @@ async fn each_item_of_a_stream_has_a_trace_that_links_who_attached_it() {
     request
     ├─ read {number=5}
     └─ read {number=6}
-    Account StreamMessage {trace.relation="link", trace.relation.reason="sender", actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell"}
+    Account StreamMessage {actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="link", trace.relation.reason="sender"}
        → request (another trace)
-    Account StreamMessage {trace.relation="link", trace.relation.reason="sender", actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell"}
+    Account StreamMessage {actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="link", trace.relation.reason="sender"}
     │  → request (another trace)
     └─ book
-    Account StreamMessage {trace.relation="link", trace.relation.reason="sender", actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell"}
+    Account StreamMessage {actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="link", trace.relation.reason="sender"}
     │  → request (another trace)
     └─ book
-    Account StreamMessage {trace.relation="link", trace.relation.reason="sender", actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell"}
+    Account StreamMessage {actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="link", trace.relation.reason="sender"}
        → request (another trace)
     request
-    ├─ Reader StreamMessage {trace.relation="child", trace.relation.reason="receiver", actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell"}
-    ├─ Reader StreamMessage {trace.relation="child", trace.relation.reason="receiver", actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell"}
-    ├─ Reader StreamMessage {trace.relation="child", trace.relation.reason="receiver", actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell"}
-    ├─ Reader StreamMessage {trace.relation="child", trace.relation.reason="receiver", actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell"}
+    ├─ Reader StreamMessage {actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="child", trace.relation.reason="receiver"}
+    ├─ Reader StreamMessage {actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="child", trace.relation.reason="receiver"}
+    ├─ Reader StreamMessage {actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="child", trace.relation.reason="receiver"}
+    ├─ Reader StreamMessage {actor.type="Reader", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="child", trace.relation.reason="receiver"}
     ├─ read {number=7}
     └─ read {number=8}
     "#);
@@ -197,7 +197,7 @@ async fn a_stream_is_given_back_where_the_actor_is_gone_and_its_item_is_undelive
     assert!(attached.await.expect("joins").is_ok());
     insta::assert_snapshot!(tree(&capture), @r#"
     request
-    Account StreamMessage {trace.relation="link", trace.relation.reason="sender", actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell", span.outcome="undelivered"}
+    Account StreamMessage {actor.type="Account", actor.message.type="StreamMessage", actor.message.operation="tell", trace.relation="link", trace.relation.reason="sender", span.outcome="undelivered"}
        → request (another trace)
     "#);
 }

@@ -38,9 +38,10 @@ use crate::relation::Operation;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let cart = Identity::of("mylibrary").actor_type("shop::Cart").id(&7);
 /// let sender = Context::current();
-/// let callsite = cart.handlers(&HANDLE, "shop::Add"); // its spans are called `Cart Add`
-/// let mut span = Arrival::new(&sender, Operation::Ask).span(callsite, &Policy::new());
-/// cart.describe_message(&mut span, callsite, "shop::Add", Operation::Ask);
+/// // Their spans are called `Cart Add`.
+/// let handlers = cart.handlers(&HANDLE, "shop::Add", Operation::Ask);
+/// let mut span = Arrival::new(&sender, Operation::Ask).span(handlers.callsite(), &Policy::new());
+/// handlers.describe(&mut span);
 /// observe(span, add()).await;
 /// # });
 /// ```
@@ -81,60 +82,31 @@ impl<'a> Identity<'a> {
         self.actor_type.map(short_type_name)
     }
 
-    /// The callsite of the handlers of such messages by such actors: one like `library`, whose spans are called
-    /// `{actor type} {message type}` and say what both are, once and for all; `message` is the name of its type, as
-    /// [`actor_type`](Self::actor_type) takes it. `library` itself where the type of the actor is not known, or for more
-    /// types than a program has.
+    /// The handlers of such messages by such actors; `message` is the name of its type, as
+    /// [`actor_type`](Self::actor_type) takes it, and `operation` what the sender does. Their callsites are like `library`, which belongs to the integration.
     ///
     /// A few nanoseconds, unless the thread had not to do with such messages lately.
     #[must_use]
-    pub fn handlers(&self, library: &'static Callsite, message: &'static str) -> &'static Callsite {
-        let Some(actor) = self.actor_type else {
-            return library;
-        };
-        let site = Site {
+    pub fn handlers(
+        &self,
+        library: &'static Callsite,
+        message: &'static str,
+        operation: Operation,
+    ) -> Handlers<'a> {
+        let site = self.actor_type.map(|actor| Site {
             library,
             system: self.system,
             actor,
             message,
-        };
-        site.callsite()
-    }
-
-    /// Says of the span of a handler, made at that callsite, which actor it is and what the sender does; and what the types
-    /// of both are, unless the callsite is that of [their handlers](Self::handlers).
-    pub fn describe_message(
-        &self,
-        span: &mut Span,
-        callsite: &'static Callsite,
-        message: &'static str,
-        operation: Operation,
-    ) {
-        if callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
-            span.edit(|span| {
-                self.put_id(span);
-                span.attribute(&keys::MESSAGE_OPERATION, operation.name());
-            });
-            return;
-        }
-        let message = short_type_name(message);
-        span.label(|| self.labels(message));
-        span.edit(|span| {
-            self.describe(span, message);
-            span.attribute(&keys::MESSAGE_TYPE, message);
-            span.attribute(&keys::MESSAGE_OPERATION, operation.name());
+            operation,
         });
-    }
-
-    /// Says the same of a handler whose trace is not sampled, as far as somebody measures it.
-    pub fn describe_unsampled(
-        &self,
-        handler: &mut Handler,
-        callsite: &'static Callsite,
-        message: &'static str,
-    ) {
-        if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
-            handler.label_unsampled(|| self.labels(short_type_name(message)));
+        let callsite = site.map_or(library, Site::callsite);
+        Handlers {
+            actor: *self,
+            message,
+            operation,
+            callsite,
+            says_all: !std::ptr::eq(callsite, library),
         }
     }
 
@@ -149,6 +121,11 @@ impl<'a> Identity<'a> {
 
     /// Calls the span `{actor type} {what}`, and says who the actor is.
     fn describe(&self, span: &mut LiveSpan, what: &str) {
+        self.describe_type(span, what);
+        self.put_id(span);
+    }
+
+    fn describe_type(&self, span: &mut LiveSpan, what: &str) {
         span.attribute(&keys::ACTOR_SYSTEM, self.system);
         match self.short_type() {
             Some(actor) => {
@@ -157,12 +134,53 @@ impl<'a> Identity<'a> {
             }
             None => span.update_name(what),
         }
-        self.put_id(span);
     }
 
     fn put_id(&self, span: &mut LiveSpan) {
         if let Some(id) = self.id {
             span.attribute(&keys::ACTOR_ID, format_args!("{id}"));
+        }
+    }
+}
+
+/// The handlers of one type of messages, in one actor.
+#[derive(Clone, Copy, Debug)]
+pub struct Handlers<'a> {
+    actor: Identity<'a>,
+    message: &'static str,
+    operation: Operation,
+    callsite: &'static Callsite,
+    /// Whether the callsite says all but which actor it is: else it is the library's.
+    says_all: bool,
+}
+
+impl Handlers<'_> {
+    /// Where their spans are made: they are called `{actor type} {message type}`, and say what both are and what the sender
+    /// does, once and for all. It is the library's own callsite where the type of the actor is not known, or for more types
+    /// than a program has.
+    #[must_use]
+    pub const fn callsite(&self) -> &'static Callsite {
+        self.callsite
+    }
+
+    /// Says of the span which actor it is, and what the callsite does not say.
+    pub fn describe(&self, span: &mut Span) {
+        if !self.says_all {
+            let message = short_type_name(self.message);
+            span.label(|| self.actor.labels(message));
+            span.edit(|span| {
+                self.actor.describe_type(span, message);
+                span.attribute(&keys::MESSAGE_TYPE, message);
+                span.attribute(&keys::MESSAGE_OPERATION, self.operation.name());
+            });
+        }
+        span.edit(|span| self.actor.put_id(span));
+    }
+
+    /// Says of a handler whose trace is not sampled what the callsite does not, as far as somebody measures it.
+    pub fn describe_unsampled(&self, handler: &mut Handler) {
+        if !self.says_all {
+            handler.label_unsampled(|| self.actor.labels(short_type_name(self.message)));
         }
     }
 }
