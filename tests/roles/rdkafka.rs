@@ -451,9 +451,8 @@ async fn who_drops_a_report_says_nothing_of_it() {
     assert_eq!(receive(&cluster, 1)[0].payload(), Some(&b"book"[..]));
 }
 
-#[tokio::test]
-async fn a_transaction_is_part_of_the_handler() {
-    let capture = Capture::start();
+/// An order that waits to be billed: the consumer that takes it, and the producer whose transactions bill it.
+async fn billing(capture: &Capture) -> (Cluster, StreamConsumer, FutureProducer) {
     let cluster = cluster();
     cluster.create_topic("invoices", 1, 1).expect("a topic");
     let orders = future_producer(&cluster);
@@ -464,11 +463,23 @@ async fn a_transaction_is_part_of_the_handler() {
         .expect("a producer");
     producer.init_transactions(PATIENCE).expect("initialised");
     let consumer = stream_consumer(&cluster);
+    (cluster, consumer, producer)
+}
+
+/// Begins a transaction and sends the invoice in it.
+async fn send_invoice(producer: &FutureProducer) {
+    producer.begin_transaction().expect("begun");
+    let invoice = FutureRecord::<str, str>::to("invoices").payload("invoice");
+    producer.send(invoice, PATIENCE).await.expect("delivered");
+}
+
+#[tokio::test]
+async fn a_transaction_is_part_of_the_handler() {
+    let capture = Capture::start();
+    let (_cluster, consumer, producer) = billing(&capture).await;
     let message = consumer.recv().await.expect("a record");
     let handler = async {
-        producer.begin_transaction().expect("begun");
-        let invoice = FutureRecord::<str, str>::to("invoices").payload("invoice");
-        producer.send(invoice, PATIENCE).await.expect("delivered");
+        send_invoice(&producer).await;
         let mut offsets = TopicPartitionList::new();
         offsets
             .add_partition_offset(TOPIC, 0, Offset::Offset(1))

@@ -13,7 +13,7 @@ use throughline_core::{Callsite, Context, Parent, Span, SpanContext};
 
 use crate::budget;
 use crate::keys;
-use crate::policy::{Policy, Situation};
+use crate::policy::{self, Policy, Situation};
 use crate::projection::is_replay;
 use crate::relation::{Decision, Operation, Redelivery, Relation, Starts};
 use crate::selection::{Selected, Subject, selected};
@@ -132,25 +132,26 @@ impl<'a> Arrival<'a> {
     /// How long ago it was sent, if that is known.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
-        self.age_at(clock::now())
+        self.age_at(clock::now()).map(Duration::from_nanos)
     }
 
-    fn age_at(&self, now: Ticks) -> Option<Duration> {
+    /// In nanoseconds.
+    fn age_at(&self, now: Ticks) -> Option<u64> {
         match self.wait {
             Wait::Unknown => None,
-            Wait::Since(sent) => Some(Duration::from_nanos(clock::nanos_between(sent, now))),
-            Wait::Known(wait) => Some(wait),
+            Wait::Since(sent) => Some(clock::nanos_between(sent, now)),
+            Wait::Known(wait) => Some(policy::nanos(wait)),
         }
     }
 
     /// What the policy says about this now.
     #[must_use]
     pub fn decide(&self, policy: &Policy) -> Option<Decision> {
-        self.decide_with(policy, self.age(), 0)
+        self.decide_with(policy, self.age_at(clock::now()), 0)
     }
 
     #[inline]
-    fn decide_with(&self, policy: &Policy, age: Option<Duration>, spans: u32) -> Option<Decision> {
+    fn decide_with(&self, policy: &Policy, age: Option<u64>, spans: u32) -> Option<Decision> {
         let usual = policy.usual(self.sender, self.operation, self.hint, age, spans);
         match usual.filter(|_| self.redelivery.is_none()) {
             None => self.decide_anyhow(policy, age, spans),
@@ -159,15 +160,10 @@ impl<'a> Arrival<'a> {
     }
 
     #[inline(never)]
-    fn decide_anyhow(
-        &self,
-        policy: &Policy,
-        age: Option<Duration>,
-        spans: u32,
-    ) -> Option<Decision> {
+    fn decide_anyhow(&self, policy: &Policy, age: Option<u64>, spans: u32) -> Option<Decision> {
         let situation = Situation::new(self.sender, self.operation)
             .hint(self.hint)
-            .age(age.unwrap_or_default())
+            .age(Duration::from_nanos(age.unwrap_or_default()))
             .ambient(self.operation.heeds_ambient() && Context::current().span_context().is_valid())
             .redelivery(self.redelivery)
             .spans(spans);
@@ -284,9 +280,7 @@ impl<'a> Arrival<'a> {
             let wait = match self.wait {
                 Wait::Unknown => None,
                 Wait::Since(sent) => Some(now.since(sent)),
-                Wait::Known(wait) => Some(clock::nanos_to_ticks(
-                    u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX),
-                )),
+                Wait::Known(wait) => Some(clock::nanos_to_ticks(policy::nanos(wait))),
             };
             span.arrived(callsite, wait);
         }
@@ -294,7 +288,7 @@ impl<'a> Arrival<'a> {
             let role = keys::of(self.operation);
             if let Some(wait) = age {
                 span.start_since(now);
-                span.attribute(role.wait, wait.as_secs_f64());
+                span.attribute(role.wait, wait as f64 / NANOS);
             }
             if let Some(attempt) = self.attempt {
                 span.attribute(role.attempt, i64::from(attempt));
@@ -370,3 +364,5 @@ impl From<Span> for Handler {
         Self(Kind::Span(span))
     }
 }
+
+const NANOS: f64 = 1e9;

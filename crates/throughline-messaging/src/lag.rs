@@ -15,7 +15,8 @@ use std::time::Duration;
 use throughline_core::clock;
 
 use crate::behind::{Behind, Gap, Moment};
-use crate::projection::{Projection, StoredEvent};
+use crate::projection::Projection;
+use crate::stored::StoredEvent;
 
 /// The head of what is written: where those who write events say how far they are, for the projections that
 /// [follow](Projection::follow) it.

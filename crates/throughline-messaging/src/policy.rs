@@ -178,7 +178,7 @@ impl Policy {
         sender: &Context,
         operation: Operation,
         hint: Relation,
-        age: Option<Duration>,
+        age: Option<u64>,
         spans: u32,
     ) -> Option<Decision> {
         if !self.continues(sender, operation, hint) || !sender.span_context().is_valid() {
@@ -193,9 +193,10 @@ impl Policy {
         }
     }
 
-    /// Whether a message of that age, where it matters, is still part of its sender's trace.
-    pub(crate) fn is_young(&self, age: Option<Duration>) -> bool {
-        age.is_none_or(|age| nanos(age) <= self.max_age)
+    /// Whether a message of that age in nanoseconds, where it matters, is still part of its sender's trace.
+    #[inline]
+    pub(crate) fn is_young(&self, age: Option<u64>) -> bool {
+        age.is_none_or(|age| age <= self.max_age)
     }
 
     fn rule(&self, situation: &Situation<'_>) -> Decision {
@@ -353,7 +354,7 @@ impl<'a> Situation<'a> {
 }
 
 /// In nanoseconds; half a thousand years are as good as for ever.
-const fn nanos(age: Duration) -> u64 {
+pub(crate) const fn nanos(age: Duration) -> u64 {
     let nanos = age.as_nanos();
     if nanos > u64::MAX as u128 {
         u64::MAX

@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use throughline_core::{
@@ -28,106 +27,8 @@ use crate::policy::Policy;
 use crate::relation::{Operation, Relation};
 use crate::selection::Subject;
 use crate::standing::{Live, Standing};
+use crate::stored::StoredEvent;
 use crate::swapped::Swapped;
-
-/// A stored event at the moment a projection takes it.
-///
-/// ```
-/// use std::time::Duration;
-/// use throughline_core::Context;
-/// use throughline_messaging::StoredEvent;
-///
-/// // What was stored beside the event.
-/// let stored = Context::default();
-/// let event = StoredEvent::new(&stored, "GoalReached").stream("goal-7").sequence(3).lag(Duration::from_millis(20));
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[must_use = "an event is there to be handled"]
-pub struct StoredEvent<'a> {
-    context: &'a Context,
-    event_type: &'a str,
-    stream: Option<&'a str>,
-    sequence: Option<u64>,
-    position: Option<u64>,
-    lag: Option<Duration>,
-    attempt: Option<u32>,
-    previous: Option<SpanContext>,
-}
-
-impl<'a> StoredEvent<'a> {
-    /// An event of that type, with the context that was stored beside it; an empty one if there was none.
-    pub const fn new(context: &'a Context, event_type: &'a str) -> Self {
-        Self {
-            context,
-            event_type,
-            stream: None,
-            sequence: None,
-            position: None,
-            lag: None,
-            attempt: None,
-            previous: None,
-        }
-    }
-
-    /// The stream it is in: the aggregate's identifier, as a rule.
-    pub const fn stream(mut self, stream: &'a str) -> Self {
-        self.stream = Some(stream);
-        self
-    }
-
-    /// Its place in the stream.
-    pub const fn sequence(mut self, sequence: u64) -> Self {
-        self.sequence = Some(sequence);
-        self
-    }
-
-    /// Its place among all events, where the store numbers them so. On the [lag](Projection::follow) only: there the event
-    /// is known by this, in place of its stream and its place there.
-    pub const fn position(mut self, position: u64) -> Self {
-        self.position = Some(position);
-        self
-    }
-
-    /// Stream and place there, as a [`Head`](crate::Head) knows them.
-    pub(crate) fn place(&self) -> Option<(&'a str, u64)> {
-        match self.position {
-            Some(position) => Some(("", position)),
-            None => Some((self.stream.unwrap_or_default(), self.sequence?)),
-        }
-    }
-
-    /// How long ago it was stored, as far as two processes' clocks agree.
-    pub const fn lag(mut self, lag: Duration) -> Self {
-        self.lag = Some(lag);
-        self
-    }
-
-    /// Which attempt at handling it this is, from one.
-    pub const fn attempt(mut self, attempt: u32) -> Self {
-        self.attempt = Some(attempt);
-        self
-    }
-
-    /// The span of the attempt before, which is linked.
-    pub const fn after(mut self, previous: SpanContext) -> Self {
-        self.previous = Some(previous);
-        self
-    }
-
-    const fn arrival(&self, lag: Option<Duration>) -> Arrival<'a> {
-        let mut arrival = Arrival::new(self.context, Operation::Event);
-        if let Some(lag) = lag {
-            arrival = arrival.waited(lag);
-        }
-        if let Some(attempt) = self.attempt {
-            arrival = arrival.attempt(attempt);
-        }
-        if let Some(previous) = self.previous {
-            arrival = arrival.after(previous);
-        }
-        arrival
-    }
-}
 
 /// A projection: starts the spans of whoever handles its events.
 ///

@@ -38,21 +38,10 @@ async fn partitions_that_are_taken_away_are_an_event() {
 #[tokio::test]
 async fn a_transaction_that_is_undone_is_part_of_the_handler_that_failed() {
     let capture = Capture::start();
-    let cluster = cluster();
-    cluster.create_topic("invoices", 1, 1).expect("a topic");
-    let orders = future_producer(&cluster);
-    capture.run(send(&orders, "book")).await;
-    let producer: FutureProducer = config(&cluster)
-        .set("transactional.id", "billing-1")
-        .create()
-        .expect("a producer");
-    producer.init_transactions(PATIENCE).expect("initialised");
-    let consumer = stream_consumer(&cluster);
+    let (_cluster, consumer, producer) = billing(&capture).await;
     let message = consumer.recv().await.expect("a record");
     let handler = async {
-        producer.begin_transaction().expect("begun");
-        let invoice = FutureRecord::<str, str>::to("invoices").payload("invoice");
-        producer.send(invoice, PATIENCE).await.expect("delivered");
+        send_invoice(&producer).await;
         producer.abort_transaction(PATIENCE).expect("undone");
         Err::<(), _>("no stock")
     };
