@@ -57,6 +57,22 @@ pub(crate) const OPERATION_NAME: Key = key!("messaging.operation.name");
 pub(crate) const OPERATION_TYPE: Key = key!("messaging.operation.type");
 /// `messaging.destination.name`: the topic or queue.
 pub(crate) const DESTINATION_NAME: Key = key!("messaging.destination.name");
+/// `messaging.destination.template`: what the names of many destinations have in common.
+pub(crate) const DESTINATION_TEMPLATE: Key = key!("messaging.destination.template");
+/// `messaging.destination.subscription.name`: which of a topic's subscriptions.
+pub(crate) const SUBSCRIPTION_NAME: Key = key!("messaging.destination.subscription.name");
+/// `messaging.destination.temporary`: whether it goes when nobody uses it any more.
+pub(crate) const DESTINATION_TEMPORARY: Key = key!("messaging.destination.temporary");
+/// `messaging.destination.anonymous`: whether the broker made its name up.
+pub(crate) const DESTINATION_ANONYMOUS: Key = key!("messaging.destination.anonymous");
+/// `server.address`: the broker's host; stable.
+pub(crate) const SERVER_ADDRESS: Key = key!("server.address");
+/// `server.port`: the broker's port; stable.
+pub(crate) const SERVER_PORT: Key = key!("server.port");
+/// `messaging.message.id`: the message, where an operation takes one.
+pub(crate) const MESSAGE_ID: Key = key!("messaging.message.id");
+/// `messaging.message.conversation_id`: what the message belongs to together with others, as a correlation id.
+pub(crate) const CONVERSATION_ID: Key = key!("messaging.message.conversation_id");
 /// `messaging.consumer.group.name`: the group that the consumer is one of.
 pub(crate) const CONSUMER_GROUP_NAME: Key = key!("messaging.consumer.group.name");
 /// `messaging.client.id`: the client that sends or receives.

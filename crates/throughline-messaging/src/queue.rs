@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use throughline_core::clock::{self, Ticks};
-use throughline_core::{Callsite, Span, SpanContext, callsite};
+use throughline_core::{Callsite, LiveSpan, Span, SpanContext, callsite};
 
 use crate::arrival::Arrival;
 use crate::keys;
@@ -18,7 +18,8 @@ use crate::selection::Subject;
 ///
 /// It starts the span of each operation: the program is current while it sends, and the context that is current becomes
 /// the parent; only [`process`](Self::process) relates to a sender. The spans are called by the operation and the
-/// destination, as in `send orders`.
+/// destination, as in `send orders`: by its [template](Self::template) if it has one, else by its name, unless that is
+/// [temporary](Self::temporary) or [anonymous](Self::anonymous), else by the [server](Self::server).
 ///
 /// ```
 /// use throughline_core::{Context, propagate};
@@ -44,8 +45,15 @@ use crate::selection::Subject;
 pub struct Destination<'a> {
     system: &'static str,
     name: Option<&'a str>,
+    template: Option<&'a str>,
+    subscription: Option<&'a str>,
+    is_temporary: bool,
+    is_anonymous: bool,
+    server: Option<(&'a str, Option<u16>)>,
     consumer_group: Option<&'a str>,
     client_id: Option<&'a str>,
+    message_id: Option<&'a str>,
+    conversation_id: Option<&'a str>,
     messages: Option<usize>,
 }
 
@@ -62,10 +70,60 @@ impl<'a> Destination<'a> {
         Self {
             system,
             name,
+            template: None,
+            subscription: None,
+            is_temporary: false,
+            is_anonymous: false,
+            server: None,
             consumer_group: None,
             client_id: None,
+            message_id: None,
+            conversation_id: None,
             messages: None,
         }
+    }
+
+    /// What the name has in common with those of many other destinations, such as `customers/{id}/orders`: there are few
+    /// of these, so that spans can be called by it, and metrics told apart.
+    ///
+    /// ```
+    /// use throughline_messaging::queue::Destination;
+    ///
+    /// let orders = Destination::new("mybroker", "customers/7/orders").template(Some("customers/{id}/orders"));
+    /// orders.send().end(); // `send customers/{id}/orders`
+    /// ```
+    #[must_use]
+    pub const fn template(mut self, template: Option<&'a str>) -> Self {
+        self.template = template;
+        self
+    }
+
+    /// The subscription to the topic that messages come from, if the broker has such.
+    #[must_use]
+    pub const fn subscription(mut self, name: Option<&'a str>) -> Self {
+        self.subscription = name;
+        self
+    }
+
+    /// It goes when nobody uses it any more, such as a queue for replies: its name says nothing to others.
+    #[must_use]
+    pub const fn temporary(mut self) -> Self {
+        self.is_temporary = true;
+        self
+    }
+
+    /// The broker made its name up.
+    #[must_use]
+    pub const fn anonymous(mut self) -> Self {
+        self.is_anonymous = true;
+        self
+    }
+
+    /// The broker, by its host, or the path of its socket, and its port.
+    #[must_use]
+    pub const fn server(mut self, address: &'a str, port: Option<u16>) -> Self {
+        self.server = Some((address, port));
+        self
     }
 
     /// The group that the consumer is one of, if it is in one.
@@ -79,6 +137,20 @@ impl<'a> Destination<'a> {
     #[must_use]
     pub const fn client_id(mut self, id: Option<&'a str>) -> Self {
         self.client_id = id;
+        self
+    }
+
+    /// The message that the operation is about, if the broker or the sender gave it an identifier. Not for several.
+    #[must_use]
+    pub const fn message_id(mut self, id: Option<&'a str>) -> Self {
+        self.message_id = id;
+        self
+    }
+
+    /// What the message belongs to together with others, such as the question that it answers: a correlation id.
+    #[must_use]
+    pub const fn conversation_id(mut self, id: Option<&'a str>) -> Self {
+        self.conversation_id = id;
         self
     }
 
@@ -154,7 +226,9 @@ impl<'a> Destination<'a> {
                 (keys::SYSTEM.name(), Some(self.system)),
                 (keys::OPERATION_NAME.name(), Some(operation)),
                 (keys::OPERATION_TYPE.name(), kind),
-                (keys::DESTINATION_NAME.name(), self.name),
+                (keys::DESTINATION_NAME.name(), self.lasting_name()),
+                (keys::DESTINATION_TEMPLATE.name(), self.template),
+                (keys::SUBSCRIPTION_NAME.name(), self.subscription),
                 (keys::CONSUMER_GROUP_NAME.name(), self.consumer_group),
             ]
         });
@@ -168,21 +242,30 @@ impl<'a> Destination<'a> {
             span.attribute(&keys::SYSTEM, self.system);
             span.attribute(&keys::OPERATION_NAME, operation);
             span.attribute(&keys::OPERATION_TYPE, kind);
-            if let Some(name) = self.name {
-                let mut title = String::with_capacity(operation.len() + 1 + name.len());
-                title.push_str(operation);
-                title.push(' ');
-                title.push_str(name);
-                span.update_name(&title);
-                span.attribute(&keys::DESTINATION_NAME, name);
-            } else if operation != kind {
-                span.update_name(operation);
+            self.call(span, operation, kind);
+            let told = [
+                (&keys::DESTINATION_NAME, self.name),
+                (&keys::DESTINATION_TEMPLATE, self.template),
+                (&keys::SUBSCRIPTION_NAME, self.subscription),
+                (&keys::CONSUMER_GROUP_NAME, self.consumer_group),
+                (&keys::CLIENT_ID, self.client_id),
+                (&keys::MESSAGE_ID, self.message_id),
+                (&keys::CONVERSATION_ID, self.conversation_id),
+            ];
+            for (key, value) in told {
+                if let Some(value) = value {
+                    span.attribute(key, value);
+                }
             }
-            if let Some(group) = self.consumer_group {
-                span.attribute(&keys::CONSUMER_GROUP_NAME, group);
+            if self.is_temporary {
+                span.attribute(&keys::DESTINATION_TEMPORARY, true);
             }
-            if let Some(client) = self.client_id {
-                span.attribute(&keys::CLIENT_ID, client);
+            if self.is_anonymous {
+                span.attribute(&keys::DESTINATION_ANONYMOUS, true);
+            }
+            if let Some((address, port)) = self.server {
+                span.attribute(&keys::SERVER_ADDRESS, address);
+                span.attribute(&keys::SERVER_PORT, port);
             }
             if let Some(messages) = self.messages {
                 let messages = i64::try_from(messages).unwrap_or(i64::MAX);
@@ -190,6 +273,31 @@ impl<'a> Destination<'a> {
             }
         });
         span
+    }
+
+    /// The name, if others know it.
+    fn lasting_name(&self) -> Option<&'a str> {
+        self.name
+            .filter(|_| !self.is_temporary && !self.is_anonymous)
+    }
+
+    /// Calls the span by the operation and what it works on, unless its callsite does.
+    fn call(&self, span: &mut LiveSpan, operation: &str, kind: &str) {
+        match (self.template.or_else(|| self.lasting_name()), self.server) {
+            (Some(name), _) => {
+                let mut title = String::with_capacity(operation.len() + 1 + name.len());
+                title.push_str(operation);
+                title.push(' ');
+                title.push_str(name);
+                span.update_name(&title);
+            }
+            (None, Some((address, Some(port)))) => {
+                span.update_name(&format!("{operation} {address}:{port}"));
+            }
+            (None, Some((address, None))) => span.update_name(&format!("{operation} {address}")),
+            (None, None) if operation != kind => span.update_name(operation),
+            (None, None) => (),
+        }
     }
 }
 
@@ -312,6 +420,39 @@ send orders [producer] {messaging.system="mybroker", messaging.operation.name="s
 poll orders [client] {messaging.system="mybroker", messaging.operation.name="poll", messaging.operation.type="receive", messaging.destination.name="orders", messaging.client.id="shop-1", messaging.batch.message_count=3}
 process orders [consumer] {trace.relation="root", trace.relation.reason="no_sender", messaging.system="mybroker", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1"}
 ack [client] {messaging.system="mybroker", messaging.operation.name="ack", messaging.operation.type="settle"}
+"#;
+        assert_eq!(capture.tree().trim(), expected.trim());
+    }
+
+    #[test]
+    fn spans_are_called_by_what_there_are_few_of() {
+        let capture = Capture::start();
+        let _here = capture.attach();
+        let replies = Destination::new("mybroker", "amq.gen-7");
+        let server = |destination: Destination<'_>| {
+            let destination = destination.server("broker.example", Some(5672));
+            destination.send().end();
+        };
+        server(replies.template(Some("replies/{id}")).temporary());
+        server(replies.temporary());
+        server(replies.anonymous().subscription(Some("billing")));
+        replies
+            .anonymous()
+            .server("/run/broker", None)
+            .settle("ack")
+            .end();
+        replies
+            .anonymous()
+            .message_id(Some("m-1"))
+            .conversation_id(Some("c-1"))
+            .send()
+            .end();
+        let expected = r#"
+send replies/{id} [producer] {messaging.system="mybroker", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="amq.gen-7", messaging.destination.template="replies/{id}", messaging.destination.temporary=true, server.address="broker.example", server.port=5672}
+send broker.example:5672 [producer] {messaging.system="mybroker", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="amq.gen-7", messaging.destination.temporary=true, server.address="broker.example", server.port=5672}
+send broker.example:5672 [producer] {messaging.system="mybroker", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="amq.gen-7", messaging.destination.subscription.name="billing", messaging.destination.anonymous=true, server.address="broker.example", server.port=5672}
+ack /run/broker [client] {messaging.system="mybroker", messaging.operation.name="ack", messaging.operation.type="settle", messaging.destination.name="amq.gen-7", messaging.destination.anonymous=true, server.address="/run/broker"}
+send [producer] {messaging.system="mybroker", messaging.operation.name="send", messaging.operation.type="send", messaging.destination.name="amq.gen-7", messaging.message.id="m-1", messaging.message.conversation_id="c-1", messaging.destination.anonymous=true}
 "#;
         assert_eq!(capture.tree().trim(), expected.trim());
     }
