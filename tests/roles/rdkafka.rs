@@ -141,9 +141,9 @@ async fn a_batch_links_each_sender_once() {
     green
     blue
     process orders [consumer] {queue.wait=…, trace.relation="link", trace.relation.reason="batch", messaging.system="kafka", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="orders", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.batch.message_count=500, messaging.destination.partition.id="0"}
-       → red (another trace)
-       → green (another trace)
-       → blue (another trace)
+       → red (another trace) {messaging.kafka.offset=1}
+       → green (another trace) {messaging.kafka.offset=2}
+       → blue (another trace) {messaging.kafka.offset=3}
     "#);
 }
 

@@ -4,12 +4,13 @@
 //! called and what else it says is the role's.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use throughline_core::clock::{self, Ticks};
 use throughline_core::handler::Unsampled;
 use throughline_core::propagate::Baggage;
-use throughline_core::{Callsite, Context, Parent, Span, SpanContext};
+use throughline_core::{Callsite, Context, LinkFields, LiveSpan, Parent, Span, SpanContext};
 
 use crate::budget;
 use crate::keys;
@@ -49,6 +50,17 @@ pub struct Arrival<'a> {
     attempt: Option<u32>,
     previous: Option<SpanContext>,
     others: &'a [SpanContext],
+    differing: Option<Differing<'a>>,
+}
+
+/// Says on the link to each message of a batch what is not the same for all.
+#[derive(Clone, Copy)]
+struct Differing<'a>(&'a dyn Fn(usize, &mut LinkFields<'_, '_>));
+
+impl fmt::Debug for Differing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Differing")
+    }
 }
 
 /// What is known about the time between the send and the handler.
@@ -71,6 +83,7 @@ impl<'a> Arrival<'a> {
             attempt: None,
             previous: None,
             others: &[],
+            differing: None,
         }
     }
 
@@ -120,6 +133,28 @@ impl<'a> Arrival<'a> {
     /// sender's baggage is current in a batch.
     pub const fn with_others(mut self, others: &'a [SpanContext]) -> Self {
         self.others = others;
+        self
+    }
+
+    /// What is different about the messages of a batch, to be said on their links: `tell` is given the number of a message,
+    /// zero for the sender's and from one on for the [others'](Self::with_others). What is the same for all is the span's.
+    ///
+    /// ```
+    /// use throughline_core::{Context, Key};
+    /// use throughline_messaging::{Arrival, Operation};
+    ///
+    /// const OFFSET: Key = throughline_wire::key!("messaging.kafka.offset");
+    ///
+    /// let sender = Context::default();
+    /// let others = [sender.span_context()];
+    /// let offsets = [7, 9];
+    /// let batch = Arrival::new(&sender, Operation::Batch).with_others(&others);
+    /// let batch = batch.differing(&|message, link| {
+    ///     link.attribute(&OFFSET, offsets[message]);
+    /// });
+    /// ```
+    pub const fn differing(mut self, tell: &'a dyn Fn(usize, &mut LinkFields<'_, '_>)) -> Self {
+        self.differing = Some(Differing(tell));
         self
     }
 
@@ -294,17 +329,21 @@ impl<'a> Arrival<'a> {
                 span.attribute(role.attempt, i64::from(attempt));
             }
             span.add_static(told::of(&decision));
+            let link = |span: &mut LiveSpan, to: SpanContext, message: usize| match self.differing {
+                Some(Differing(tell)) => span.add_link_with(to, "", |link| tell(message, link)),
+                None => span.add_link(to),
+            };
             if let Some(sender) = decision.link(self.sender) {
-                span.add_link(sender);
+                link(span, sender, 0);
             }
             if let Some(previous) = self.previous {
                 span.add_link(previous);
             }
             if decision.relation() == Relation::Link {
                 let mut linked = HashSet::from([self.sender.span_context().span_id()]);
-                for other in self.others {
+                for (number, other) in self.others.iter().enumerate() {
                     if linked.insert(other.span_id()) {
-                        span.add_link(*other);
+                        link(span, *other, number + 1);
                     }
                 }
             }

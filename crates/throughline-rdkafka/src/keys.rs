@@ -6,6 +6,8 @@
 
 use throughline_wire::{Key, key};
 
+/// `messaging.destination.name`: the topic.
+pub(crate) const DESTINATION_NAME: Key = key!("messaging.destination.name");
 /// `messaging.destination.partition.id`: the partition, as text.
 pub(crate) const PARTITION_ID: Key = key!("messaging.destination.partition.id");
 /// `messaging.kafka.message.key`: the record's key, where it is text.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Message, Timestamp};
 use rdkafka::topic_partition_list::TopicPartitionList;
-use throughline_core::{Context, Inspect, Span, SpanContext, display};
+use throughline_core::{Context, Inspect, LinkFields, Span, SpanContext, display};
 use throughline_messaging::queue::{self, Destination, Poll};
 use throughline_messaging::{
     Arrival, Observed, Operation, Policy, Redelivery, observe, try_observe,
@@ -320,7 +320,8 @@ impl<M: Message> Batch<'_, M> {
     /// Starts the span of the handler, for one that is not a future; none if there are no records.
     ///
     /// It is called `process {topic}` if all records are of one topic, is the child of the span that is current, and
-    /// links each sender's span once: as many as a span may have links, the rest is counted. The wait is that of the
+    /// links each sender's span once: as many as a span may have links, the rest is counted. The link says the record's
+    /// offset and key, and its partition and topic where these are not the same for all. The wait is that of the
     /// oldest record, as for a single one; behind it are those that are behind the last record of each partition. No record's baggage is current in it.
     pub fn span(&self) -> Span {
         let Some(first) = self.messages.first() else {
@@ -328,15 +329,39 @@ impl<M: Message> Batch<'_, M> {
         };
         let all = || self.messages.iter();
         // A record whose sender is not known must not hide the others' senders.
-        let mut senders = all().map(context_of);
-        let known = senders.find(|context| context.span_context().is_valid());
-        let sender = known.unwrap_or_else(|| Context::current().without_span());
-        let others: Vec<_> = senders
-            .map(|context| context.span_context())
-            .filter(SpanContext::is_valid)
-            .collect();
-        let arrival = Arrival::new(&sender, Operation::Batch).with_others(&others);
+        let sent = all().map(|message| (message, context_of(message)));
+        let mut sent = sent.filter(|(_, context)| context.span_context().is_valid());
+        let (known, sender) = match sent.next() {
+            Some((message, context)) => (Some(message), context),
+            None => (None, Context::current().without_span()),
+        };
+        let (others, contexts): (Vec<_>, Vec<_>) = sent
+            .map(|(message, context)| (message, context.span_context()))
+            .unzip();
         let topic = Some(first.topic()).filter(|topic| all().all(|other| other.topic() == *topic));
+        let partition = Some(first.partition()).filter(|partition| {
+            topic.is_some() && all().all(|other| other.partition() == *partition)
+        });
+        let differing = |number: usize, link: &mut LinkFields<'_, '_>| {
+            let message = match number.checked_sub(1) {
+                None => known,
+                Some(other) => others.get(other).copied(),
+            };
+            let Some(message) = message else { return };
+            if topic.is_none() {
+                link.attribute(&keys::DESTINATION_NAME, message.topic());
+            }
+            if partition.is_none() {
+                link.attribute(&keys::PARTITION_ID, display(&message.partition()));
+            }
+            link.attribute(&keys::OFFSET, message.offset());
+            if let Some(Ok(key)) = message.key().map(std::str::from_utf8) {
+                link.attribute(&keys::MESSAGE_KEY, key);
+            }
+        };
+        let arrival = Arrival::new(&sender, Operation::Batch)
+            .with_others(&contexts)
+            .differing(&differing);
         let again = Again {
             redelivery: self
                 .again
@@ -351,8 +376,7 @@ impl<M: Message> Batch<'_, M> {
         let destination = self.observer.destination(topic);
         let destination = destination.batch_of(self.messages.len());
         let mut span = destination.process(&arrival, &self.observer.policy);
-        let partition = first.partition();
-        if topic.is_some() && all().all(|other| other.partition() == partition) {
+        if let Some(partition) = partition {
             span.attribute(&keys::PARTITION_ID, display(&partition));
         }
         if let Some(behind) = self.behind() {
@@ -441,6 +465,54 @@ mod tests {
             assert_eq!((one.as_deref(), all), (Some("blue"), None));
         }
         assert_eq!(capture.spans().len(), 4);
+    }
+
+    #[test]
+    fn what_differs_within_a_batch_is_on_the_links() {
+        let capture = Capture::start();
+        let _here = capture.attach();
+        let sent = |topic: &str, partition, offset, key: Option<&[u8]>, span_id| {
+            let sender = format!("00-0af7651916cd43dd8448eb211c80319c-{span_id:016x}-01");
+            let header = Header {
+                key: "traceparent",
+                value: Some(&sender),
+            };
+            let headers = OwnedHeaders::new().insert(header);
+            let (key, at) = (key.map(<[u8]>::to_vec), Timestamp::NotAvailable);
+            OwnedMessage::new(
+                None,
+                key,
+                topic.into(),
+                at,
+                partition,
+                offset,
+                Some(headers),
+            )
+        };
+        let observer = Observer::new();
+        let mut messages = [
+            message(Timestamp::NotAvailable),
+            sent("orders", 1, 7, Some(b"book"), 1),
+            sent("orders", 1, 8, Some(&[0xff]), 2),
+        ];
+        // The sender of the first is not known: nothing is linked, and the others' links are theirs.
+        messages[0] = messages[0].clone().replace_headers(None);
+        observer.batch(&messages).span().end();
+        observer.batch(&messages[1..]).span().end();
+        messages[0] = sent("refunds", 1, 9, None, 3);
+        observer.batch(&messages[..2]).span().end();
+        let tree = capture.tree();
+        let links = tree.lines().filter_map(|line| line.split_once("→"));
+        let links: Vec<_> = links.map(|(_, link)| link.trim()).collect();
+        let expected = [
+            r#"another trace {messaging.destination.partition.id="1", messaging.kafka.offset=7, messaging.kafka.message.key="book"}"#,
+            r#"another trace {messaging.destination.partition.id="1", messaging.kafka.offset=8}"#,
+            r#"another trace {messaging.kafka.offset=7, messaging.kafka.message.key="book"}"#,
+            "another trace {messaging.kafka.offset=8}",
+            r#"another trace {messaging.destination.name="refunds", messaging.destination.partition.id="1", messaging.kafka.offset=9}"#,
+            r#"another trace {messaging.destination.name="orders", messaging.destination.partition.id="1", messaging.kafka.offset=7, messaging.kafka.message.key="book"}"#,
+        ];
+        assert_eq!(links, expected, "{tree}");
     }
 
     #[test]

@@ -57,8 +57,8 @@ async fn the_attribute_and_the_record_make_one_span() {
           • exception {exception.type="&str", exception.message="no room"}
           → send orders
     process orders [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", messaging.destination.name="orders", queue.wait=…, trace.relation="link", trace.relation.reason="batch", messaging.consumer.group.name="billing", messaging.client.id="shop-1", messaging.destination.partition.id="0", messaging.batch.message_count=2, stored=2}
-       → send orders (another trace)
-       → send orders (another trace)
+       → send orders (another trace) {messaging.kafka.offset=0, messaging.kafka.message.key="7"}
+       → send orders (another trace) {messaging.kafka.offset=1, messaging.kafka.message.key="7"}
     process orders [consumer] {messaging.operation.name="process", messaging.operation.type="process", messaging.system="kafka", messaging.destination.name="orders", order.title="book", stored=true}
     "#);
 }
