@@ -111,9 +111,9 @@ async fn a_batch_links_each_sender_once_and_counts_those_without_room() {
     green
     blue
     process batches [consumer] {queue.wait=…, trace.relation="link", trace.relation.reason="batch", messaging.system="kafka", messaging.operation.name="process", messaging.operation.type="process", messaging.destination.name="batches", messaging.consumer.group.name="batches", messaging.client.id="shop-1", messaging.batch.message_count=500, messaging.destination.partition.id="0"}
-       → red (another trace)
-       → green (another trace)
-       → blue (another trace)
+       → red (another trace) {messaging.kafka.offset=1}
+       → green (another trace) {messaging.kafka.offset=2}
+       → blue (another trace) {messaging.kafka.offset=3}
     "#);
 
     let capture = Capture::start();

@@ -124,10 +124,13 @@ fn tags(span: &ReceivedSpan) -> BTreeMap<String, String> {
             tags.insert(format!("{prefix}.version"), span.scope.version.clone());
         }
     }
-    // It has no links; the Collector's way to tell them is ours. Those of the job have no attributes.
+    // It has no links; the Collector's way to tell them is ours.
     for (number, link) in span.links.iter().enumerate() {
         let (trace, linked) = (link.trace_id, link.span_id);
-        let link = format!("{trace}|{linked}|{}|{{}}|0", link.tracestate);
+        let attributes = link.attributes.iter();
+        let attributes = attributes.map(|(key, value)| format!("{}:{}", json!(key), plain(value)));
+        let attributes = attributes.collect::<Vec<_>>().join(",");
+        let link = format!("{trace}|{linked}|{}|{{{attributes}}}|0", link.tracestate);
         tags.insert(format!("otlp.link.{number}"), link);
     }
     if span.status == Status::Error {
