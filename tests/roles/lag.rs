@@ -16,7 +16,7 @@ pub(crate) mod oracle;
 #[path = "../../crates/throughline-metrics/tests/support/mod.rs"]
 pub(crate) mod support;
 
-pub(crate) use bursts::watch;
+pub(crate) use bursts::{Pace, watch};
 
 fn of(name: &str) -> Vec<ProjectionLag> {
     let mut lags = projection_lags();

@@ -101,5 +101,6 @@ where
     }
 }
 
-/// How long to wait after `accept` failed, which it does when the process has no file descriptor left.
+/// How long to wait after `accept` failed, which it does when the process has no file descriptor left: whoever gives one
+/// back, anywhere in the process, tells nobody.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);

@@ -5,7 +5,6 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,11 +18,10 @@ use futures::poll;
 use throughline::channel::{event_failed, projection_lags};
 use throughline::cqrs_es::{Projection, TracedCqrs, TracedQuery, TracedReplay, TracedStore};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 use super::goal::{Command, Event, Goal, Panics, Refused, Repository, Seen};
 use crate::lag::oracle::Oracle;
-use crate::lag::watch;
+use crate::lag::{Pace, watch};
 
 /// How many events the only projection of that name is behind.
 fn events(name: &str) -> u64 {
@@ -124,7 +122,7 @@ fn stream_of(aggregate_id: &str) -> usize {
 /// What is dispatched to first, last, and in between: it takes a while and fails at times.
 enum Dispatched {
     First(Arc<Oracle>),
-    Slow(Arc<Oracle>),
+    Slow(Arc<Oracle>, Pace),
     Last(Arc<Oracle>),
 }
 
@@ -136,13 +134,12 @@ impl Query<Goal> for Dispatched {
         let fails = sequence.is_multiple_of(7);
         match self {
             Self::First(oracle) => oracle.written(stream, sequence),
-            Self::Slow(oracle) => {
-                let millis = if sequence.is_multiple_of(50) {
-                    200
+            Self::Slow(oracle, pace) => {
+                if sequence.is_multiple_of(50) {
+                    pace.telling().await;
                 } else {
-                    sequence % 9
-                };
-                sleep(Duration::from_millis(millis as u64)).await;
+                    pace.readings(sequence % 4).await;
+                }
                 if fails {
                     event_failed("io", &io::Error::other("no view"));
                 } else {
@@ -171,20 +168,19 @@ async fn a_query_is_as_far_behind_as_the_oracle_says() {
         oracle: Arc::clone(&oracle),
     };
     let first = Dispatched::First(Arc::clone(&oracle));
-    let slow = Dispatched::Slow(Arc::clone(&oracle));
+    let (seen, pace) = Pace::new();
+    let slow = Dispatched::Slow(Arc::clone(&oracle), pace.clone());
     let last = Dispatched::Last(Arc::clone(&oracle));
     let cqrs = TracedCqrs::new(store, vec![Box::new(first)], ())
         .project(Arc::clone(&projection), slow)
         .append_query(Box::new(last));
-    let seen = Arc::new(AtomicBool::new(false));
     let commands = tokio::spawn({
-        let seen = Arc::clone(&seen);
         async move {
             let goals = (0..GOALS).map(async |goal| {
                 let mut rng = Rng::with_seed(goal as u64);
                 let goal = goal.to_string();
                 let mut executed = 0;
-                while executed < COMMANDS || !seen.load(Ordering::Acquire) {
+                while executed < COMMANDS || !pace.is_over() {
                     for _ in 0..rng.usize(1..20) {
                         let command = if rng.bool() {
                             Command::Set
@@ -195,7 +191,7 @@ async fn a_query_is_as_far_behind_as_the_oracle_says() {
                         done.await.expect("accepted");
                         executed += 1;
                     }
-                    sleep(Duration::from_millis(rng.u64(0..60))).await;
+                    pace.readings(rng.usize(1..30)).await;
                 }
             });
             join_all(goals).await;

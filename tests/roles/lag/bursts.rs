@@ -1,7 +1,6 @@
 //! The lag as metrics tell it while a writer bursts, beside an oracle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -9,9 +8,8 @@ use throughline::Context;
 use throughline::channel::{Head, Projection, StoredEvent};
 use throughline::core::{Recorder, RecorderConfig};
 use throughline::metrics::Metrics;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 use super::oracle::Oracle;
 use super::support::Kept;
@@ -23,14 +21,69 @@ const TELLING: usize = 30;
 /// Events of the writer, at least.
 const EVENTS: usize = 2_000;
 
-/// Reads the metrics of a projection again and again until nothing runs any more, and says when it has seen enough.
-pub(crate) fn watch(name: &str, oracle: &Oracle, seen: &AtomicBool, runs: impl Fn() -> bool) {
-    let _seen = Seen(seen);
+/// What the watcher has seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    readings: usize,
+    /// Those whose bounds were close, with a lag well above nothing.
+    telling: usize,
+}
+
+impl Seen {
+    fn is_enough(&self) -> bool {
+        self.telling >= TELLING
+    }
+}
+
+/// What writers and readers go by: they pause until something was seen, and not once it is enough, nor for the sake of a
+/// watcher that gave up.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace(watch::Receiver<Seen>);
+
+impl Pace {
+    /// For the watcher, and for those it watches.
+    pub(crate) fn new() -> (watch::Sender<Seen>, Self) {
+        let (seen, receiver) = watch::channel(Seen::default());
+        (seen, Self(receiver))
+    }
+
+    /// Whether nobody needs to go on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.has_changed().is_err() || self.0.borrow().is_enough()
+    }
+
+    /// Until so many readings more were made.
+    pub(crate) async fn readings(&self, more: usize) {
+        let aim = self.0.borrow().readings + more;
+        self.until(|seen| seen.readings >= aim).await;
+    }
+
+    /// Until one more of them was telling: the caller leaves an event unhandled meanwhile.
+    pub(crate) async fn telling(&self) {
+        let before = self.0.borrow().telling;
+        self.until(|seen| seen.telling > before).await;
+    }
+
+    async fn until(&self, mut is_there: impl FnMut(&Seen) -> bool) {
+        let mut seen = self.0.clone();
+        // Fails when the watcher is gone.
+        let _ = seen
+            .wait_for(|seen| seen.is_enough() || is_there(seen))
+            .await;
+    }
+}
+
+/// Reads the metrics of a projection again and again until nothing runs any more, and says what it saw.
+pub(crate) fn watch(
+    name: &str,
+    oracle: &Oracle,
+    seen: &watch::Sender<Seen>,
+    runs: impl Fn() -> bool,
+) {
     let recorder = Recorder::start(RecorderConfig::default());
     let kept = Kept::new();
     let metrics = Metrics::start(&recorder, &kept.meter()).expect("a thread");
     let attribute = format!("projection.name={name}");
-    let (mut readings, mut telling) = (0, 0);
     while runs() {
         let before = oracle.before();
         let series = kept.collect();
@@ -47,26 +100,15 @@ pub(crate) fn watch(name: &str, oracle: &Oracle, seen: &AtomicBool, runs: impl F
         assert!(bounds.events.contains(&events), "{events} in {bounds:?}");
         assert!(age + TOLERANCE >= least, "{age:?} in {bounds:?}");
         assert!(age <= most + TOLERANCE, "{age:?} in {bounds:?}");
-        readings += 1;
         let is_sharp = bounds.events.end() - bounds.events.start() <= 1;
-        if is_sharp && least > TOLERANCE && most - least <= TOLERANCE {
-            telling += 1;
-        }
-        if telling >= TELLING {
-            seen.store(true, Ordering::Release);
-        }
+        let is_telling = is_sharp && least > TOLERANCE && most - least <= TOLERANCE;
+        seen.send_modify(|seen| {
+            seen.readings += 1;
+            seen.telling += usize::from(is_telling);
+        });
     }
-    assert!(telling >= TELLING, "{telling} of {readings}");
+    assert!(seen.borrow().is_enough(), "{:?}", seen.borrow());
     metrics.shutdown();
-}
-
-/// Nobody goes on for the sake of a watcher that gave up.
-struct Seen<'a>(&'a AtomicBool);
-
-impl Drop for Seen<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,14 +119,14 @@ async fn a_projection_is_as_far_behind_as_the_oracle_says() {
     let projection = Arc::new(Projection::new(name));
     projection.follow(&head);
     let (tx, mut stored) = mpsc::unbounded_channel();
-    let seen = Arc::new(AtomicBool::new(false));
+    let (seen, pace) = Pace::new();
 
     let writer = tokio::spawn({
-        let (oracle, seen) = (Arc::clone(&oracle), Arc::clone(&seen));
+        let (oracle, pace) = (Arc::clone(&oracle), pace.clone());
         async move {
             let mut rng = Rng::with_seed(6);
             let mut sequence = 0;
-            while sequence < EVENTS || !seen.load(Ordering::Acquire) {
+            while sequence < EVENTS || !pace.is_over() {
                 for _ in 0..rng.usize(1..60) {
                     sequence += 1;
                     oracle.writing(0);
@@ -92,7 +134,7 @@ async fn a_projection_is_as_far_behind_as_the_oracle_says() {
                     oracle.written(0, sequence);
                     tx.send(sequence).expect("somebody reads");
                 }
-                sleep(Duration::from_millis(rng.u64(0..40))).await;
+                pace.readings(rng.usize(1..20)).await;
             }
         }
     });
@@ -111,12 +153,12 @@ async fn a_projection_is_as_far_behind_as_the_oracle_says() {
                         .expect_err("it fails");
                 }
                 if rng.u8(..) < 4 {
-                    sleep(Duration::from_millis(120)).await;
+                    pace.telling().await;
                 }
-                let pause = (rng.u8(..) < 100).then(|| rng.u64(0..3));
+                let pause = (rng.u8(..) < 100).then(|| rng.usize(0..3));
                 let handled = projection.try_handle(&event, async {
                     if let Some(pause) = pause {
-                        sleep(Duration::from_millis(pause)).await;
+                        pace.readings(pause).await;
                     }
                     oracle.handling(0, sequence);
                     Ok::<_, String>(())
