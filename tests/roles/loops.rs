@@ -81,18 +81,23 @@ impl Account {
     }
 }
 
+/// Tells, asks and tells, in a request.
+async fn deposit_and_withdraw(capture: &Capture, account: &mpsc::Sender<Change>) {
+    in_request(capture, async {
+        account.send(Change::Deposit(7)).await.expect("open");
+        let withdraw = |reply| Change::Withdraw(3, reply);
+        assert!(account.ask(withdraw).await.expect("answered"));
+        account.send(Change::Close).await.expect("open");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_loop_and_the_handler_of_an_actor_make_one_span_a_message() {
     let capture = Capture::start();
     let (tx, inbox) = mpsc::named("account", 4);
     let account = tokio::spawn(Account { inbox, balance: 0 }.run());
-    in_request(&capture, async {
-        tx.send(Change::Deposit(7)).await.expect("open");
-        let withdraw = |reply| Change::Withdraw(3, reply);
-        assert!(tx.ask(withdraw).await.expect("answered"));
-        tx.send(Change::Close).await.expect("open");
-    })
-    .await;
+    deposit_and_withdraw(&capture, &tx).await;
     assert_eq!(account.await.expect("joins"), 4);
     insta::assert_snapshot!(tree(&capture), @r#"
     request

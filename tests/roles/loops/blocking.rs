@@ -170,13 +170,7 @@ async fn an_actor_on_a_thread_of_its_own() {
     let capture = Capture::start();
     let (tx, inbox) = mpsc::named("till", 4);
     let till = std::thread::spawn(|| Till { inbox, balance: 0 }.run());
-    in_request(&capture, async {
-        tx.send(Change::Deposit(7)).await.expect("open");
-        let withdraw = |reply| Change::Withdraw(3, reply);
-        assert!(tx.ask(withdraw).await.expect("answered"));
-        tx.send(Change::Close).await.expect("open");
-    })
-    .await;
+    deposit_and_withdraw(&capture, &tx).await;
     assert_eq!(till.join().expect("joins"), 4);
     insta::assert_snapshot!(tree(&capture), @r#"
     request
