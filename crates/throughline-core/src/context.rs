@@ -62,7 +62,7 @@ impl Context {
         if let Some(inner) = switch::inner() {
             return inner.context;
         }
-        local::with(|local| local.current()).unwrap_or_default()
+        local::with(local::Local::here).unwrap_or_default()
     }
 
     /// Whether a context is current on this thread: what schedulers ask before they look at it.
@@ -144,6 +144,19 @@ impl Context {
             span_id: self.span_id,
             extras: None,
             rest: self.rest.in_recorder(recorder),
+        }
+    }
+
+    /// The same, as what it is, if there are no extras.
+    #[inline(always)]
+    pub(crate) const fn plain(&self) -> Option<Plain> {
+        match self.extras {
+            None => Some(Plain {
+                trace_id: self.trace_id,
+                span_id: self.span_id,
+                rest: self.rest,
+            }),
+            Some(_) => None,
         }
     }
 
@@ -311,6 +324,42 @@ impl Context {
         ContextGuard {
             token: local::attach(self),
             not_send: PhantomData,
+        }
+    }
+}
+
+/// A context that has nothing beside its identifiers, as most have: copied in a few words, and there is nothing to drop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plain {
+    trace_id: TraceId,
+    span_id: SpanId,
+    rest: Rest,
+}
+
+impl Plain {
+    #[inline(always)]
+    pub(crate) const fn recorder(self) -> u32 {
+        self.rest.recorder()
+    }
+
+    /// The context of a local child.
+    #[inline(always)]
+    pub(crate) const fn child(self, span_id: SpanId) -> Self {
+        Self {
+            trace_id: self.trace_id,
+            span_id,
+            rest: self.rest.local(),
+        }
+    }
+
+    /// The same as any other context.
+    #[inline(always)]
+    pub(crate) const fn context(self) -> Context {
+        Context {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            extras: None,
+            rest: self.rest,
         }
     }
 }

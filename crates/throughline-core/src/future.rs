@@ -83,26 +83,38 @@ pin_project! {
     }
 
     impl<F, I> PinnedDrop for InSpan<F, I> {
+        #[inline]
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if this.span.is_disabled() {
-                return this.inner.set(None);
-            }
-            let unwound = this.span.live().is_some_and(LiveSpan::was_unwound);
-            let poll = this.span.begin_uncounted();
-            let entered = Entered { span: &mut *this.span, poll };
-            this.inner.set(None);
-            entered.leave();
-            if this.span.live().is_some_and(LiveSpan::ends_somehow) {
-                let outcome = if unwound { Outcome::Panicked } else { Outcome::Cancelled };
-                this.span.finish(outcome, None);
+            let this = this.project();
+            // Without a span the value is dropped as any other.
+            if !this.span.is_disabled() {
+                drop_in_span(this.inner, this.span);
             }
         }
     }
 }
 
+/// Drops the value while the span is current, and ends what is not ended.
+#[inline(never)]
+fn drop_in_span<F>(mut inner: Pin<&mut Option<F>>, span: &mut Span) {
+    let unwound = span.live().is_some_and(LiveSpan::was_unwound);
+    let poll = span.begin_uncounted();
+    let entered = Entered { span, poll };
+    inner.set(None);
+    entered.leave();
+    if span.live().is_some_and(LiveSpan::ends_somehow) {
+        let outcome = if unwound {
+            Outcome::Panicked
+        } else {
+            Outcome::Cancelled
+        };
+        span.finish(outcome, None);
+    }
+}
+
 impl<F, I> InSpan<F, I> {
     /// Wraps `inner`; `inspect` sees the output before the span ends.
+    #[inline]
     pub fn new(span: Span, inner: F, inspect: I) -> Self {
         Self {
             inner: Some(inner),

@@ -14,12 +14,13 @@ use pin_project_lite::pin_project;
 
 use crate::callsite::Callsite;
 use crate::clock::{self, Ticks};
-use crate::context::Context;
+use crate::context::{Context, Plain};
 use crate::future::{Inspect, NoInspection};
 use crate::kind::Outcome;
 use crate::labels::Labels;
 use crate::local::{self, Offer, Token};
 use crate::measure;
+use crate::origin::Origin;
 use crate::span::Span;
 use crate::switch;
 
@@ -199,7 +200,7 @@ pub fn abandon() {
 /// A handler whose trace is not sampled: its context, and nothing that would have to be ended unless somebody measures.
 #[derive(Debug)]
 pub struct Unsampled {
-    context: Context,
+    context: Plain,
     offer: Offer,
     /// Apart, so that the many that nobody measures stay small.
     measured: Option<Box<Measured>>,
@@ -215,10 +216,13 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    #[cold]
     #[inline(never)]
-    fn begin(callsite: &'static Callsite, waited: Option<(Ticks, Ticks)>) -> Box<Self> {
-        let mut measured = local::with(local::Local::take_measured).unwrap_or_default();
+    fn begin(
+        recorder: u32,
+        callsite: &'static Callsite,
+        waited: Option<(Ticks, Ticks)>,
+    ) -> Option<Box<Self>> {
+        let mut measured = local::take_measured(recorder)?;
         *measured = Self {
             callsite: callsite.number(),
             // Where the wait ends the handling begins, by one reading of the clock.
@@ -226,14 +230,14 @@ impl Measured {
             told: Told::after(waited.map(|(sent, now)| now.since(sent))),
             unwound: false,
         };
-        measured
+        Some(measured)
     }
 }
 
 impl Unsampled {
     /// The handler under that context, offered; none where the callsite is disabled, or only the start of a
     /// span tells whether it is sampled. `waited` is from when until now the message did, if that is known.
-    #[inline]
+    #[inline(always)]
     pub fn start(
         callsite: &'static Callsite,
         parent: &Context,
@@ -242,11 +246,22 @@ impl Unsampled {
         if parent.span_context().trace_flags().is_sampled()
             || !callsite.is_enabled()
             || switch::is_installed()
+            || !parent.span_id().is_valid()
         {
             return None;
         }
-        let context = local::with(|local| local.start_unsampled(parent)).flatten()?;
-        let measured = is_measured(&context).then(|| Measured::begin(callsite, waited));
+        let origin = Origin::of_child(parent.span_context());
+        let parent = parent.plain()?;
+        let span_id = local::start_unsampled(parent.recorder(), origin);
+        if !span_id.is_valid() {
+            return None;
+        }
+        let context = parent.child(span_id);
+        let measured = if measure::is_on() {
+            Measured::begin(context.recorder(), callsite, waited)
+        } else {
+            None
+        };
         Some(Self {
             context,
             offer: Offer::made(measured.is_some()),
@@ -268,7 +283,7 @@ impl Unsampled {
     #[inline]
     fn enter(&mut self) -> Entered<'_> {
         Entered {
-            token: local::attach_handler(&self.context, self.offer),
+            token: local::attach_handler(self.context, self.offer),
             handler: self,
         }
     }
@@ -284,8 +299,7 @@ impl Unsampled {
     #[inline(never)]
     fn measure(&self, mut measured: Box<Measured>, outcome: Outcome) {
         measured.callsite = self.offer.taken_by().unwrap_or(measured.callsite);
-        local::measure_unsampled(&self.context, &measured, outcome);
-        local::with(|local| local.keep_measured(measured));
+        local::measure_unsampled(self.context, measured, outcome);
     }
 }
 
@@ -339,23 +353,35 @@ pin_project! {
     }
 
     impl<F, I> PinnedDrop for InUnsampled<F, I> {
+        #[inline]
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
+            let this = this.project();
             if this.inner.is_some() {
-                let measured = this.handler.measured.as_ref();
-                let unwound = measured.is_some_and(|measured| measured.unwound);
-                let here = this.handler.enter();
-                this.inner.set(None);
-                here.leave();
-                this.handler.end(if unwound { Outcome::Panicked } else { Outcome::Cancelled });
+                dropped_early(this.inner, this.handler);
             }
         }
     }
 }
 
+/// Ends a handler that is not ready, and never will be.
+#[cold]
+#[inline(never)]
+fn dropped_early<F>(mut inner: Pin<&mut Option<F>>, handler: &mut Unsampled) {
+    let measured = handler.measured.as_ref();
+    let unwound = measured.is_some_and(|measured| measured.unwound);
+    let here = handler.enter();
+    inner.set(None);
+    here.leave();
+    handler.end(if unwound {
+        Outcome::Panicked
+    } else {
+        Outcome::Cancelled
+    });
+}
+
 impl<F, I> InUnsampled<F, I> {
     /// Wraps the handler; `inspect` is asked of what kind the error is that it returned.
-    #[inline]
+    #[inline(always)]
     pub const fn new(handler: Unsampled, inner: F, inspect: I) -> Self {
         Self {
             inner: Some(inner),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use throughline_ring::Writer;
 
 use crate::measure::Tail;
+use crate::origin::Origin;
 use crate::record::Header;
 use crate::recorder::{MEASUREMENTS_DROPPED, RecorderState};
 
@@ -17,6 +18,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// Counts a span that started and whose parent does not run here.
+    #[inline(always)]
+    pub(crate) fn count_origin(&self, origin: Origin, sampled: bool) {
+        self.writer.tally(origin.counter(sampled), 1);
+    }
+
     /// Adds a measurement; one that finds no room is counted.
     pub(crate) fn measure(&mut self, header: &Header, tail: Tail, error_type: &str) {
         let recorder = &self.recorder;

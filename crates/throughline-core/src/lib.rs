@@ -53,6 +53,7 @@ mod limits;
 mod live;
 mod local;
 mod measure;
+mod origin; // where the parents of spans run
 pub mod propagate;
 mod received;
 mod record;
@@ -87,8 +88,9 @@ pub use import::FinishedSpan;
 pub use kind::{Level, Outcome, SpanKind, Status};
 pub use labels::Labels;
 pub use limits::SpanLimits;
-pub use live::LiveSpan;
+pub use live::{KnownKey, LiveSpan};
 pub use measure::{Measurement, Measurements};
+pub use origin::ParentOrigins;
 pub use record::{Record, Scratch};
 pub use recorder::{InstallError, Recorder, RecorderConfig, RecorderStats};
 pub use sampler::Sampler;

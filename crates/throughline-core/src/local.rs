@@ -27,6 +27,7 @@ use crate::kind::Outcome;
 use crate::lane::{Lane, find_lane};
 use crate::live::LiveSpan;
 use crate::measure::Tail;
+use crate::origin::Origin;
 use crate::propagate::{Extras, Inherited};
 use crate::recorder;
 use crate::shared::SharedSpan;
@@ -37,7 +38,10 @@ use frame::{Frame, next_token};
 
 pub(crate) use edit::Editable;
 pub(crate) use frame::{Entry, Offer, Token};
-pub(crate) use handler::{attach_handler, detach_handler, ending, is_measuring, measure_unsampled};
+pub(crate) use handler::{
+    attach_handler, detach_handler, ending, is_measuring, measure_unsampled, start_unsampled,
+    take_measured,
+};
 pub(crate) use import::import;
 pub(crate) use usual::{attach, detach, enter, enter_inlined, exit_shared, leave_inlined};
 
@@ -499,6 +503,9 @@ impl Local {
             },
             1,
         );
+        if let Some(origin) = Origin::of_child(parent) {
+            lane.count_origin(origin, sampled);
+        }
         let context = SpanContext::new(trace_id, span_id, flags.with_sampled(sampled), false);
         let context =
             Context::with_extras(context, number, inherited.into_extras()).with_hops(hops);

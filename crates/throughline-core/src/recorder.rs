@@ -16,6 +16,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
+use crate::origin::ParentOrigins;
 use crate::record::Record;
 use crate::sampler::Sampler;
 use crate::span_context::SpanContext;
@@ -178,6 +179,8 @@ impl Recorder {
         RecorderStats {
             started: tallies[STARTED],
             unsampled: tallies[UNSAMPLED],
+            started_by_origin: ParentOrigins::of(&tallies, true),
+            unsampled_by_origin: ParentOrigins::of(&tallies, false),
             published: tallies[PUBLISHED],
             dropped_full: tallies[DROPPED_FULL],
             dropped_closed: tallies[DROPPED_CLOSED],
@@ -267,6 +270,10 @@ pub struct RecorderStats {
     pub started: u64,
     /// Spans that started unsampled; they are no part of the sum.
     pub unsampled: u64,
+    /// The parts of `started`.
+    pub started_by_origin: ParentOrigins,
+    /// The parts of `unsampled`.
+    pub unsampled_by_origin: ParentOrigins,
     /// Spans that ended and were handed to the consumer, drained or not.
     pub published: u64,
     /// Spans that ended when the buffers were full.
@@ -303,6 +310,7 @@ impl fmt::Display for InstallError {
 
 impl std::error::Error for InstallError {}
 
+// The numbers of the counters; those of `Origin` follow.
 pub(crate) const STARTED: usize = 0;
 pub(crate) const UNSAMPLED: usize = 1;
 pub(crate) const PUBLISHED: usize = 2;

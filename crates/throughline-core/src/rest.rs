@@ -6,7 +6,7 @@
 use crate::id::TraceFlags;
 
 /// The number of the recorder, the flags, the hops, and whether the span runs in another process.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rest(u64);
 
 impl Rest {

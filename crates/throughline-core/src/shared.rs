@@ -6,13 +6,15 @@
 //!    that a `Debug` that logs cannot deadlock.
 //! 3. The first stay is noted without the mutex, by the thread that made the span and no other. Every other stay is
 //!    added under the mutex, by whichever thread it was on. The end brings the two together.
-//! 4. The memory of a span goes to the pool of the thread where its last owner lets go, and is used again only once
-//!    nobody else refers to it.
+//! 4. The memory of a span goes to the pool of the thread where its last owner lets go, if that one says so. There are no
+//!    weak references, so that an owner sees by one load that it is the last.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use triomphe::{Arc, UniqueArc};
 
 use crate::clock::{self, Ticks};
 use crate::context::Context;
@@ -30,6 +32,7 @@ struct Inner {
     context: Context,
     live: Mutex<Option<Box<LiveSpan>>>,
     ended: AtomicBool,
+    is_sampled: bool,
     /// The number of the thread that made the span, which alone writes `first`.
     maker: u64,
     first: FirstStay,
@@ -44,21 +47,29 @@ struct FirstStay {
 }
 
 impl SharedSpan {
-    pub(crate) fn new(context: Context, live: Option<Box<LiveSpan>>) -> Self {
+    pub(crate) fn new(live: Option<Box<LiveSpan>>) -> Self {
         let kept = POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop());
-        if let Some(mut cell) = kept.ok().flatten()
-            && let Some(place) = Arc::get_mut(&mut cell)
-        {
-            // Field by field, since to replace the whole would drop it, and look for an open span in it. It has ended.
-            place.context = context;
-            *place.live.get_mut().unwrap_or_else(PoisonError::into_inner) = live;
-            place.live.clear_poison();
-            place.ended = AtomicBool::new(false);
-            place.maker = this_thread();
-            place.first = FirstStay::default();
-            return Self(cell);
-        }
+        let Some(mut place) = kept.ok().flatten() else {
+            return Self::in_new_memory(live);
+        };
+        // Field by field, and the context right from where it is: what is put together elsewhere first, in parts, the
+        // processor cannot copy as a whole before all parts have arrived.
+        place.context = context_of(live.as_deref());
+        place.is_sampled = place.context.span_context().is_sampled();
+        // What was in it has ended, or `recycle` would not have kept it.
+        place.live = Mutex::new(live);
+        place.ended = AtomicBool::new(false);
+        place.maker = this_thread();
+        place.first = FirstStay::default();
+        Self(place.shareable())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn in_new_memory(live: Option<Box<LiveSpan>>) -> Self {
+        let context = context_of(live.as_deref());
         Self(Arc::new(Inner {
+            is_sampled: context.span_context().is_sampled(),
             context,
             live: Mutex::new(live),
             ended: AtomicBool::new(false),
@@ -72,10 +83,25 @@ impl SharedSpan {
         self.0.context.clone()
     }
 
+    /// The span's identifier.
+    #[inline]
+    pub fn span_id(&self) -> SpanId {
+        self.0.context.span_id()
+    }
+
     /// Whether the span records; an unsampled one does not.
     #[inline]
     pub fn is_sampled(&self) -> bool {
-        self.0.context.span_context().is_sampled()
+        self.0.is_sampled
+    }
+
+    /// Whether an [`edit`](Self::edit) at this moment would be made. Takes no lock, as a rule.
+    pub(crate) fn is_recording(&self) -> bool {
+        if is_editing() {
+            // It may be the one that this thread is editing.
+            return self.edit(|_| ()).is_some();
+        }
+        self.is_sampled() && !self.is_ended()
     }
 
     /// Makes the span current on this thread until [`exit`](Self::exit).
@@ -97,7 +123,7 @@ impl SharedSpan {
 
     /// Undoes the last [`enter`](Self::enter) of this span on this thread; does nothing if there was none.
     pub fn exit(&self) {
-        Self::exit_owned(self.0.context.span_context().span_id());
+        Self::exit_owned(self.span_id());
     }
 
     /// Undoes the last [`enter_owned`](Self::enter_owned) of the span with that id on this thread; `None` if there was
@@ -111,6 +137,7 @@ impl SharedSpan {
         Some(span)
     }
 
+    #[inline]
     fn add_stay(&self, entered: Ticks, left: Ticks) {
         let first = &self.0.first;
         // Relaxed: only this thread writes it.
@@ -119,8 +146,14 @@ impl SharedSpan {
             // Pairs with the load in `FirstStay::get`.
             first.left.store(left.get(), Ordering::Release);
         } else {
-            self.edit(|live| live.add_poll(entered, left));
+            self.add_further_stay(entered, left);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_further_stay(&self, entered: Ticks, left: Ticks) {
+        self.edit(|live| live.add_poll(entered, left));
     }
 
     /// Edits the span, unless it has ended, is unsampled, or this thread is editing a span already.
@@ -161,17 +194,19 @@ impl SharedSpan {
         self.0.ended.load(Ordering::Relaxed)
     }
 
-    /// Lets go of a span, as dropping does, and keeps its memory for the next one that this thread makes. It is meant
-    /// for the owner that is the last one as a rule.
+    /// Lets go of a span, as dropping does. The last owner of one that has ended keeps its memory for the next one that
+    /// this thread makes.
     #[inline]
     pub fn recycle(self) {
-        if self.is_ended() {
-            // Where the pool is gone or full, the span is dropped.
+        if self.is_ended()
+            && let Ok(place) = Arc::try_unique(self.0)
+        {
+            // Where the pool is gone or full, the memory is freed.
             let _ = POOL.try_with(|pool| {
                 if let Ok(mut pool) = pool.try_borrow_mut()
                     && pool.len() < POOLED
                 {
-                    pool.push(self.0);
+                    pool.push(place);
                 }
             });
         }
@@ -180,6 +215,12 @@ impl SharedSpan {
     pub(crate) fn context_ref(&self) -> &Context {
         &self.0.context
     }
+}
+
+/// The context of a span; an empty one if there is none.
+#[inline]
+fn context_of(live: Option<&LiveSpan>) -> Context {
+    live.map(LiveSpan::context).cloned().unwrap_or_default()
 }
 
 impl FirstStay {
@@ -195,15 +236,27 @@ impl FirstStay {
     }
 }
 
+#[inline]
 fn end(mut live: Box<LiveSpan>, first: Option<(Ticks, Ticks)>) {
-    let mut last_exit = (live.polls() > 0).then(|| live.last_exit());
-    if let Some((entered, left)) = first {
-        live.add_poll(entered, left);
-        last_exit = last_exit.max(Some(left));
-    }
+    let last_exit = match first {
+        // A span that was entered once was busy all the time: nobody asks how long.
+        Some((_, left)) if live.polls() == 0 => Some(left),
+        first => end_of_stays(&mut live, first),
+    };
     live.finish(live.outcome_so_far());
     let end = live.ended_at().or(last_exit);
     local::end(live, end);
+}
+
+/// Brings the stays together; returns when the last one ended.
+#[inline(never)]
+fn end_of_stays(live: &mut LiveSpan, first: Option<(Ticks, Ticks)>) -> Option<Ticks> {
+    let last_exit = (live.polls() > 0).then(|| live.last_exit());
+    let Some((entered, left)) = first else {
+        return last_exit;
+    };
+    live.add_poll(entered, left);
+    last_exit.max(Some(left))
 }
 
 impl Drop for Inner {
@@ -252,7 +305,7 @@ thread_local! {
     static EDITING: Cell<u32> = const { Cell::new(0) };
     /// Zero until it is asked for.
     static THREAD: Cell<u64> = const { Cell::new(0) };
-    static POOL: RefCell<Vec<Arc<Inner>>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<UniqueArc<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Marks this thread as one that edits a shared span (rule 2).

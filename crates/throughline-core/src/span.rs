@@ -159,7 +159,7 @@ impl Span {
 
     /// Turns the span into one that several threads may enter and edit.
     pub fn share(mut self) -> SharedSpan {
-        SharedSpan::new(self.context(), self.live.take())
+        SharedSpan::new(self.live.take())
     }
 
     /// Ends the span now.

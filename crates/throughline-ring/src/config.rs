@@ -4,7 +4,7 @@
 use crate::chunk::{MIN_CAPACITY, OVERHEAD};
 
 /// Number of counters each lane carries, see [`Writer::tally`](crate::Writer::tally).
-pub const TALLIES: usize = 8;
+pub const TALLIES: usize = 10;
 
 /// Memory bounds of a [`Hub`](crate::Hub).
 ///

@@ -1,6 +1,7 @@
 //! Taking a span out of its frame to edit it, and giving it back.
 
-use super::{Entry, Local, Token};
+use super::{Entry, Frame, Local, Token};
+use crate::context::Context;
 use crate::id::SpanId;
 use crate::live::LiveSpan;
 use crate::shared::SharedSpan;
@@ -20,6 +21,28 @@ impl Local {
         }
         let current = self.top()?.span_context().span_id();
         self.take(current)
+    }
+
+    /// Whether what [`take_current`](Self::take_current) would take is recording.
+    pub(crate) fn is_current_recording(&mut self) -> bool {
+        let used = &self.frames[..self.depth];
+        if used.last().is_none_or(Frame::is_unnamed) {
+            return false;
+        }
+        let Some(current) = self.top().map(Context::span_id) else {
+            return false;
+        };
+        let mut used = self.frames[..self.depth].iter().rev();
+        let recording = used.find_map(|frame| {
+            if frame.context()?.span_id() != current {
+                return None;
+            }
+            match &frame.other {
+                Entry::Shared(span, _) => Some(span.is_recording()),
+                _ => frame.span.as_deref().map(LiveSpan::is_recording),
+            }
+        });
+        recording.unwrap_or(false)
     }
 
     /// As [`take_current`](Self::take_current), for the innermost frame of that span.

@@ -48,6 +48,7 @@ impl Offer {
     }
 
     /// A layer further in took it over, which has that callsite.
+    #[inline(always)]
     pub(super) fn taken(self, by: Option<&'static Callsite>) -> Self {
         let by = by.map_or(2, |by| by.number().saturating_add(3));
         Self(self.0 & MEASURED | by & !MEASURED)

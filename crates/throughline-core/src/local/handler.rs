@@ -5,27 +5,29 @@ use super::usual::usual;
 use super::{Entry, Local, Offer, POOLED_SPANS, Token, outside, with};
 use crate::callsite::Callsite;
 use crate::clock;
-use crate::context::Context;
+use crate::context::Plain;
 use crate::handler::{Measured, TakenOver};
 use crate::id::{SpanId, seeded};
 use crate::kind::{Outcome, SpanKind, Status};
 use crate::lane::find_lane;
+use crate::live::LiveSpan;
 use crate::measure::Tail;
+use crate::origin::Origin;
 use crate::record::{Facts, Header, Marks};
 use crate::recorder;
 use crate::switch;
 
 /// Makes the context of a handler whose trace is not sampled current.
 #[inline]
-pub(crate) fn attach_handler(context: &Context, offer: Offer) -> Option<Token> {
+pub(crate) fn attach_handler(context: Plain, offer: Offer) -> Option<Token> {
     usual(|local| local.put_handler(context, offer)).or_else(|| attach_anyhow(context, offer))
 }
 
 #[cold]
 #[inline(never)]
-fn attach_anyhow(context: &Context, offer: Offer) -> Option<Token> {
+fn attach_anyhow(context: Plain, offer: Offer) -> Option<Token> {
     let token = with(|local| {
-        let token = local.push(None, Entry::Context(context.clone()));
+        let token = local.push(None, Entry::Context(context.context()));
         if let Some(frame) = local.frames.get_mut(local.depth - 1) {
             frame.offer = offer;
         }
@@ -54,14 +56,28 @@ fn detach_anyhow(token: Token) -> Offer {
     .unwrap_or(Offer::NONE)
 }
 
+/// Counts a child of a span in that recorder, which is not sampled and has nothing else to inherit: its identifier, or an
+/// invalid one where more has to be decided.
+pub(crate) fn start_unsampled(recorder: u32, origin: Option<Origin>) -> SpanId {
+    let child = with(|local| local.start_unsampled(recorder, origin)).flatten();
+    child.unwrap_or_default()
+}
+
 /// Whether somebody measures what that recorder's handlers do.
 pub(crate) fn is_measuring(number: u32) -> bool {
     with(|local| local.is_measuring(number))
         .unwrap_or_else(|| outside(|local| local.is_measuring(number)))
 }
 
-/// Measures a handler whose trace is not sampled.
-pub(crate) fn measure_unsampled(context: &Context, measured: &Measured, outcome: Outcome) {
+/// A box for what is known of a handler in that recorder, if somebody measures it.
+pub(crate) fn take_measured(number: u32) -> Option<Box<Measured>> {
+    let take = |local: &mut Local| local.take_measured(number);
+    with(take).unwrap_or_else(|| outside(take))
+}
+
+/// Measures a handler whose trace is not sampled, and keeps the box for the next one.
+pub(crate) fn measure_unsampled(context: Plain, measured: Box<Measured>, outcome: Outcome) {
+    let context = context.context();
     let told = measured.told;
     let (status, outcome, error_type) = ending(outcome, told.error_type);
     let header = Header {
@@ -81,7 +97,28 @@ pub(crate) fn measure_unsampled(context: &Context, measured: &Measured, outcome:
     let number = context.recorder();
     let tail = Tail::new(told, context.span_context().trace_flags());
     let measure = |local: &mut Local| local.measure(number, &header, tail, error_type);
-    with(measure).unwrap_or_else(|| outside(measure));
+    with(|local| {
+        measure(local);
+        local.keep_measured(measured);
+    })
+    .unwrap_or_else(|| outside(measure));
+}
+
+/// Takes the current span over, if it is offered. Apart, so that a handler without a span saves no registers for it.
+#[inline(never)]
+fn take_over_span(live: &mut LiveSpan, callsite: Option<&'static Callsite>) -> Option<TakenOver> {
+    if !live.handling().is_offered {
+        return None;
+    }
+    live.handling_mut().is_offered = false;
+    if let Some(callsite) = callsite {
+        if live.is_recording() {
+            live.adopt(callsite);
+        } else {
+            live.measure_as(callsite);
+        }
+    }
+    Some(TakenOver::Span)
 }
 
 /// What the span of a handler would say of its end.
@@ -105,17 +142,7 @@ impl Local {
     pub(crate) fn take_over(&mut self, callsite: Option<&'static Callsite>) -> Option<TakenOver> {
         let frame = self.frames.get_mut(self.depth.checked_sub(1)?)?;
         match (&mut frame.span, &frame.other) {
-            (Some(live), _) if live.handling().is_offered => {
-                live.handling_mut().is_offered = false;
-                if let Some(callsite) = callsite {
-                    if live.is_recording() {
-                        live.adopt(callsite);
-                    } else {
-                        live.measure_as(callsite);
-                    }
-                }
-                Some(TakenOver::Span)
-            }
+            (Some(live), _) => take_over_span(live, callsite),
             (None, Entry::Context(_)) if frame.offer.is_made() => {
                 frame.offer = frame.offer.taken(callsite);
                 Some(TakenOver::Unsampled)
@@ -149,13 +176,12 @@ impl Local {
         Some(self.failures.swap_remove(at).1)
     }
 
-    /// A box for what is known of a handler that is measured.
-    pub(crate) fn take_measured(&mut self) -> Box<Measured> {
-        self.measured.pop().unwrap_or_default()
+    fn take_measured(&mut self, number: u32) -> Option<Box<Measured>> {
+        let is_measuring = self.is_measuring(number);
+        is_measuring.then(|| self.measured.pop().unwrap_or_default())
     }
 
-    /// Keeps a box for the next one.
-    pub(crate) fn keep_measured(&mut self, measured: Box<Measured>) {
+    fn keep_measured(&mut self, measured: Box<Measured>) {
         if self.measured.len() < POOLED_SPANS {
             self.measured.push(measured);
         }
@@ -190,14 +216,13 @@ impl Local {
         }
     }
 
-    /// The context of a child of that span, which is not sampled, if nothing is left to decide but that the child is not
-    /// sampled either: it is counted.
-    #[inline]
-    pub(crate) fn start_unsampled(&mut self, parent: &Context) -> Option<Context> {
-        if self.suppressed > 0 || parent.extras().is_some() || !parent.span_id().is_valid() {
+    /// The identifier of a child of a span in that recorder, which is not sampled, if nothing is left to decide but that the
+    /// child is not sampled either: it is counted.
+    #[inline(always)]
+    fn start_unsampled(&mut self, number: u32, origin: Option<Origin>) -> Option<SpanId> {
+        if self.suppressed > 0 {
             return None;
         }
-        let number = parent.recorder();
         let generation = throughline_ring::fork_generation();
         let lane = find_lane(&mut self.lanes, number)?;
         if lane.recorder.is_closed()
@@ -206,23 +231,25 @@ impl Local {
         {
             return None;
         }
+        if let Some(origin) = origin {
+            lane.count_origin(origin, false);
+        }
         let ids = seeded(&mut self.ids, &mut self.seeded_in, generation);
-        Some(parent.with_span_id(ids.span_id()))
+        Some(ids.span_id())
     }
 
     /// Makes the context current, in a frame that is there already; no child of it is sampled.
     #[inline(always)]
-    fn put_handler(&mut self, context: &Context, offer: Offer) -> Option<Token> {
+    fn put_handler(&mut self, context: Plain, offer: Offer) -> Option<Token> {
         let frame = self.frames.get_mut(self.depth)?;
         if !frame.is_vacant() {
             return None;
         }
         let token = next_token(&mut self.last_token);
-        let number = context.recorder();
         frame.token = token;
-        frame.unsampled_in = number;
+        frame.unsampled_in = context.recorder();
         frame.offer = offer;
-        let other = Entry::Context(context.plain_in_recorder(number));
+        let other = Entry::Context(context.context());
         // What it replaces has nothing to drop.
         std::mem::forget(std::mem::replace(&mut frame.other, other));
         self.depth += 1;

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::import::FinishedSpan;
 use crate::kind::Outcome;
 use crate::live::LiveSpan;
+use crate::origin::Origin;
 use crate::recorder;
 
 /// Records a span that ended elsewhere; `false` if nothing records it.
@@ -30,6 +31,9 @@ impl Local {
         }
         let lane = find_lane(&mut self.lanes, number)?;
         lane.writer.tally(recorder::STARTED, 1);
+        if let Some(origin) = Origin::of_child(span.parent) {
+            lane.count_origin(origin, true);
+        }
         let mut live = self.pool.pop().unwrap_or_else(new_live_span);
         live.set_context(Context::new(span.context, number), true);
         live.settle_unsampled(0);

@@ -6,6 +6,7 @@
 
 use super::frame::next_token;
 use super::{Entry, Frame, Lane, Local, Offer, Token};
+use crate::context::Context;
 use crate::id::seeded;
 use crate::recorder;
 
@@ -29,6 +30,16 @@ impl Local {
         std::mem::forget(std::mem::replace(&mut frame.other, Entry::Unnamed));
         self.depth += 1;
         Some(token)
+    }
+
+    /// The current context, which is a plain one as a rule.
+    #[inline(always)]
+    pub(crate) fn here(&mut self) -> Context {
+        let top = self.frames.get(self.depth.wrapping_sub(1));
+        match top.and_then(Frame::context).and_then(Context::plain) {
+            Some(plain) => plain.context(),
+            None => self.current(),
+        }
     }
 
     /// Removes the frame if it is the innermost and was never named: then there is nothing to end and nothing to drop.
