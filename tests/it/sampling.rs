@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use throughline::core::{Level, RecorderConfig, Sampler, SpanContext, SpanId, suppress};
+use throughline::core::{
+    Callsite, FinishedSpan, Level, Parent, ParentOrigins, RecorderConfig, Sampler, Span,
+    SpanContext, SpanId, callsite, suppress,
+};
 use throughline::testing::Capture;
 use throughline::{Context, FutureExt, current, enter, span, traced};
 
@@ -247,4 +250,65 @@ fn a_span_without_a_name_can_leave_its_thread() {
     .unwrap();
     drop((grandchild, root));
     assert_eq!(capture.stats().unsampled, 4);
+}
+
+static CALLSITE: Callsite = callsite!("elsewhere", Internal);
+
+/// Spans by where their parents run: none, this process, another one.
+fn origins(origins: ParentOrigins) -> (u64, u64, u64) {
+    (origins.none, origins.local, origins.remote)
+}
+
+fn caller(flags: &str) -> SpanContext {
+    let header = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+    SpanContext::parse_traceparent(&header).expect("valid")
+}
+
+#[test]
+fn spans_are_counted_by_where_their_parents_run() {
+    let capture = Capture::start();
+    let _here = capture.attach();
+    for flags in ["01", "00"] {
+        let _caller = Context::from(caller(flags)).attach();
+        for _ in 0..2 {
+            let _served = enter!("served");
+            let inside = span!("inside").enter();
+            span!("deep").end();
+            drop(inside);
+            drop(enter!("another"));
+        }
+        span!("made where it is").end();
+    }
+    {
+        let _root = enter!("root");
+        span!("child").in_scope(|| drop(enter!("grandchild")));
+        let _ = Span::start_with(&CALLSITE, Parent::Root);
+    }
+    let stats = capture.stats();
+    assert_eq!(origins(stats.started_by_origin), (2, 2 + 6, 3));
+    assert_eq!(origins(stats.unsampled_by_origin), (0, 6, 3));
+    assert_eq!((stats.started, stats.unsampled), (13, 9));
+}
+
+#[test]
+fn unsampled_roots_and_spans_from_elsewhere_have_an_origin_too() {
+    let capture = capture(Sampler::parent_based(Sampler::always_off()));
+    {
+        let _here = capture.attach();
+        let _root = enter!("root");
+        drop(enter!("child"));
+    }
+    for parent in [SpanContext::INVALID, caller("01")] {
+        let finished = FinishedSpan {
+            callsite: &CALLSITE,
+            context: caller("01"),
+            parent,
+            start_unix_nanos: 1,
+            end_unix_nanos: 2,
+        };
+        assert!(capture.recorder().import(&finished, |_| ()));
+    }
+    let stats = capture.stats();
+    assert_eq!(origins(stats.started_by_origin), (1, 0, 1));
+    assert_eq!(origins(stats.unsampled_by_origin), (1, 1, 0));
 }

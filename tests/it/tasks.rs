@@ -5,7 +5,7 @@ use throughline::testing::{Capture, TreeOptions};
 use throughline::{Context, FutureExt, span, traced};
 use tokio::task::LocalSet;
 
-use crate::support::yield_once;
+use crate::support::{poll_once, yield_once};
 
 /// Tasks run in any order; their names do not.
 fn tree(capture: &Capture) -> String {
@@ -125,4 +125,31 @@ async fn a_task_spawned_without_a_context_has_none() {
     spawn(async { assert_eq!(Context::current(), Context::default()) })
         .await
         .expect("no panic");
+}
+
+#[traced]
+async fn keeps_the_handle() {
+    let span = throughline::current();
+    span.set_attribute("first", true);
+    yield_once().await;
+    span!("inner").in_scope(|| ());
+    span.set_attribute("second", true);
+}
+
+#[test]
+fn the_handle_of_the_current_span_is_kept_across_await() {
+    let capture = Capture::start();
+    let _here = capture.attach();
+    let mut work = Box::pin(keeps_the_handle());
+    assert!(poll_once(work.as_mut()).is_pending());
+    // It goes on where another span is current.
+    let elsewhere = span!("elsewhere");
+    let finish = move || elsewhere.in_scope(|| poll_once(work.as_mut()).is_ready());
+    let finished = std::thread::spawn(finish).join();
+    assert!(finished.expect("no panic"));
+    insta::assert_snapshot!(tree(&capture), @r"
+    keeps_the_handle {first=true, second=true}
+    └─ inner
+    elsewhere
+    ");
 }

@@ -13,7 +13,6 @@ use throughline_core::propagate::{self, Propagator};
 use throughline_core::{Recorder, RecorderConfig, Sampler, SpanLimits};
 
 use crate::batch::Batcher;
-use crate::bell::Bell;
 use crate::console::ConsoleExporter;
 use crate::deliver::{Delivery, FOREVER, Timeouts, name_of, spooled_by};
 use crate::destination::Destination;
@@ -37,6 +36,7 @@ use crate::settings::{
 };
 use crate::shared::Shared;
 use crate::sizes::Sizes;
+use crate::sync::Bell;
 use crate::thread;
 
 mod otlp;
@@ -423,7 +423,10 @@ fn run(
     let waker = Arc::clone(&bell);
     recorder.set_waker(move || waker.ring());
     let shared = Arc::new(Shared::new(recorder, bell, destinations));
-    let exports = exporters.into_iter().zip(&shared.destinations).enumerate();
+    let exports = exporters
+        .into_iter()
+        .zip(&shared.lifecycle.destinations)
+        .enumerate();
     let exports = exports
         .map(|(index, (exporter, destination))| Export {
             index,
@@ -432,7 +435,7 @@ fn run(
                 exporter,
                 Arc::clone(destination),
                 timeouts,
-                shared.urgency(),
+                shared.lifecycle.urgency(),
             ),
         })
         .collect();

@@ -14,14 +14,13 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::bell::Bell;
 use crate::durations::Operations;
 use crate::exporter::{Batch, ExportError, Receipt, SpooledReader};
 use crate::notice::{DropNotices, Memory, Notices};
 use crate::queue::{Capacity, Item, Queue};
 use crate::say;
 use crate::stats::{SpooledSpans, Tallies};
-use crate::sync::{Mutex, MutexGuard, Notify};
+use crate::sync::{Bell, Mutex, MutexGuard, Notify};
 
 /// How much later than its time limit a call of the exporter is given up from
 /// outside. An exporter that lets its thread go is ended in time by that thread.
@@ -46,6 +45,8 @@ struct State {
     queue: Queue,
     counts: Counts,
     call: Call,
+    /// The flush that was popped last, if nothing was popped since.
+    flush: Option<u64>,
 }
 
 /// What the exporter is doing.
@@ -108,6 +109,7 @@ impl Destination {
                 queue: Queue::new(capacity),
                 counts: Counts::default(),
                 call: Call::None,
+                flush: None,
             }),
             spooled,
             filled: Notify::new(),
@@ -236,8 +238,11 @@ impl Destination {
             {
                 let mut state = self.state();
                 if let Some(item) = state.queue.pop() {
-                    if let Item::Batch(batch) = &item {
-                        state.counts.in_flight = batch.spans();
+                    state.flush = None;
+                    match &item {
+                        Item::Batch(batch) => state.counts.in_flight = batch.spans(),
+                        Item::Flush(number) => state.flush = Some(*number),
+                        Item::Close => {}
                     }
                     return item;
                 }
@@ -321,14 +326,17 @@ impl Destination {
         self.state().counts.failed_flushes += 1;
     }
 
-    /// Counts the batch that was in flight when the export loop unwound.
-    pub(crate) fn unwound(&self) {
+    /// Counts the batch that was in flight when the export loop unwound. Returns the
+    /// flush that it was asked for then.
+    pub(crate) fn unwound(&self) -> Option<u64> {
         let mut state = self.state();
         let spans = std::mem::take(&mut state.counts.in_flight);
         state.counts.fail("panic", spans);
         state.call = Call::None;
+        let flush = state.flush.take();
         drop(state);
         self.settle();
+        flush
     }
 
     fn tell(&self, spans: u64, result: &Result<Receipt, ExportError>) {
@@ -437,6 +445,22 @@ mod tests {
         let after = destination.counts();
         assert_eq!((after.failed.total(), after.exported), (10, 0));
         assert_eq!(after.operations, counts.operations);
+    }
+
+    #[tokio::test]
+    async fn what_an_export_loop_leaves_behind_is_told_once() {
+        let destination = destination();
+        destination.push(Item::Flush(7));
+        destination.offer(batch(10));
+        assert!(matches!(destination.pop().await, Item::Flush(7)));
+        assert_eq!(destination.unwound(), Some(7));
+        assert_eq!(destination.unwound(), None);
+        assert!(matches!(destination.pop().await, Item::Batch(_)));
+        assert_eq!(destination.unwound(), None);
+        assert_eq!(destination.unwound(), None);
+        let counts = destination.counts();
+        assert_eq!((counts.in_flight, counts.failed.get("panic")), (0, 10));
+        assert!(destination.is_idle());
     }
 
     #[test]

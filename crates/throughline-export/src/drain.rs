@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batcher, Pushed};
 use crate::exporter::Batch;
+use crate::lifecycle::IDLE_WAIT;
 use crate::notice::DropNotices;
-use crate::queue::{Capacity, Item};
+use crate::queue::Capacity;
 use crate::say;
 use crate::shared::Shared;
 
@@ -27,13 +28,6 @@ const PASS_BYTES: usize = 1 << 20;
 
 /// How often the number of dropped spans is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The longest time between two looks when there is nothing to do.
-const IDLE_WAIT: Duration = Duration::from_millis(250);
-
-/// How long the export threads are waited for after the deadline of a shutdown,
-/// which they keep by themselves unless their exporters hold them.
-const LEAVE_TIME: Duration = Duration::from_millis(25);
 
 /// Even who wants no delay at all does not want a busy thread.
 const MIN_IDLE_WAIT: Duration = Duration::from_millis(5);
@@ -74,9 +68,9 @@ impl Drain {
     pub(crate) fn run(&mut self, shared: &Shared) {
         loop {
             // Asked before the pass, so that the pass sees what the flush means.
-            let wishes = shared.wishes();
+            let wishes = shared.lifecycle.wishes();
             let flushing = wishes.flush > self.flush;
-            let pass = if shared.is_too_late() {
+            let pass = if shared.lifecycle.is_too_late() {
                 discard(shared)
             } else {
                 self.pass(shared, flushing || wishes.closing)
@@ -85,18 +79,14 @@ impl Drain {
 
             if pass.complete && (flushing || wishes.closing) {
                 self.seal(shared);
-                self.flush = wishes.flush;
-                if flushing {
-                    ask_for_flush(shared, wishes.flush);
-                }
-                if wishes.closing {
-                    return close(shared);
+                if shared.lifecycle.pass_on(wishes, &mut self.flush) {
+                    return;
                 }
             } else if self.is_due(shared) {
                 self.seal(shared);
             }
             self.look_at_drops(shared);
-            supervise(shared, wishes.flush);
+            shared.lifecycle.supervise(wishes.flush);
 
             if cut_short {
                 continue;
@@ -107,9 +97,10 @@ impl Drain {
                 // Until a batch is settled, and not longer than until something else
                 // has to be looked at.
                 let wait = shared
+                    .lifecycle
                     .time_left()
                     .map_or(IDLE_WAIT, |left| left.min(IDLE_WAIT));
-                shared.bell.wait(wait);
+                shared.lifecycle.bell.wait(wait);
             }
         }
     }
@@ -149,7 +140,7 @@ impl Drain {
                 ControlFlow::Break(())
             }
         });
-        shared.dropped("oversize", oversize);
+        shared.lifecycle.dropped("oversize", oversize);
         pass
     }
 
@@ -170,7 +161,11 @@ impl Drain {
             return false;
         };
         self.batcher.is_full()
-            || shared.destinations.iter().any(|one| one.is_idle())
+            || shared
+                .lifecycle
+                .destinations
+                .iter()
+                .any(|one| one.is_idle())
                 && (since.elapsed() >= self.schedule_delay || !self.has_room(shared))
     }
 
@@ -185,14 +180,14 @@ impl Drain {
     fn rest(&mut self, shared: &Shared, bytes: usize) {
         let wait = self.pace.after_pass(Instant::now(), bytes);
         let is_awaited = wait < self.pace.armed_from || shared.recorder.sleep();
-        if is_awaited && !shared.bell.wait(wait) {
+        if is_awaited && !shared.lifecycle.bell.wait(wait) {
             return;
         }
         // A thread filled a piece of its buffer, so that there is little yet but more
         // to come, unless somebody waits for a flush.
-        let wishes = shared.wishes();
+        let wishes = shared.lifecycle.wishes();
         if !(wishes.closing || wishes.flush > self.flush || self.pace.gathering.is_zero()) {
-            shared.bell.wait(self.pace.gathering);
+            shared.lifecycle.bell.wait(self.pace.gathering);
         }
     }
 
@@ -202,7 +197,7 @@ impl Drain {
             return;
         }
         self.last_look = now;
-        for destination in &shared.destinations {
+        for destination in &shared.lifecycle.destinations {
             destination.look_at_drops(now);
         }
         let stats = shared.recorder.stats();
@@ -217,14 +212,14 @@ impl Drain {
 
 /// The room of the destination that has most of it.
 fn most_room(shared: &Shared) -> Capacity {
-    let rooms = shared.destinations.iter().map(|one| one.room());
+    let rooms = shared.lifecycle.destinations.iter().map(|one| one.room());
     let most = rooms.max_by_key(|room| if room.spans == 0 { 0 } else { room.bytes });
     most.unwrap_or_default()
 }
 
 /// Offers a batch to every destination; they share its bytes.
 fn offer(shared: &Shared, batch: Batch) {
-    let Some((last, others)) = shared.destinations.split_last() else {
+    let Some((last, others)) = shared.lifecycle.destinations.split_last() else {
         return;
     };
     for destination in others {
@@ -234,59 +229,6 @@ fn offer(shared: &Shared, batch: Batch) {
     last.offer(batch);
 }
 
-fn ask_for_flush(shared: &Shared, number: u64) {
-    for destination in &shared.destinations {
-        destination.push(Item::Flush(number));
-    }
-}
-
-/// Gives calls up that are overdue, and answers the flushes that were asked for in the
-/// place of exporters that do not return.
-fn supervise(shared: &Shared, flush: u64) {
-    let now = Instant::now();
-    for (index, destination) in shared.destinations.iter().enumerate() {
-        destination.supervise(now);
-        if destination.is_blocked() && shared.flush_done(index) < flush {
-            shared.flushed(index, flush, false);
-        }
-    }
-}
-
-/// Lets the export threads end, and gives up those that do not in time.
-fn close(shared: &Shared) {
-    for destination in &shared.destinations {
-        destination.push(Item::Close);
-    }
-    loop {
-        let now = Instant::now();
-        let mut all_ended = true;
-        for (index, destination) in shared.destinations.iter().enumerate() {
-            destination.supervise(now);
-            all_ended &= shared.has_ended(index);
-        }
-        if all_ended {
-            return;
-        }
-        let left = shared.time_left().unwrap_or_default();
-        if left.is_zero() {
-            break;
-        }
-        shared.bell.wait(left.min(IDLE_WAIT));
-    }
-    let leave = Instant::now() + LEAVE_TIME;
-    for (index, destination) in shared.destinations.iter().enumerate() {
-        while !shared.has_ended(index) {
-            let left = leave.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                destination.abandon();
-                shared.ended(index, false);
-            } else {
-                shared.bell.wait(left);
-            }
-        }
-    }
-}
-
 /// Empties the threads' buffers when there is no time left to export them.
 fn discard(shared: &Shared) -> Pass {
     let mut spans = 0;
@@ -294,7 +236,7 @@ fn discard(shared: &Shared) -> Pass {
         spans += 1;
         ControlFlow::Continue(())
     });
-    shared.dropped("shutdown", spans);
+    shared.lifecycle.dropped("shutdown", spans);
     Pass {
         bytes: 0,
         complete: true,

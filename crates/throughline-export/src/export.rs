@@ -24,7 +24,7 @@ impl Export {
         loop {
             match self.destination.pop().await {
                 Item::Batch(batch) => {
-                    if shared.is_too_late() {
+                    if shared.lifecycle.is_too_late() {
                         self.destination.drop_in_flight("shutdown");
                     } else {
                         self.export(&batch, shared).await;
@@ -44,7 +44,7 @@ impl Export {
 
     async fn flush(&mut self, number: u64, shared: &Shared) {
         let well = self.delivery.flush().await.is_ok();
-        shared.flushed(self.index, number, well);
+        shared.lifecycle.flushed(self.index, number, well);
     }
 
     /// Sends a batch, in parts if the other side finds it too large, and counts each

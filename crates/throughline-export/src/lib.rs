@@ -120,6 +120,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+#[cfg(not(throughline_loom))]
 mod bell;
 mod builder;
 mod connect;
@@ -142,6 +143,7 @@ mod given;
 mod headers;
 #[cfg(feature = "json")]
 mod json;
+mod lifecycle;
 mod notice;
 #[cfg(feature = "opentelemetry-sdk")]
 mod otel_exporter;

@@ -69,7 +69,7 @@ impl Pipeline {
     /// answered at once, as a failed one. After a shutdown there is nothing to flush.
     pub fn flush(&self, timeout: Duration) -> FlushReport {
         match self.running() {
-            Ok(Some(shared)) => shared.flush(timeout),
+            Ok(Some(shared)) => shared.lifecycle.flush(timeout),
             Ok(None) => FlushReport::default(),
             Err(unable) => unable,
         }
@@ -227,6 +227,8 @@ fn unread(recorder: &Recorder, reason: &'static str) -> PipelineStats {
     let mut stats = PipelineStats {
         started: recorded.started,
         unsampled: recorded.unsampled,
+        started_by_origin: recorded.started_by_origin,
+        unsampled_by_origin: recorded.unsampled_by_origin,
         live: recorded.live(),
         queued: recorded.published,
         ..PipelineStats::default()

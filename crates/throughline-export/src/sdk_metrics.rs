@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::Uri;
+use throughline_core::ParentOrigins;
 use throughline_wire::{
     AttributeField, Buffer, HistogramPoint, Limits, MetricHead, NumberPoint, Scope, put_attribute,
     put_histogram, put_request, put_scope, put_sum,
@@ -114,6 +115,23 @@ const SAMPLED: (&str, Value<'_>) = (
 );
 const UNSAMPLED: (&str, Value<'_>) = ("otel.span.sampling_result", Value::Text("DROP"));
 
+/// Spans that started with that result, by where their parents run.
+fn started_as(
+    sampling: (&'static str, Value<'static>),
+    origins: ParentOrigins,
+) -> [(Attributes<'static>, u64); 3] {
+    let ParentOrigins {
+        none,
+        local,
+        remote,
+        ..
+    } = origins;
+    [("none", none), ("local", local), ("remote", remote)].map(|(origin, spans)| {
+        let origin = ("otel.span.parent.origin", Value::Text(origin));
+        (vec![origin, sampling], spans)
+    })
+}
+
 impl SdkMetrics {
     /// An encoded `ExportMetricsServiceRequest` with the figures of this moment.
     pub(crate) fn request(&self, stats: &PipelineStats, unix_nano: u64) -> Vec<u8> {
@@ -121,14 +139,9 @@ impl SdkMetrics {
             metrics: Vec::new(),
             times: (self.start_unix_nano, unix_nano),
         };
-        out.sum(
-            STARTED,
-            true,
-            [
-                (vec![SAMPLED], stats.started),
-                (vec![UNSAMPLED], stats.unsampled),
-            ],
-        );
+        let started = started_as(SAMPLED, stats.started_by_origin);
+        let unsampled = started_as(UNSAMPLED, stats.unsampled_by_origin);
+        out.sum(STARTED, true, started.into_iter().chain(unsampled));
         out.sum(LIVE, false, [(vec![SAMPLED], stats.live)]);
 
         let each = || self.components.iter().zip(&stats.destinations);

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use throughline_core::ParentOrigins;
+
 use crate::durations::Operations;
 
 /// Counts by name, such as spans by the error they were lost to.
@@ -73,6 +75,10 @@ pub struct PipelineStats {
     pub started: u64,
     /// Spans that started unsampled. They are no part of the sum.
     pub unsampled: u64,
+    /// The parts of `started`.
+    pub started_by_origin: ParentOrigins,
+    /// The parts of `unsampled`.
+    pub unsampled_by_origin: ParentOrigins,
     /// Spans that have not ended.
     pub live: u64,
     /// Spans that ended and wait for the exporter.

@@ -1,50 +1,72 @@
 //! Owns the choice between the real concurrency primitives and the model checker's,
-//! for what a destination is made of: `--cfg throughline_loom` checks the very code
-//! that ships.
+//! for what destinations and the pipeline's lifecycle are made of: `--cfg
+//! throughline_loom` checks the very code that ships.
 
 #[cfg(not(throughline_loom))]
 mod real {
-    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use crate::bell::Bell;
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use tokio::sync::Notify;
 }
 
+/// Waits without an end: whoever waits for something that nobody tells waits for ever,
+/// which the checker finds.
 #[cfg(throughline_loom)]
 mod model {
-    use std::future::poll_fn;
     use std::sync::PoisonError;
-    use std::task::{Poll, Waker};
+    use std::time::Duration;
 
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 
     /// The contract of Tokio's, for one waiter: a notification that nobody waits for
     /// is kept, and several of them are one.
-    pub(crate) struct Notify(Mutex<(bool, Option<Waker>)>);
+    #[derive(Debug, Default)]
+    pub(crate) struct Notify {
+        notified: Mutex<bool>,
+        changed: Condvar,
+    }
 
     impl Notify {
         pub(crate) fn new() -> Self {
-            Self(Mutex::new((false, None)))
+            Self::default()
         }
 
         pub(crate) fn notify_one(&self) {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.0 = true;
-            let waker = state.1.take();
-            drop(state);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            *self.notified.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.changed.notify_one();
         }
 
+        /// Blocks the thread instead of being pending, which is the same to a thread
+        /// that does nothing else.
         pub(crate) async fn notified(&self) {
-            poll_fn(|context| {
-                let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if std::mem::take(&mut state.0) {
-                    return Poll::Ready(());
-                }
-                state.1 = Some(context.waker().clone());
-                Poll::Pending
-            })
-            .await;
+            self.wait();
+        }
+
+        fn wait(&self) {
+            let mut notified = self.notified.lock().unwrap_or_else(PoisonError::into_inner);
+            while !std::mem::take(&mut *notified) {
+                notified = self
+                    .changed
+                    .wait(notified)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// The contract of the one that ships, which is the same again.
+    #[derive(Debug, Default)]
+    pub(crate) struct Bell(Notify);
+
+    impl Bell {
+        pub(crate) fn listen(&self) {}
+
+        pub(crate) fn ring(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn wait(&self, _timeout: Duration) -> bool {
+            self.0.wait();
+            true
         }
     }
 }

@@ -16,11 +16,11 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tracing::dispatcher::{self, Dispatch};
 
-use crate::bell::Bell;
 use crate::drain::Drain;
 use crate::export::Export;
 use crate::say;
 use crate::shared::Shared;
+use crate::sync::Bell;
 
 /// How long a loop rests after it panicked, unless its bell rings.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ pub(crate) fn spawn(
 ) -> io::Result<Vec<ThreadId>> {
     let threads = spawn_all(shared, exports, drain);
     if threads.is_err() {
-        for destination in &shared.destinations {
+        for destination in &shared.lifecycle.destinations {
             destination.abandon();
         }
     }
@@ -57,7 +57,7 @@ fn spawn_all(
     }
     let (shared, listening) = (Arc::clone(shared), Arc::clone(shared));
     let listen = move || {
-        listening.bell.listen();
+        listening.lifecycle.bell.listen();
         Ok(())
     };
     threads.push(start("throughline-drain", listen, move |()| {
@@ -131,7 +131,7 @@ pub(crate) fn supervise(bell: &Bell, run: impl FnMut(), unwound: impl Fn()) {
     });
 }
 
-fn repeat(mut run: impl FnMut(), unwound: impl Fn(), rest: impl Fn()) {
+pub(crate) fn repeat(mut run: impl FnMut(), unwound: impl Fn(), rest: impl Fn()) {
     while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut run)) {
         // Dropping a payload may panic as well.
         mem::forget(payload);
@@ -146,13 +146,15 @@ fn repeat(mut run: impl FnMut(), unwound: impl Fn(), rest: impl Fn()) {
 }
 
 fn run_export(mut export: Export, shared: &Shared, runtime: &Runtime) {
-    let destination = Arc::clone(&export.destination);
+    let (index, destination) = (export.index, Arc::clone(&export.destination));
     supervise(
         destination.awaited(),
         || runtime.block_on(export.run(shared)),
-        || destination.unwound(),
+        || shared.lifecycle.unwound(index),
     );
-    shared.ended(export.index, !shared.is_too_late());
+    shared
+        .lifecycle
+        .ended(index, !shared.lifecycle.is_too_late());
     // The exporter is dropped after that, since its destructor may take its time,
     // and may want a runtime around it.
     let _inside = runtime.enter();
@@ -162,14 +164,14 @@ fn run_export(mut export: Export, shared: &Shared, runtime: &Runtime) {
 fn run_drain(mut drain: Drain, shared: &Arc<Shared>) {
     // Answers the waiting callers however the thread ends.
     let _answer = AnswerOnDrop(Arc::clone(shared));
-    supervise(&shared.bell, || drain.run(shared), || {});
+    supervise(&shared.lifecycle.bell, || drain.run(shared), || {});
 }
 
 struct AnswerOnDrop(Arc<Shared>);
 
 impl Drop for AnswerOnDrop {
     fn drop(&mut self) {
-        self.0.stopped();
+        self.0.lifecycle.stopped();
     }
 }
 

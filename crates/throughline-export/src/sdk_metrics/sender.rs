@@ -36,7 +36,7 @@ impl Sender {
     /// Starts the thread, which a shutdown waits for from here on.
     pub(crate) fn start(self, shared: &Arc<Shared>) -> io::Result<std::thread::ThreadId> {
         let shared = Arc::clone(shared);
-        shared.metrics_are_due(true);
+        shared.lifecycle.metrics_are_due(true);
         let done = DoneOnDrop(Arc::clone(&shared));
         thread::start("throughline-metrics", thread::runtime, move |runtime| {
             self.run(&shared, &runtime);
@@ -46,11 +46,11 @@ impl Sender {
     }
 
     fn run(mut self, shared: &Shared, runtime: &Runtime) {
-        while !shared.closes_within(self.interval) {
+        while !shared.lifecycle.closes_within(self.interval) {
             self.send(shared, runtime, self.timeout);
         }
         // Those of the end tell what became of the last spans.
-        if let Some(left) = shared.wait_for_threads() {
+        if let Some(left) = shared.lifecycle.wait_for_threads() {
             self.send(shared, runtime, left.min(self.timeout));
         }
     }
@@ -90,7 +90,7 @@ struct DoneOnDrop(Arc<Shared>);
 
 impl Drop for DoneOnDrop {
     fn drop(&mut self) {
-        self.0.metrics_are_due(false);
+        self.0.lifecycle.metrics_are_due(false);
     }
 }
 

@@ -36,10 +36,18 @@ fn components(exporters: Vec<To>) -> Vec<Component> {
     Component::of_all(&boxed.collect::<Vec<_>>())
 }
 
+fn origins(none: u64, local: u64, remote: u64) -> ParentOrigins {
+    let mut origins = ParentOrigins::default();
+    (origins.none, origins.local, origins.remote) = (none, local, remote);
+    origins
+}
+
 fn stats() -> PipelineStats {
     let mut stats = PipelineStats {
         started: 100,
         unsampled: 7,
+        started_by_origin: origins(60, 30, 10),
+        unsampled_by_origin: origins(4, 2, 1),
         live: 1,
         ..PipelineStats::default()
     };
@@ -149,8 +157,12 @@ fn every_metric_of_the_conventions_is_there() {
     ]);
     insta::assert_snapshot!(shown(&request(components, Some(2048))), @r"
     otel.sdk.span.started {span} monotonic
-      100 otel.span.sampling_result=RECORD_AND_SAMPLE
-      7 otel.span.sampling_result=DROP
+      60 otel.span.parent.origin=none otel.span.sampling_result=RECORD_AND_SAMPLE
+      30 otel.span.parent.origin=local otel.span.sampling_result=RECORD_AND_SAMPLE
+      10 otel.span.parent.origin=remote otel.span.sampling_result=RECORD_AND_SAMPLE
+      4 otel.span.parent.origin=none otel.span.sampling_result=DROP
+      2 otel.span.parent.origin=local otel.span.sampling_result=DROP
+      1 otel.span.parent.origin=remote otel.span.sampling_result=DROP
     otel.sdk.span.live {span}
       1 otel.span.sampling_result=RECORD_AND_SAMPLE
     otel.sdk.processor.span.queue.size {span}

@@ -16,10 +16,10 @@ use super::settings::{MAX_BYTES, MIN_MAX_BYTES};
 use super::stats::SpoolHandle;
 use super::storage::{Directory, Storage};
 use super::worker::{Answer, Request, Times, Worker};
-use crate::bell::Bell;
 use crate::deliver::quietly;
 use crate::exporter::{Batch, ExportError, ExportFuture, Receipt, SpanExporter, SpooledReader};
 use crate::settings::TIMEOUT;
+use crate::sync::Bell;
 use crate::thread;
 
 /// How long a batch may go unanswered before it is written.

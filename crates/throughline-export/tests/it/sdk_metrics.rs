@@ -50,6 +50,7 @@ fn values(request: &[u8]) -> BTreeMap<String, i64> {
                 }
             };
             let told_by = [
+                "otel.span.parent.origin",
                 "otel.span.sampling_result",
                 "otel.component.name",
                 "error.type",
@@ -96,8 +97,12 @@ fn they_are_sent_at_intervals_and_tell_everything_at_the_end() {
     assert!(requests.iter().all(|request| request.path == "/v1/metrics"));
     let last = values(requests.last().unwrap().body());
     let expected = [
-        ("otel.sdk.span.started RECORD_AND_SAMPLE", 30),
-        ("otel.sdk.span.started DROP", 0),
+        ("otel.sdk.span.started none RECORD_AND_SAMPLE", 30),
+        ("otel.sdk.span.started local RECORD_AND_SAMPLE", 0),
+        ("otel.sdk.span.started remote RECORD_AND_SAMPLE", 0),
+        ("otel.sdk.span.started none DROP", 0),
+        ("otel.sdk.span.started local DROP", 0),
+        ("otel.sdk.span.started remote DROP", 0),
         ("otel.sdk.span.live RECORD_AND_SAMPLE", 0),
         (
             "otel.sdk.processor.span.queue.size batching_span_processor/0",
