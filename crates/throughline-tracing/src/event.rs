@@ -31,7 +31,7 @@ pub(crate) enum Receiver {
 impl Receiver {
     fn is_recording(&self) -> bool {
         match self {
-            Self::Current => current().edit(|_| ()).is_some(),
+            Self::Current => current().is_recording(),
             Self::Span(span) => span.is_sampled(),
         }
     }
@@ -270,7 +270,7 @@ impl Visit for Encoder<'_, '_, '_> {
         self.text(field);
         let key = match self.site.role(field) {
             Role::Ignored => return,
-            Role::Attribute(key) => key.name(),
+            Role::Attribute(key) => key.key().name(),
             Role::Message => MESSAGE,
             _ => ERROR,
         };

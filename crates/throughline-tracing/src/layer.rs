@@ -92,6 +92,36 @@ impl TraceLayer {
         lookup::recorded(&ctx.span(id)?)
     }
 
+    /// Enters or leaves a span that this thread has not had to do with lately.
+    #[cold]
+    #[inline(never)]
+    fn switch_unknown<S>(
+        &self,
+        key: SpanKey,
+        id: &Id,
+        ctx: &Context<'_, S>,
+        switch: fn(&SharedSpan),
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if let Some(span) = self.recorded(id, ctx) {
+            switch(&span);
+            recent::remember(key, span);
+        }
+    }
+
+    /// Ends a span that this thread has not had to do with lately.
+    #[cold]
+    #[inline(never)]
+    fn end_unknown<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if let Some(span) = self.recorded(id, ctx) {
+            span.end();
+        }
+    }
+
     /// Closes a span whose maker will never hear of it, since a value panicked. It would keep its parent open for good.
     #[cold]
     fn abandon(&self, id: &Id) {
@@ -201,29 +231,23 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         let key = SpanKey::new(self.number, id);
-        if !recent::enter(key)
-            && let Some(span) = self.recorded(id, &ctx)
-        {
-            span.enter();
-            recent::remember(key, span);
+        if !recent::enter(key) {
+            self.switch_unknown(key, id, &ctx, SharedSpan::enter);
         }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         let key = SpanKey::new(self.number, id);
-        if !recent::exit(key)
-            && let Some(span) = self.recorded(id, &ctx)
-        {
-            span.exit();
-            recent::remember(key, span);
+        if !recent::exit(key) {
+            self.switch_unknown(key, id, &ctx, SharedSpan::exit);
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         // The extension stays until the registry clears it: other layers may still have something to say.
-        let known = recent::forget(SpanKey::new(self.number, &id));
-        if let Some(span) = known.or_else(|| self.recorded(&id, &ctx)) {
-            span.end();
+        match recent::forget(SpanKey::new(self.number, &id)) {
+            Some(span) => span.end(),
+            None => self.end_unknown(&id, &ctx),
         }
     }
 }

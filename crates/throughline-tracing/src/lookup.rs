@@ -29,13 +29,19 @@ impl Drop for Recorded {
     fn drop(&mut self) {
         if let Some(span) = self.span.take() {
             if !span.is_ended() {
-                span.exit();
-                span.end();
+                end_late(&span);
             }
             // The registry clears its span last, so as a rule nobody else has it any more.
             span.recycle();
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn end_late(span: &SharedSpan) {
+    span.exit();
+    span.end();
 }
 
 /// The span that records this one.

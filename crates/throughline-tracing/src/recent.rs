@@ -68,14 +68,7 @@ pub(crate) fn exit(key: SpanKey) -> bool {
         let id = slot.id.get();
         let span = match slot.span.take() {
             None => SharedSpan::exit_owned(id)?,
-            Some(span) if span.is_ended() => {
-                slot.key.set(SpanKey::NONE);
-                return None;
-            }
-            Some(span) => {
-                span.exit();
-                span
-            }
+            Some(span) => slot.exit_further(span)?,
         };
         slot.fill(key, id, span);
         Some(())
@@ -87,7 +80,7 @@ pub(crate) fn exit(key: SpanKey) -> bool {
 #[inline]
 pub(crate) fn remember(key: SpanKey, span: SharedSpan) {
     let _ = RECENT.try_with(|recent| {
-        recent[key.slot()].fill(key, span.context().span_context().span_id(), span);
+        recent[key.slot()].fill(key, span.span_id(), span);
     });
 }
 
@@ -119,6 +112,18 @@ struct Slot {
 }
 
 impl Slot {
+    /// Leaves a span that is entered more often than once, or was entered by a thread that knew it from elsewhere.
+    #[cold]
+    #[inline(never)]
+    fn exit_further(&self, span: SharedSpan) -> Option<SharedSpan> {
+        if span.is_ended() {
+            self.key.set(SpanKey::NONE);
+            return None;
+        }
+        span.exit();
+        Some(span)
+    }
+
     #[inline]
     fn fill(&self, key: SpanKey, id: SpanId, span: SharedSpan) {
         self.key.set(key);
