@@ -385,6 +385,10 @@ pub fn consumer(args: TokenStream, item: TokenStream) -> TokenStream {
 /// The span is a child of the current one, and current while the function runs, so that the headers which the function
 /// writes are those of the send.
 ///
+/// It is for clients that make no spans. A producer that does, as those of `throughline-rdkafka` do, tells more, makes one
+/// per record however many a function sends, and needs no attribute: with one there are two spans, the inner of them
+/// the one that travels.
+///
 /// ```
 /// use throughline::{Context, producer, propagate};
 ///

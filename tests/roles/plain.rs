@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use throughline::channel::{mpsc, oneshot};
-use throughline::core::{RecorderConfig, Sampler};
+use throughline::core::{RecorderConfig, Sampler, SpanContext};
 use throughline::testing::{Capture, TreeOptions};
 use throughline::{Context, actor, span};
 
@@ -135,7 +135,32 @@ async fn a_handler_of_a_trace_that_is_not_sampled_has_a_context_of_its_own() {
     // One request, two handlers, which their attribute does not count again, and what they do.
     assert_eq!(capture.stats().unsampled, 5);
     assert_eq!(capture.stats().started, 0);
+    let origins = capture.stats().unsampled_by_origin;
+    assert_eq!((origins.none, origins.local, origins.remote), (1, 4, 0));
     assert!(!Context::has_current());
+}
+
+#[tokio::test]
+async fn a_handler_whose_sender_runs_elsewhere_is_counted_so() {
+    let capture = Capture::start();
+    let (tx, mut rx) = mpsc::named("from elsewhere", 4);
+    let recorder = capture.attach();
+    for flags in ["00", "01"] {
+        let caller = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+        let caller = SpanContext::parse_traceparent(&caller).expect("valid");
+        let _caller = Context::from(caller).attach();
+        tx.try_send(Letter).expect("open");
+    }
+    drop(recorder);
+    let mut desk = Desk(Vec::new());
+    for _ in 0..2 {
+        let delivery = rx.recv().await.expect("sent");
+        delivery.handle(|letter| desk.handle(letter)).await;
+    }
+    let stats = capture.stats();
+    for origins in [stats.started_by_origin, stats.unsampled_by_origin] {
+        assert_eq!((origins.none, origins.local, origins.remote), (0, 1, 1));
+    }
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ pub async fn on_message<A: Actor>(
 }
 
 /// Runs the handler of the message in its span: what [`traced_actor!`](crate::traced_actor!) prints.
+#[inline]
 pub fn handle<'actor, 'ctx, A, M>(
     actor: &'actor mut A,
     traced: Traced<M>,

@@ -199,6 +199,7 @@ pub trait ActorRefExt<A: Actor> {
 }
 
 impl<A: Actor> ActorRefExt<A> for ActorRef<A> {
+    #[inline]
     fn tell_traced<M>(&self, message: M) -> TellRequest<'_, A, Traced<M>, WithoutRequestTimeout>
     where
         A: Message<Traced<M>>,
@@ -207,6 +208,7 @@ impl<A: Actor> ActorRefExt<A> for ActorRef<A> {
         self.tell(Traced::tell(message).to(<A as Actor>::name(), self.id()))
     }
 
+    #[inline]
     fn ask_traced<M>(
         &self,
         message: M,

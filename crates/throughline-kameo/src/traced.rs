@@ -61,11 +61,13 @@ struct Ticket {
 
 impl<M> Traced<M> {
     /// The message, sent under the context that is current now; the sender goes on.
+    #[inline]
     pub fn tell(message: M) -> Self {
         Self::new(message, Envelope::new(()))
     }
 
     /// The same, for a message whose reply the sender waits for.
+    #[inline]
     pub fn ask(message: M) -> Self {
         Self::new(message, Envelope::ask(()))
     }
@@ -108,6 +110,7 @@ impl<M> Traced<M> {
         }
     }
 
+    #[inline]
     fn new(message: M, envelope: Envelope<()>) -> Self {
         let ticket = Ticket {
             envelope,
@@ -118,6 +121,7 @@ impl<M> Traced<M> {
         Self { message, ticket }
     }
 
+    #[inline]
     pub(crate) const fn to(mut self, name: &'static str, id: ActorId) -> Self {
         self.ticket.to = Some((name, id));
         self
@@ -164,6 +168,7 @@ impl<M> Traced<M> {
         self.open().0
     }
 
+    #[inline]
     pub(crate) fn open(self) -> (M, Envelope<()>) {
         let Self {
             message,
@@ -197,9 +202,19 @@ impl Ticket {
     }
 
     /// The envelope; from now on there is nothing undelivered.
+    #[inline]
     fn take(&mut self) -> Envelope<()> {
         self.message = None;
         self.envelope.clone()
+    }
+
+    /// Nobody handled the message.
+    #[cold]
+    #[inline(never)]
+    fn left_behind(&mut self, message: &'static str) {
+        if !*self.copied.get_mut() && self.envelope.context().span_context().is_sampled() {
+            self.undelivered(message);
+        }
     }
 
     /// A span that says so: it starts and ends where the wait does.
@@ -224,17 +239,16 @@ impl Ticket {
 }
 
 impl Drop for Ticket {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(message) = self.message
-            && !*self.copied.get_mut()
-            && self.envelope.context().span_context().is_sampled()
-        {
-            self.undelivered(message);
+        if let Some(message) = self.message {
+            self.left_behind(message);
         }
     }
 }
 
 /// The message at the moment somebody takes it.
+#[inline]
 pub(crate) fn arrival(envelope: &Envelope<()>, operation: Operation) -> Arrival<'_> {
     Arrival::new(envelope.context(), operation)
         .hint(envelope.relation())

@@ -94,6 +94,7 @@ impl<'a> Arrival<'a> {
     }
 
     /// When it was sent, in this process, if that is known.
+    #[inline]
     pub fn sent(mut self, sent: impl Into<Option<Ticks>>) -> Self {
         if let Some(sent) = sent.into() {
             self.wait = Wait::Since(sent);
@@ -171,6 +172,7 @@ impl<'a> Arrival<'a> {
     }
 
     /// In nanoseconds.
+    #[inline(always)]
     fn age_at(&self, now: Ticks) -> Option<u64> {
         match self.wait {
             Wait::Unknown => None,
@@ -219,7 +221,11 @@ impl<'a> Arrival<'a> {
     ) -> Handler {
         match self.unsampled(subject, callsite, policy) {
             Some(unsampled) => Handler(Kind::Unsampled(unsampled)),
-            None => self.filled(subject, callsite, policy, fill),
+            None => {
+                // Copies, so that the two are in memory only where they have to be.
+                let (arrival, subject) = (*self, *subject);
+                arrival.filled(&subject, callsite, policy, fill)
+            }
         }
     }
 
@@ -238,7 +244,7 @@ impl<'a> Arrival<'a> {
 
     /// The handler of a trace that is not sampled, if this continues one and no more than that has to be known.
     #[inline(always)]
-    fn unsampled(
+    pub(crate) fn unsampled(
         &self,
         subject: &Subject<'_>,
         callsite: &'static Callsite,
@@ -395,6 +401,13 @@ impl Handler {
         if let Kind::Unsampled(unsampled) = &mut self.0 {
             unsampled.label(pairs);
         }
+    }
+}
+
+impl From<Unsampled> for Handler {
+    #[inline(always)]
+    fn from(unsampled: Unsampled) -> Self {
+        Self(Kind::Unsampled(unsampled))
     }
 }
 

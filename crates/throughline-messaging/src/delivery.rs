@@ -6,12 +6,13 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use throughline_core::clock::Ticks;
-use throughline_core::{Callsite, Context, LiveSpan, Span};
+use throughline_core::{Callsite, Context, Inspect, LiveSpan, NoInspection, Span, expansion};
 
 use crate::arrival::{Arrival, Handler};
+use crate::called::Called;
 use crate::envelope::Envelope;
 use crate::keys;
-use crate::observe::{observe, try_observe};
+use crate::observe::{Observed, observe_with};
 use crate::policy::Policy;
 use crate::relation::{Decision, Operation};
 use crate::selection::Subject;
@@ -137,13 +138,12 @@ impl<T> Delivery<T> {
     /// # assert_eq!(sum, 3);
     /// # });
     /// ```
+    #[inline(always)]
     pub fn handle<F: Future>(
         self,
         handler: impl FnOnce(T) -> F,
     ) -> impl Future<Output = F::Output> {
-        let observed = self.handler();
-        let message = self.into_inner();
-        observe(observed, async move { handler(message).await })
+        self.observed(handler, NoInspection)
     }
 
     /// Like [`handle`](Self::handle) for a handler that may fail: an `Err` is recorded as the span's error.
@@ -159,9 +159,7 @@ impl<T> Delivery<T> {
         F: Future<Output = Result<R, E>>,
         E: fmt::Display,
     {
-        let observed = self.handler();
-        let message = self.into_inner();
-        try_observe(observed, async move { handler(message).await })
+        self.observed(handler, expansion::ErrorInspection)
     }
 
     /// Starts the handler's span under a name, for a loop that is written by hand.
@@ -181,7 +179,7 @@ impl<T> Delivery<T> {
         let mut span = match self.channel {
             Some(channel) => {
                 let mut span = span_of::<T>(&self.arrival(), channel, &self.policy);
-                self.waited(channel, &mut span);
+                waited(self.enqueued(), channel, &mut span);
                 span
             }
             None => self.span_at(&ELSEWHERE),
@@ -194,14 +192,14 @@ impl<T> Delivery<T> {
     pub fn span_at(&self, callsite: &'static Callsite) -> Span {
         let arrival = self.arrival();
         let mut span = arrival.span_of(&self.subject(), callsite, &self.policy);
-        told(&mut span, &arrival);
+        told(&mut span, arrival.operation());
         if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
             span.label(label_of::<T>);
         }
         span.edit(|span| {
             if let Some(channel) = self.channel {
                 span.attribute(&keys::MAILBOX_NAME, channel.name());
-                self.count_wait(channel, span);
+                count_wait(self.enqueued(), channel, span);
             }
             if !callsite.has_attribute(keys::MESSAGE_TYPE.name()) {
                 span.attribute(&keys::MESSAGE_TYPE, message_type::<T>());
@@ -215,51 +213,80 @@ impl<T> Delivery<T> {
         subject_of::<T>(self.channel)
     }
 
-    #[inline]
-    fn handler(&self) -> Handler {
-        let Some(channel) = self.channel else {
-            return self.handler_from_elsewhere();
-        };
-        let arrival = self.arrival();
-        let subject = self.subject();
-        arrival.handler(&subject, channel.callsite(), &self.policy, |span| {
-            told(span, &arrival);
-            self.waited(channel, span);
-        })
-    }
-
-    /// The handler's span started, and with it the wait ended.
-    #[inline]
-    fn waited(&self, channel: &Channel, span: &mut Span) {
-        span.edit(|span| self.count_wait(channel, span));
-    }
-
-    #[inline]
-    fn count_wait(&self, channel: &Channel, span: &LiveSpan) {
-        if let Some(enqueued) = self.enqueued() {
-            channel.waited(enqueued, span.start());
-        }
-    }
-
-    /// The handler of a message that came through no channel of this crate.
-    #[inline(never)]
-    fn handler_from_elsewhere(&self) -> Handler {
-        let arrival = self.arrival();
-        let mut handler = arrival.handler(&self.subject(), &ELSEWHERE, &self.policy, |span| {
-            told(span, &arrival);
-            let name = message_type::<T>();
-            span.attribute(&keys::MESSAGE_TYPE, name);
-            span.update_name(&format!("{} {name}", PROCESS.name));
+    /// The handler under observation. What makes a span is given the envelope, so that the one of a message that needs no
+    /// span stays where it is.
+    #[inline(always)]
+    fn observed<H, F, I>(self, call: H, inspect: I) -> Observed<Called<H, T, F>, I>
+    where
+        H: FnOnce(T) -> F,
+        F: Future,
+        I: Inspect<F::Output>,
+    {
+        let Self {
+            envelope,
+            channel,
+            policy,
+        } = self;
+        let (message, envelope) = envelope.open();
+        let unsampled = channel.and_then(|channel| {
+            let subject = subject_of::<T>(Some(channel));
+            let arrival = envelope.arrival();
+            arrival.unsampled(&subject, channel.callsite(), &policy)
         });
-        handler.label(label_of::<T>);
-        handler
+        let handler = match unsampled {
+            Some(unsampled) => Handler::from(unsampled),
+            None => handler_of::<T>(envelope, channel, policy),
+        };
+        // Last, since nothing unwinds from here on: what may have to be dropped meanwhile keeps a place in memory.
+        observe_with(handler, Called::new(call, message), inspect)
+    }
+}
+
+/// The handler of a message that may need a span.
+#[inline(never)]
+fn handler_of<T>(
+    envelope: Envelope<()>,
+    channel: Option<&'static Channel>,
+    policy: Policy,
+) -> Handler {
+    let arrival = envelope.arrival();
+    let Some(channel) = channel else {
+        return handler_from_elsewhere::<T>(&arrival, &policy);
+    };
+    let mut span = span_of::<T>(&arrival, channel, &policy);
+    waited(envelope.enqueued(), channel, &mut span);
+    span.into()
+}
+
+/// The handler of a message that came through no channel of this crate.
+fn handler_from_elsewhere<T>(arrival: &Arrival<'_>, policy: &Policy) -> Handler {
+    let subject = subject_of::<T>(None);
+    let mut handler = arrival.handler(&subject, &ELSEWHERE, policy, |span| {
+        told(span, arrival.operation());
+        let name = message_type::<T>();
+        span.attribute(&keys::MESSAGE_TYPE, name);
+        span.update_name(&format!("{} {name}", PROCESS.name));
+    });
+    handler.label(label_of::<T>);
+    handler
+}
+
+/// The handler's span started, and with it the wait ended.
+#[inline]
+fn waited(enqueued: Option<Ticks>, channel: &Channel, span: &mut Span) {
+    span.edit(|span| count_wait(enqueued, channel, span));
+}
+
+#[inline]
+fn count_wait(enqueued: Option<Ticks>, channel: &Channel, span: &LiveSpan) {
+    if let Some(enqueued) = enqueued {
+        channel.waited(enqueued, span.start());
     }
 }
 
 /// Records what the sender does, unless it is what most do.
 #[inline]
-fn told(span: &mut Span, arrival: &Arrival<'_>) {
-    let operation = arrival.operation();
+fn told(span: &mut Span, operation: Operation) {
     if operation != Operation::Tell {
         span.attribute(&keys::MESSAGE_OPERATION, operation.name());
     }
@@ -273,7 +300,7 @@ pub(crate) fn span_of<T>(
 ) -> Span {
     let subject = subject_of::<T>(Some(channel));
     let mut span = arrival.span_of(&subject, channel.callsite(), policy);
-    told(&mut span, arrival);
+    told(&mut span, arrival.operation());
     span
 }
 

@@ -136,7 +136,7 @@ impl<T> Envelope<T> {
     }
 
     /// The message, and the envelope without it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(self) -> (T, Envelope<()>) {
         let envelope = Envelope {
             message: (),
@@ -148,7 +148,7 @@ impl<T> Envelope<T> {
     }
 
     /// The message at the moment somebody takes it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn arrival(&self) -> Arrival<'_> {
         Arrival::new(&self.context, self.operation())
             .hint(self.relation())

@@ -31,13 +31,20 @@ pub fn start_handler(callsite: &'static Callsite, fill: impl FnOnce(&mut LiveSpa
 
 /// Like [`start_handler`], where the callsite has all there is to be recorded.
 pub fn start_constant_handler(callsite: &'static Callsite) -> Span {
-    if !callsite.is_enabled()
-        || take_over(Some(callsite)).is_some()
-        || !may_start(&Subject::new(), callsite)
-    {
+    if !callsite.is_enabled() || take_over(Some(callsite)).is_some() {
         return Span::disabled();
     }
-    kept(Span::start(callsite), callsite)
+    start_of_its_own(callsite)
+}
+
+/// Starts the span of a handler that nobody observes further out.
+#[inline(never)]
+fn start_of_its_own(callsite: &'static Callsite) -> Span {
+    if may_start(&Subject::new(), callsite) {
+        kept(Span::start(callsite), callsite)
+    } else {
+        Span::disabled()
+    }
 }
 
 /// The span of a handler that nobody else observes.

@@ -119,6 +119,7 @@ pub mod actor;
 mod arrival;
 mod behind;
 mod budget;
+mod called;
 mod delivery;
 mod envelope;
 #[doc(hidden)]
@@ -132,6 +133,8 @@ mod lag;
 mod names;
 mod observe;
 mod policy;
+#[cfg(feature = "tokio")]
+mod polled;
 mod projection;
 pub mod queue;
 mod queued;
@@ -142,6 +145,7 @@ mod standing;
 mod stats;
 mod stored;
 mod swapped;
+mod tally;
 mod told;
 
 #[cfg(feature = "async-channel")]

@@ -35,6 +35,7 @@ use crate::arrival::{Handler, Kind};
 /// observe(handler, add()).await;
 /// # });
 /// ```
+#[inline(always)]
 pub fn observe<F: Future>(handler: impl Into<Handler>, future: F) -> Observed<F> {
     observe_with(handler, future, NoInspection)
 }
@@ -52,7 +53,7 @@ where
 }
 
 /// Like [`observe`]; `inspect` sees what the handler returned before the span ends.
-#[inline]
+#[inline(always)]
 pub fn observe_with<F: Future, I: Inspect<F::Output>>(
     handler: impl Into<Handler>,
     future: F,

@@ -21,7 +21,7 @@ pub(crate) struct Queued<T> {
 struct Ticket {
     envelope: Envelope<()>,
     channel: Option<&'static Channel>,
-    undelivered: fn(&Self, &'static Channel),
+    undelivered: fn(&Envelope<()>, &'static Channel),
 }
 
 impl<T> Queued<T> {
@@ -33,13 +33,13 @@ impl<T> Queued<T> {
         let ticket = Ticket {
             envelope,
             channel: Some(channel),
-            undelivered: Ticket::undelivered::<T>,
+            undelivered: undelivered::<T>,
         };
         Self { message, ticket }
     }
 
     /// The message, received.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive(self, policy: Policy) -> Delivery<T> {
         let Self {
             message,
@@ -47,6 +47,8 @@ impl<T> Queued<T> {
         } = self;
         let channel = ticket.channel.take();
         let envelope = mem::replace(&mut ticket.envelope, Envelope::empty());
+        // Nothing is left in it; what could still drop it would keep a place in memory for it.
+        mem::forget(ticket);
         if let Some(channel) = channel {
             channel.received();
         }
@@ -67,24 +69,36 @@ impl<T> Queued<T> {
     }
 }
 
-impl Ticket {
-    /// A span that says so, where the sender's trace is recorded: it starts and ends where the wait does.
-    #[cold]
-    fn undelivered<T>(&self, channel: &'static Channel) {
-        let policy = Policy::new().starts(Starts::Nothing);
-        let mut span = delivery::span_of::<T>(&self.envelope.arrival(), channel, &policy);
-        span.attribute(&keys::OUTCOME, "undelivered");
+impl Drop for Ticket {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Of what was received, nothing is left.
+        if let Some(channel) = self.channel {
+            let envelope = mem::replace(&mut self.envelope, Envelope::empty());
+            left_behind(envelope, channel, self.undelivered);
+        }
     }
 }
 
-impl Drop for Ticket {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(channel) = self.channel {
-            channel.undelivered(1);
-            if self.envelope.context().span_context().is_sampled() {
-                (self.undelivered)(self, channel);
-            }
-        }
+/// Nobody received the message. It is given the envelope, so that the one of a message that was received needs no place in
+/// memory.
+#[cold]
+#[inline(never)]
+fn left_behind(
+    envelope: Envelope<()>,
+    channel: &'static Channel,
+    undelivered: fn(&Envelope<()>, &'static Channel),
+) {
+    channel.undelivered(1);
+    if envelope.context().span_context().is_sampled() {
+        undelivered(&envelope, channel);
     }
+}
+
+/// A span that says so, where the sender's trace is recorded: it starts and ends where the wait does.
+#[cold]
+fn undelivered<T>(envelope: &Envelope<()>, channel: &'static Channel) {
+    let policy = Policy::new().starts(Starts::Nothing);
+    let mut span = delivery::span_of::<T>(&envelope.arrival(), channel, &policy);
+    span.attribute(&keys::OUTCOME, "undelivered");
 }

@@ -300,7 +300,7 @@ impl Selected {
 }
 
 /// What the selections of the process and of the policy say.
-#[inline]
+#[inline(always)]
 pub(crate) fn selected(
     subject: &Subject<'_>,
     callsite: &'static Callsite,
@@ -311,7 +311,9 @@ pub(crate) fn selected(
     if generation == 0 && own.is_none() {
         return Selected::ALL;
     }
-    selected_by(subject, callsite, generation, own)
+    // A copy, so that the subject is in memory only if somebody selects.
+    let subject = *subject;
+    selected_by(&subject, callsite, generation, own)
 }
 
 #[inline(never)]

@@ -4,7 +4,7 @@
 //!
 //! 1. Counters are relaxed: each is exact by itself, and a snapshot taken while messages move may be one message off
 //!    between two of them.
-//! 2. Senders write one cache line and receivers another.
+//! 2. What is counted for each message is counted by each thread by itself: [`Tally`]. The rest is seldom.
 //! 3. A lock is taken when a channel is made and when a snapshot is taken, never when a message moves.
 
 use std::panic::Location;
@@ -21,6 +21,7 @@ use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 use crate::actor::given_up;
 use crate::keys;
 use crate::names::{Names, OVERFLOW_NAME};
+use crate::tally::Tally;
 
 /// The counts of the channels of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -101,26 +102,11 @@ impl ChannelStats {
 pub(crate) struct Channel {
     name: &'static str,
     callsite: Callsite,
-    senders: Senders,
-    receivers: Receivers,
-}
-
-#[derive(Debug)]
-#[repr(align(128))]
-struct Senders {
-    sent: AtomicU64,
+    tally: Tally<COUNTERS>,
     rejected: AtomicU64,
     ask_timeouts: AtomicU64,
-}
-
-#[derive(Debug)]
-#[repr(align(128))]
-struct Receivers {
-    received: AtomicU64,
     undelivered: AtomicU64,
     lagged: AtomicU64,
-    wait_ticks: AtomicU64,
-    longest_wait: AtomicU64,
 }
 
 impl Channel {
@@ -128,18 +114,11 @@ impl Channel {
         Self {
             name,
             callsite,
-            senders: Senders {
-                sent: AtomicU64::new(0),
-                rejected: AtomicU64::new(0),
-                ask_timeouts: AtomicU64::new(0),
-            },
-            receivers: Receivers {
-                received: AtomicU64::new(0),
-                undelivered: AtomicU64::new(0),
-                lagged: AtomicU64::new(0),
-                wait_ticks: AtomicU64::new(0),
-                longest_wait: AtomicU64::new(0),
-            },
+            tally: Tally::new(),
+            rejected: AtomicU64::new(0),
+            ask_timeouts: AtomicU64::new(0),
+            undelivered: AtomicU64::new(0),
+            lagged: AtomicU64::new(0),
         }
     }
 
@@ -166,77 +145,80 @@ impl Channel {
 
     // All orderings below are relaxed: see rule 1 of the module.
 
+    #[inline(always)]
     pub(crate) fn sent(&self, messages: u64) {
-        self.senders.sent.fetch_add(messages, Ordering::Relaxed);
+        self.tally.add(SENT, messages);
     }
 
     /// Takes back a [`sent`](Self::sent): the channel did not take the message.
     pub(crate) fn unsent(&self) {
-        self.senders.sent.fetch_sub(1, Ordering::Relaxed);
+        self.tally.take_back(SENT, 1);
         self.rejected();
     }
 
     pub(crate) fn rejected(&self) {
-        self.senders.rejected.fetch_add(1, Ordering::Relaxed);
+        self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a question that was given up, and tells the asker's span and, more and more rarely, the user.
     #[cfg(feature = "tokio")]
     pub(crate) fn ask_timed_out(&self, limit: Duration, asker: &Location<'_>) {
-        let timeouts = self.senders.ask_timeouts.fetch_add(1, Ordering::Relaxed) + 1;
+        let timeouts = self.ask_timeouts.fetch_add(1, Ordering::Relaxed) + 1;
         given_up(limit, asker, self.name, timeouts, |event| {
             event.attribute(&keys::MAILBOX_NAME, self.name);
         });
     }
 
     pub(crate) fn undelivered(&self, messages: u64) {
-        let undelivered = &self.receivers.undelivered;
-        undelivered.fetch_add(messages, Ordering::Relaxed);
+        self.undelivered.fetch_add(messages, Ordering::Relaxed);
     }
 
     #[cfg(feature = "tokio")]
     pub(crate) fn lagged(&self, messages: u64) {
-        self.receivers.lagged.fetch_add(messages, Ordering::Relaxed);
+        self.lagged.fetch_add(messages, Ordering::Relaxed);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn received(&self) {
-        self.receivers.received.fetch_add(1, Ordering::Relaxed);
+        self.tally.add(RECEIVED, 1);
     }
 
     /// The handler of a message started.
     #[inline]
     pub(crate) fn waited(&self, enqueued: Ticks, started: Ticks) {
-        let receivers = &self.receivers;
         let wait = started.since(enqueued);
-        receivers.wait_ticks.fetch_add(wait, Ordering::Relaxed);
-        if receivers.longest_wait.load(Ordering::Relaxed) < wait {
-            receivers.longest_wait.fetch_max(wait, Ordering::Relaxed);
-        }
+        self.tally.add(WAIT_TICKS, wait);
+        self.tally.raise(LONGEST_WAIT, wait);
     }
 
     fn snapshot(&self) -> ChannelStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let receivers = &self.receivers;
-        let received = read(&receivers.received);
-        let undelivered = read(&receivers.undelivered);
-        let lagged = read(&receivers.lagged);
+        let received = self.tally.sum(RECEIVED);
+        let undelivered = read(&self.undelivered);
+        let lagged = read(&self.lagged);
         // Read last, so that what is received while this runs was sent by then.
-        let sent = read(&self.senders.sent);
+        let sent = self.tally.sum(SENT);
         ChannelStats {
             name: self.name,
             sent,
             received,
             undelivered,
             lagged,
-            rejected: read(&self.senders.rejected),
-            ask_timeouts: read(&self.senders.ask_timeouts),
+            rejected: read(&self.rejected),
+            ask_timeouts: read(&self.ask_timeouts),
             depth: sent.saturating_sub(received + undelivered + lagged),
-            wait_sum_nanos: clock::ticks_to_nanos(read(&receivers.wait_ticks)),
-            wait_max_nanos: clock::ticks_to_nanos(read(&receivers.longest_wait)),
+            wait_sum_nanos: clock::ticks_to_nanos(self.tally.sum(WAIT_TICKS)),
+            wait_max_nanos: clock::ticks_to_nanos(self.tally.largest(LONGEST_WAIT)),
         }
     }
 }
+
+// The counters of a tally.
+const SENT: usize = 0;
+const RECEIVED: usize = 1;
+const WAIT_TICKS: usize = 2;
+const LONGEST_WAIT: usize = 3;
+const COUNTERS: usize = 4;
 
 /// What spans call messages of the type.
 pub(crate) fn message_type<T>() -> &'static str {

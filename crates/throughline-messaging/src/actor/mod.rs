@@ -86,6 +86,7 @@ impl<'a> Identity<'a> {
     /// [`actor_type`](Self::actor_type) takes it, and `operation` what the sender does. Their callsites are like `library`, which belongs to the integration.
     ///
     /// A few nanoseconds, unless the thread had not to do with such messages lately.
+    #[inline]
     #[must_use]
     pub fn handlers(
         &self,
@@ -178,6 +179,7 @@ impl Handlers<'_> {
     }
 
     /// Says of a handler whose trace is not sampled what the callsite does not, as far as somebody measures it.
+    #[inline]
     pub fn describe_unsampled(&self, handler: &mut Handler) {
         if !self.says_all {
             handler.label_unsampled(|| self.actor.labels(short_type_name(self.message)));

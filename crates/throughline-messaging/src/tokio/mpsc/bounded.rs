@@ -1,12 +1,15 @@
 //! The sending side of a bounded channel.
 
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::coop;
 
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::permit::{OwnedPermit, Permit, PermitIterator};
 use crate::envelope::Envelope;
+use crate::polled::Polled;
 use crate::queued::Queued;
 use crate::stats::Channel;
 
@@ -31,7 +34,7 @@ impl<T> Sender<T> {
     ///
     /// The channel is closed; the error has the message.
     pub async fn send(&self, message: T) -> Result<(), SendError<T>> {
-        match self.inner.reserve().await {
+        match self.room().await {
             Ok(permit) => {
                 permit.send(Queued::new(Envelope::new(message), self.channel));
                 Ok(())
@@ -46,7 +49,7 @@ impl<T> Sender<T> {
     ///
     /// The channel is closed; the error has the message.
     pub async fn send_envelope(&self, mut envelope: Envelope<T>) -> Result<(), SendError<T>> {
-        match self.inner.reserve().await {
+        match self.room().await {
             Ok(permit) => {
                 envelope.enqueue();
                 permit.send(Queued::new(envelope, self.channel));
@@ -86,7 +89,7 @@ impl<T> Sender<T> {
         message: T,
         timeout: Duration,
     ) -> Result<(), SendTimeoutError<T>> {
-        match tokio::time::timeout(timeout, self.inner.reserve()).await {
+        match tokio::time::timeout(timeout, self.room()).await {
             Ok(Ok(permit)) => {
                 permit.send(Queued::new(Envelope::new(message), self.channel));
                 Ok(())
@@ -120,7 +123,7 @@ impl<T> Sender<T> {
     ///
     /// The channel is closed.
     pub async fn reserve(&self) -> Result<Permit<'_, T>, SendError<()>> {
-        let permit = self.inner.reserve().await?;
+        let permit = self.room().await?;
         Ok(Permit::new(permit, self.channel))
     }
 
@@ -214,6 +217,29 @@ impl<T> Sender<T> {
     #[must_use]
     pub fn max_capacity(&self) -> usize {
         self.inner.max_capacity()
+    }
+
+    /// Waits for room: only where there is none, with the future that keeps a place in the queue of those who wait.
+    #[inline]
+    async fn room(&self) -> Result<mpsc::Permit<'_, Queued<T>>, SendError<()>> {
+        let now = Polled(|cx: &mut TaskContext<'_>| Poll::Ready(self.room_now(cx)));
+        match now.await {
+            Some(permit) => Ok(permit),
+            None => self.inner.reserve().await,
+        }
+    }
+
+    /// Takes room if there is any, which costs the task as much of its budget as waiting for it does. Nobody is overtaken:
+    /// as long as senders wait, what room there is goes to them.
+    #[inline(always)]
+    fn room_now(&self, cx: &mut TaskContext<'_>) -> Option<mpsc::Permit<'_, Queued<T>>> {
+        let Poll::Ready(budget) = coop::poll_proceed(cx) else {
+            return None;
+        };
+        // Where there is no room the budget is given back: the future that waits takes its own.
+        let permit = self.inner.try_reserve().ok()?;
+        budget.made_progress();
+        Some(permit)
     }
 
     /// Counts a message that the channel did not take.

@@ -1,7 +1,7 @@
 //! The receiving sides, which differ in what they hold only.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use tokio::sync::mpsc;
@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::error::TryRecvError;
 use crate::delivery::Delivery;
 use crate::policy::Policy;
+use crate::polled::Polled;
 use crate::queued::Queued;
 use crate::stats::Channel;
 
@@ -47,9 +48,10 @@ macro_rules! receiver {
             }
 
             #[doc = concat!("The next message; none once the channel is closed and empty: [`tokio::sync::mpsc::", $inner, "::recv`]. As that, it is cancel safe.")]
-            pub async fn recv(&mut self) -> Option<Delivery<T>> {
-                let queued = self.inner.recv().await?;
-                Some(queued.receive(self.policy))
+            #[inline]
+            pub fn recv(&mut self) -> impl Future<Output = Option<Delivery<T>>> {
+                // It has no state but the receiver: each state around another costs copies of the message.
+                Polled(|cx: &mut TaskContext<'_>| self.poll_recv(cx))
             }
 
             #[doc = concat!("Adds up to `limit` messages to the buffer, waiting for the first: [`tokio::sync::mpsc::", $inner, "::recv_many`]. As that, it is cancel safe.")]
@@ -99,6 +101,7 @@ macro_rules! receiver {
             }
 
             /// Polls for the next message.
+            #[inline(always)]
             pub fn poll_recv(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Delivery<T>>> {
                 let queued = ready!(self.inner.poll_recv(cx));
                 Poll::Ready(queued.map(|queued| queued.receive(self.policy)))
