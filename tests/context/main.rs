@@ -8,6 +8,7 @@ mod opentelemetry_sdk; // its SDK at either end of the pipeline
 mod propagation; // headers between processes
 mod rayon_jobs; // jobs and parallel iterators
 mod relations; // children, links and roots: how handlers relate to senders
+mod requests; // the layer that makes a span of each request to a server
 mod runtimes; // what several modules share: the same work on every kind of runtime
 mod streams; // combinators of futures, and spans for the items of streams and sinks
 mod tasks; // spawning

@@ -1,7 +1,8 @@
-//! Trace contexts in the headers of the [`http`] crate, which hyper, axum, tonic and reqwest share.
+//! Trace contexts in the headers of the [`http`] crate, which hyper, axum, tonic and reqwest share, and the span of a
+//! request to a server.
 //!
-//! Owns the two carriers over [`HeaderMap`], and nothing else: formats and rules are those of
-//! [`throughline_core::propagate`].
+//! Owns the two carriers over [`HeaderMap`] and, with the feature `tower`, the layer that makes a span of each request.
+//! Formats and rules of propagation are those of [`throughline_core::propagate`].
 //!
 //! ```
 //! use http::HeaderMap;
@@ -18,10 +19,27 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tower")]
+mod head; // what is known of a request before its body
+#[cfg(feature = "tower")]
+mod keys;
+mod names; // headers that are known beforehand
+#[cfg(feature = "tower")]
+mod server; // the layer
+#[cfg(feature = "tower")]
+mod span; // what the span of a request says
+
 use std::ops::ControlFlow;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use throughline_core::propagate::{Extract, Inject};
+
+#[cfg(feature = "tower")]
+pub use head::RequestHead;
+#[cfg(feature = "tower")]
+pub use server::{InServerSpan, ServerLayer};
+#[cfg(feature = "tower")]
+pub use span::Answered;
 
 /// Reads headers.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +47,11 @@ pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
 impl Extract for HeaderExtractor<'_> {
     fn get_all(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
-        for value in self.0.get_all(name) {
-            if visit(value.as_bytes()).is_break() {
-                return;
-            }
-        }
+        let mut values = match names::known(name) {
+            Some(name) => self.0.get_all(name).iter(),
+            None => self.0.get_all(name).iter(),
+        };
+        let _ = values.try_for_each(|value| visit(value.as_bytes()));
     }
 
     fn names(&self, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
@@ -51,7 +69,10 @@ pub struct HeaderInjector<'a>(pub &'a mut HeaderMap);
 
 impl Inject for HeaderInjector<'_> {
     fn set(&mut self, name: &str, value: &str) {
-        let name = HeaderName::from_bytes(name.as_bytes());
+        let name = match names::known(name) {
+            Some(name) => Ok(name.clone()),
+            None => HeaderName::from_bytes(name.as_bytes()),
+        };
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
             // A map that has no room for more headers goes out without this one.
             let _ = self.0.try_insert(name, value);
@@ -59,7 +80,10 @@ impl Inject for HeaderInjector<'_> {
     }
 
     fn remove(&mut self, name: &str) {
-        self.0.remove(name);
+        match names::known(name) {
+            Some(name) => self.0.remove(name),
+            None => self.0.remove(name),
+        };
     }
 }
 

@@ -62,6 +62,7 @@
 //! | `zstd` | no | compression of what is exported, with Zstandard |
 //! | `file`, `zipkin` | no | OTLP as lines of JSON in files, spans to Zipkin |
 //! | `http` | no | trace contexts in the headers of the `http` crate |
+//! | `tower` | no | a layer that makes a span of each request to a server: `http::ServerLayer` |
 //! | `task-builder` | no | `task::Builder`, under `--cfg tokio_unstable` |
 //! | `tokio-util` | no | `task::TaskTracker` |
 //! | `opentelemetry` | no | bridges to the OpenTelemetry API and SDK |

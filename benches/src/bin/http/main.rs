@@ -11,10 +11,10 @@
 //! | variant | spans | exported by |
 //! |---|---|---|
 //! | `untraced`, `untraced-again` | none | |
-//! | `untraced-middleware` | none, but a middleware that does nothing stands where the server span has its own | |
+//! | `untraced-middleware` | none, but a layer that counts stands where the server span has its own | |
 //! | `throughline` | `#[traced]` | Throughline |
-//! | `throughline-tracing` | those of `tracing`, through `TraceLayer` | Throughline |
-//! | `tracing-opentelemetry` | those of `tracing`, through `tracing-opentelemetry` | the OpenTelemetry SDK, by its batch processor with the defaults |
+//! | `throughline-tracing` | those of `tracing` and `tower-http`, through `TraceLayer` | Throughline |
+//! | `tracing-opentelemetry` | the same, through `tracing-opentelemetry` | the OpenTelemetry SDK, by its batch processor with the defaults |
 //!
 //! A request names its caller in the header `traceparent`, another one each time, and is six spans that continue the
 //! caller's trace:

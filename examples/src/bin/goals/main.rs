@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! upstream, in another process
-//! └─ POST /goals [server]           axum: the middleware `serve`
+//! └─ POST /goals [server]           axum: the layer `spans`
 //!    └─ create_goal                 the handler
 //!       ├─ validate
 //!       ├─ estimate

@@ -3,16 +3,15 @@
 //! Knows the actor only by its handle, and nothing of what lies behind it.
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use throughline::core::Status;
-use throughline::http::HeaderExtractor;
+use throughline::http::ServerLayer;
 use throughline::task::JoinSet;
-use throughline::{Context, propagate, traced};
+use throughline::traced;
 
 use crate::actor::{Added, GoalBookHandle, Unavailable};
 use crate::goal::GoalAdded;
@@ -24,60 +23,27 @@ pub(crate) struct Draft {
     pub(crate) owner: String,
 }
 
-/// The service, ready to be served.
+/// The service, ready to be served. Each layer is around those above it: `serve` runs in the span of its request.
 pub(crate) fn routes(book: GoalBookHandle) -> Router {
+    let spans = ServerLayer::new().route(|request| {
+        let path = request.extensions().get::<MatchedPath>();
+        path.map(MatchedPath::as_str)
+    });
     Router::new()
         .route("/goals", post(create_goal))
         .layer(middleware::from_fn(serve))
+        .layer(spans)
         .with_state(book)
 }
 
-/// The server span of a request, whatever route it takes. Its name is not known before the route is, so it gets one
-/// on the way.
-#[traced(
-    name = "HTTP",
-    kind = server,
-    parent = caller(request.headers()),
-    attrs(
-        http.request.method = request.method().as_str(),
-        url.scheme = "http",
-        url.path = request.uri().path(),
-    )
-)]
+/// Logs each answer.
 async fn serve(request: Request, next: Next) -> Response {
-    record_route(&request);
     let caller = request.headers().get(TRACEPARENT).cloned();
     let response = next.run(request).await;
-    record_status(response.status());
     let caller = caller.as_ref().and_then(|text| text.to_str().ok());
     let status = response.status().as_u16();
-    tracing::info!(logged_by = "serve", caller, status, "answered");
+    tracing::info!(logged_by = "POST /goals", caller, status, "answered");
     response
-}
-
-fn record_route(request: &Request) {
-    let span = throughline::current();
-    let method = request.method();
-    if let Some(route) = request.extensions().get::<MatchedPath>() {
-        span.update_name(&format!("{method} {}", route.as_str()));
-        span.set_attribute("http.route", route.as_str());
-    } else {
-        span.update_name(method.as_str());
-    }
-}
-
-fn record_status(status: StatusCode) {
-    let span = throughline::current();
-    span.set_attribute("http.response.status_code", status.as_u16());
-    if status.is_server_error() {
-        span.set_attribute("error.type", status.as_str());
-        span.set_status(Status::Error, "");
-    }
-}
-
-/// Where the caller's trace stands, if it says so.
-fn caller(headers: &HeaderMap) -> Context {
-    propagate::extract(&HeaderExtractor(headers))
 }
 
 const TRACEPARENT: &str = "traceparent";
