@@ -17,4 +17,3 @@ mod support; // what several modules share
 mod tasks; // spawning
 mod threads; // spans ended elsewhere, many threads, exact counts
 mod tidy; // house rules that no compiler checks
-mod ui; // what the attribute macros accept, and what they say about mistakes

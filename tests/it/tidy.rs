@@ -19,7 +19,7 @@ fn sources() -> Vec<(PathBuf, String)> {
         for entry in fs::read_dir(folder).expect("a folder of the workspace") {
             let path = entry.expect("an entry").path();
             // The cases of the user-interface tests are what users write.
-            if path.is_dir() && !path.ends_with("target") && !path.ends_with("tests/ui") {
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("macros/ui") {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("UTF-8");

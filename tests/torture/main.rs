@@ -4,7 +4,7 @@
 //! two; `TORTURE=long` in the environment takes the numbers of the matrix. `TORTURE_SEED` repeats one seeded run.
 //!
 //! Rows that measure a time or memory run alone, the others beside each other. Row 21 is a matter of types and
-//! lints (`tests/ui`, `context/misuse.rs`); rows 27 and 28 belong to propagation, 30 and later to other suites.
+//! lints (`macros/ui`, `context/misuse.rs`); rows 27 and 28 belong to propagation, 30 and later to other suites.
 //! Row 26 waits for metrics with attributes of users: there are none whose cardinality could explode.
 #![cfg(target_os = "linux")]
 
