@@ -202,20 +202,24 @@ impl Chunk {
     /// will be written to.
     ///
     /// The consumer has read a chunk before it comes back to a writer, so its
-    /// lines lie in another core's cache, and each first store to one would
-    /// wait for it.
+    /// lines lie in another core's cache, too, and each first store to one
+    /// would wait until they are gone from there.
     #[inline(always)]
     pub(crate) fn expect_writes(self, at: usize) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            use core::arch::asm;
             // Wrapping, since the lines may lie beyond the chunk.
             let data = self.0.as_ptr().cast::<i8>().wrapping_add(DATA_OFFSET + at);
             for line in 0..LINES_AHEAD {
                 let line = data.wrapping_add(BYTES_AHEAD + line * CACHE_LINE);
-                // SAFETY: a prefetch is a hint, for any address; it reads
+                // The intrinsic asks for a line to read, unless the program is
+                // compiled for newer processors. Older ones do nothing here.
+                // SAFETY: a prefetch is a hint, for any address; it changes
                 // nothing that the program could see.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+                unsafe {
+                    asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+                }
             }
         }
         #[cfg(not(all(target_arch = "x86_64", not(miri))))]
