@@ -155,26 +155,36 @@ impl std::error::Error for ParseIdError {}
 
 /// Decodes lower-case hex of exactly twice the length of the array. Upper case is refused, as W3C requires.
 pub(crate) fn decode_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    fn digit(byte: u8) -> Option<u8> {
-        match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        }
-    }
     if text.len() != 2 * N {
         return None;
     }
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    // Looked at in the end, so that there is no branch for each digit.
+    let mut all = 0;
+    for (byte, pair) in bytes.iter_mut().zip(text.as_chunks().0) {
+        let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
+        all |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(bytes)
+    (all & NO_DIGIT == 0).then_some(bytes)
 }
+
+/// What is no lower-case hex digit.
+const NO_DIGIT: u8 = 0xf0;
+/// What each byte stands for as a lower-case hex digit.
+static VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Writes the bytes as lower-case hex into `out`, which must hold twice as many.
 pub(crate) fn encode_hex(bytes: &[u8], out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];

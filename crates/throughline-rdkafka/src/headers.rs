@@ -4,6 +4,7 @@
 //! propagator's. A header whose name is not UTF-8 makes rdkafka panic when anyone looks at it, so looking is done
 //! behind a fence where panics unwind: such a record keeps the headers it has, and counts as one without a context.
 
+use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -30,22 +31,12 @@ use throughline_core::propagate::{self, Extract, Inject};
 /// ```
 #[must_use = "the headers of the record are what is returned"]
 pub fn inject(context: &Context, headers: Option<OwnedHeaders>) -> Option<OwnedHeaders> {
-    let mut written = Written::default();
-    propagate::inject(context, &mut written);
-    if written.set.is_empty() {
-        return headers;
-    }
-    let kept = match headers {
-        None => OwnedHeaders::new_with_capacity(written.set.len()),
-        Some(headers) => without(headers, &written),
+    let mut carrier = Carrier {
+        has_others: headers.is_some(),
+        headers,
     };
-    let headers = written.set.iter().fold(kept, |headers, (key, value)| {
-        headers.insert(Header {
-            key,
-            value: Some(value),
-        })
-    });
-    Some(headers)
+    propagate::inject(context, &mut carrier);
+    carrier.headers
 }
 
 /// The context that the headers of a record have, by the [propagator of the process](propagate::global); an empty one
@@ -67,51 +58,54 @@ pub fn extract<H: Headers>(headers: &H) -> Context {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or(here)
 }
 
-/// The headers without those that are to be written, and those that the propagator could have written.
-fn without(headers: OwnedHeaders, written: &Written) -> OwnedHeaders {
-    let goes = |name: &str| {
-        let mut fields = propagate::global().fields();
-        fields.any(|field| field.eq_ignore_ascii_case(name)) || written.names(name)
-    };
+/// The headers of a record, to be written.
+struct Carrier {
+    headers: Option<OwnedHeaders>,
+    /// Whether there may still be something of the propagator's that it has not written.
+    has_others: bool,
+}
+
+impl Carrier {
+    fn leave_out(&mut self, goes: impl Fn(&str) -> bool) {
+        self.headers = self.headers.take().map(|headers| without(headers, goes));
+    }
+}
+
+impl Inject for Carrier {
+    fn set(&mut self, name: &str, value: &str) {
+        let replaces = mem::take(&mut self.has_others);
+        self.leave_out(|other| {
+            let mut fields = propagate::global().fields();
+            other.eq_ignore_ascii_case(name)
+                || replaces && fields.any(|field| other.eq_ignore_ascii_case(field))
+        });
+        let headers = self.headers.take();
+        let headers = headers.unwrap_or_else(|| OwnedHeaders::new_with_capacity(1));
+        self.headers = Some(headers.insert(Header {
+            key: name,
+            value: Some(value),
+        }));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.leave_out(|other| other.eq_ignore_ascii_case(name));
+    }
+}
+
+/// The headers without those of such names.
+fn without(headers: OwnedHeaders, goes: impl Fn(&str) -> bool) -> OwnedHeaders {
     let rebuild = || {
         let count = headers.count();
         let all = || (0..count).filter_map(|at| headers.try_get(at));
         if !all().any(|header| goes(header.key)) {
             return None;
         }
-        let room = count + written.set.len();
         let kept = all().filter(|header| !goes(header.key));
-        Some(kept.fold(OwnedHeaders::new_with_capacity(room), OwnedHeaders::insert))
+        Some(kept.fold(OwnedHeaders::new_with_capacity(count), OwnedHeaders::insert))
     };
     // A header that cannot be looked at cannot be copied either. What is appended then is the last of its name.
     let rebuilt = catch_unwind(AssertUnwindSafe(rebuild)).unwrap_or(None);
     rebuilt.unwrap_or(headers)
-}
-
-/// What a propagator wrote.
-#[derive(Default)]
-struct Written {
-    set: Vec<(String, String)>,
-    removed: Vec<String>,
-}
-
-impl Written {
-    fn names(&self, name: &str) -> bool {
-        let set = self.set.iter().map(|(name, _)| name);
-        set.chain(&self.removed)
-            .any(|one| one.eq_ignore_ascii_case(name))
-    }
-}
-
-impl Inject for Written {
-    fn set(&mut self, name: &str, value: &str) {
-        self.set.set(name, value);
-    }
-
-    fn remove(&mut self, name: &str) {
-        Inject::remove(&mut self.set, name);
-        self.removed.push(name.to_owned());
-    }
 }
 
 /// Headers of which the last one of a name counts.
