@@ -369,6 +369,10 @@ impl LiveSpan {
     #[cold]
     #[inline(never)]
     fn configure(&mut self, config: &RecorderConfig) {
+        // Not before: a span that is not sampled has no body.
+        if self.body.capacity() == 0 {
+            self.body = Buffer::with_capacity(FIRST_CAPACITY);
+        }
         self.configured = self.context.recorder();
         self.poll_statistics = config.poll_statistics;
         self.limits = config.limits;
@@ -529,7 +533,7 @@ impl Default for LiveSpan {
             told: Told::default(),
             configured: 0,
             limits: SpanLimits::DEFAULT,
-            body: Buffer::with_capacity(FIRST_CAPACITY),
+            body: Buffer::new(),
         }
     }
 }
