@@ -259,11 +259,25 @@ impl LiveSpan {
 
     /// Replaces the name.
     pub fn update_name(&mut self, name: &str) {
+        self.update_name_parts(&[name]);
+    }
+
+    /// Replaces the name by these parts, one after the other: they need not be put together first.
+    ///
+    /// ```
+    /// use throughline_core::{Callsite, Span, callsite};
+    ///
+    /// static REQUEST: Callsite = callsite!("HTTP", Server);
+    ///
+    /// let mut span = Span::start(&REQUEST);
+    /// span.edit(|span| span.update_name_parts(&["GET", " ", "/orders/{id}"]));
+    /// ```
+    pub fn update_name_parts(&mut self, parts: &[&str]) {
         if self.facts.marks.has(Marks::RENAMED) {
             wire::remove_fields(&mut self.body, NAME);
         }
         self.facts.marks.set(Marks::RENAMED);
-        wire::put_name(&mut self.body, name);
+        wire::put_name_parts(&mut self.body, parts);
     }
 
     /// Replaces the kind.

@@ -130,7 +130,7 @@ impl<A: Aggregate, S: EventStore<A>> fmt::Debug for TracedCqrs<A, S> {
 fn span<A: Aggregate>(aggregate_id: &str) -> Span {
     let mut span = Span::start(&EXECUTE);
     span.edit(|span| {
-        span.update_name(&format!("{} {}", EXECUTE.name(), A::TYPE));
+        span.update_name_parts(&[EXECUTE.name(), " ", A::TYPE]);
         span.attribute(&keys::STREAM_TYPE, A::TYPE);
         span.attribute(&keys::STREAM_ID, aggregate_id);
     });

@@ -25,7 +25,7 @@ pub(crate) fn describe(
     // The conventions want no more names than there are known methods.
     let first = if is_known { method } else { "HTTP" };
     match route {
-        Some(route) => with_name(first, route, |name| span.update_name(name)),
+        Some(route) => span.update_name_parts(&[first, " ", route]),
         None => span.update_name(first),
     }
     if is_known {
@@ -84,21 +84,6 @@ fn fail(span: &mut LiveSpan, kind: &str, message: &str) {
     }
 }
 
-/// Puts a name together, on the stack unless it is a very long one: there is one for each request.
-fn with_name(method: &str, route: &str, use_name: impl FnOnce(&str)) {
-    let mut room = [0; LONGEST_ON_STACK];
-    let length = method.len() + 1 + route.len();
-    let Some(name) = room.get_mut(..length) else {
-        return use_name(&format!("{method} {route}"));
-    };
-    let (start, rest) = name.split_at_mut(method.len());
-    start.copy_from_slice(method.as_bytes());
-    rest[0] = b' ';
-    rest[1..].copy_from_slice(route.as_bytes());
-    // Texts with a space between them are a text, so the default is never taken.
-    use_name(std::str::from_utf8(name).unwrap_or(route));
-}
-
 /// A query without the values of those keys that the conventions call secrets.
 struct Redacted<'a>(&'a str);
 
@@ -128,22 +113,10 @@ const SECRETS: [&str; 5] = [
     "sig",
     "X-Goog-Signature",
 ];
-/// Bytes.
-const LONGEST_ON_STACK: usize = 128;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_of_any_length_is_put_together() {
-        for length in [0, 1, LONGEST_ON_STACK - 4, LONGEST_ON_STACK - 3, 1000] {
-            let route = "ü".repeat(length / 2);
-            let mut named = None;
-            with_name("GET", &route, |name| named = Some(name.to_owned()));
-            assert_eq!(named, Some(format!("GET {route}")));
-        }
-    }
 
     #[test]
     fn secrets_are_left_out_of_a_query() {

@@ -203,7 +203,7 @@ impl Projection {
         }
         let mut span = Span::start(&COMMIT);
         span.edit(|span| {
-            span.update_name(&format!("{} {}", COMMIT.name(), self.name));
+            span.update_name_parts(&[COMMIT.name(), " ", &self.name]);
             span.attribute(&keys::PROJECTION_NAME, &*self.name);
             span.attribute(&keys::SEQUENCE, integer(sequence));
         });
@@ -387,12 +387,11 @@ impl Projection {
     }
 
     fn describe(&self, span: &mut LiveSpan, event_type: Option<&str>) {
-        let mut name = format!("{} {}", PROJECT.name(), self.name);
-        if let Some(event_type) = event_type {
-            name.push(' ');
-            name.push_str(event_type);
+        let project = PROJECT.name();
+        match event_type {
+            Some(what) => span.update_name_parts(&[project, " ", &self.name, " ", what]),
+            None => span.update_name_parts(&[project, " ", &self.name]),
         }
-        span.update_name(&name);
         span.attribute(&keys::PROJECTION_NAME, self.name.as_str());
         if let Some(partition) = self.partition() {
             span.attribute(&keys::PARTITION, partition);

@@ -284,17 +284,11 @@ impl<'a> Destination<'a> {
     /// Calls the span by the operation and what it works on, unless its callsite does.
     fn call(&self, span: &mut LiveSpan, operation: &str, kind: &str) {
         match (self.template.or_else(|| self.lasting_name()), self.server) {
-            (Some(name), _) => {
-                let mut title = String::with_capacity(operation.len() + 1 + name.len());
-                title.push_str(operation);
-                title.push(' ');
-                title.push_str(name);
-                span.update_name(&title);
-            }
+            (Some(name), _) => span.update_name_parts(&[operation, " ", name]),
             (None, Some((address, Some(port)))) => {
                 span.update_name(&format!("{operation} {address}:{port}"));
             }
-            (None, Some((address, None))) => span.update_name(&format!("{operation} {address}")),
+            (None, Some((address, None))) => span.update_name_parts(&[operation, " ", address]),
             (None, None) if operation != kind => span.update_name(operation),
             (None, None) => (),
         }

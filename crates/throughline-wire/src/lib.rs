@@ -74,8 +74,8 @@ pub use envelope::{
 pub use key::{AsKey, Key, KeyRef};
 pub use metrics::{HistogramPoint, MetricHead, NumberPoint, put_histogram, put_sum};
 pub use span::{
-    EventWriter, LinkWriter, put_dropped_counts, put_event, put_link, put_name, put_status,
-    put_tracestate,
+    EventWriter, LinkWriter, put_dropped_counts, put_event, put_link, put_name, put_name_parts,
+    put_status, put_tracestate,
 };
 pub use static_read::{EncodedAttribute, attribute_at};
 pub use value::{AttributeField, Limits, ValueWriter, put_attribute, put_resource_attribute};

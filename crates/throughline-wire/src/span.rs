@@ -10,7 +10,8 @@ use crate::frame::Frame;
 use crate::key::AsKey;
 use crate::value::{AttributeField, Limits, ValueWriter, put_attribute};
 use crate::varint::{
-    fixed64_tag, len_tag, put_len_field_unless_empty, put_prefix, short_varint, varint_tag,
+    fixed64_tag, len_tag, put_len_field_unless_empty, put_prefix, put_tag_and_len, short_varint,
+    varint_tag,
 };
 
 /// Appends an event with the attributes that `f` writes.
@@ -124,7 +125,30 @@ pub fn put_status(buf: &mut Buffer, code: u32, message: &str) {
 /// Appends the span's name, for a span whose [`SpanHead`](crate::SpanHead) has none.
 #[inline]
 pub fn put_name(buf: &mut Buffer, name: &str) {
-    put_len_field_unless_empty(buf, NAME_TAG, name.as_bytes());
+    put_name_parts(buf, &[name]);
+}
+
+/// Appends the span's name as [`put_name`] does, from parts that follow one another.
+///
+/// ```
+/// use throughline_wire::{Buffer, put_name, put_name_parts};
+///
+/// for parts in [&["GET", " ", "/orders"][..], &["GET", "", &"long".repeat(99)], &["", ""], &[]] {
+///     let [mut whole, mut parted] = [Buffer::new(), Buffer::new()];
+///     put_name(&mut whole, &parts.concat());
+///     put_name_parts(&mut parted, parts);
+///     assert_eq!(*whole, *parted);
+/// }
+/// ```
+#[inline]
+pub fn put_name_parts(buf: &mut Buffer, parts: &[&str]) {
+    let len = parts.iter().map(|part| part.len()).sum();
+    if len > 0 {
+        put_tag_and_len(buf, NAME_TAG, len);
+        for part in parts {
+            buf.extend_from_slice(part.as_bytes());
+        }
+    }
 }
 
 /// Appends the span's tracestate, in the form of the W3C header.

@@ -130,7 +130,7 @@ impl<'a> Identity<'a> {
         span.attribute(&keys::ACTOR_SYSTEM, self.system);
         match self.short_type() {
             Some(actor) => {
-                span.update_name(&format!("{actor} {what}"));
+                span.update_name_parts(&[actor, " ", what]);
                 span.attribute(&keys::ACTOR_TYPE, actor);
             }
             None => span.update_name(what),
