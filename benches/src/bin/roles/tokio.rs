@@ -67,18 +67,22 @@ impl Traced {
 async fn bare() -> Result<f64> {
     let (tx, mut rx) = tokio::sync::mpsc::channel(MAILBOX);
     let mut actor = Bare(0);
-    let cpu = Cpu::start();
+    let mut nanos = 0.0;
     for _ in 0..MESSAGES / MAILBOX {
+        let cpu = Cpu::start();
         for number in 0..MAILBOX as u64 {
             tx.send(Add(number)).await?;
         }
+        nanos += cpu.nanos();
+        let cpu = Cpu::start();
         for _ in 0..MAILBOX {
             if let Some(message) = rx.recv().await {
                 actor.handle(message).await;
             }
         }
+        nanos += cpu.nanos();
     }
-    Ok(cpu.nanos() / MESSAGES as f64)
+    Ok(nanos / MESSAGES as f64)
 }
 
 async fn traced(recording: &Recording) -> Result<f64> {
