@@ -14,6 +14,7 @@ use kameo::reply::{BoxReplySender, Reply, ReplyError};
 use throughline_core::{Callsite, Inspect, Span, callsite, expansion};
 use throughline_messaging::{Operation, Policy, Subject, actor as role, observe_with};
 
+use crate::id::Id;
 use crate::traced::{Traced, arrival};
 use crate::{SYSTEM, lifecycle};
 
@@ -91,9 +92,10 @@ where
     let name = <A as Message<M>>::name();
     let subject = Subject::new().actor(<A as Actor>::name()).message(name);
     let arrival = arrival(&envelope, operation);
+    let written = Id(id);
     let known = role::Identity::of(SYSTEM)
         .actor_type(<A as Actor>::name())
-        .id(&id);
+        .id(&written);
     let handlers = known.handlers(&HANDLE, name, operation);
     let mut observed = arrival.handler(&subject, handlers.callsite(), policy, |span| {
         handlers.describe(span);

@@ -95,6 +95,7 @@
 #![forbid(unsafe_code)]
 
 mod handle;
+mod id;
 mod lifecycle;
 mod macros;
 mod send;
