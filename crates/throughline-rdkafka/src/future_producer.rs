@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+use futures_util::FutureExt;
+use futures_util::future::lazy;
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -68,18 +70,22 @@ impl<C: ClientContext + 'static, R: AsyncRuntime> FutureProducer<C, R> {
     ///
     /// As the inner method's. The record that comes back has the headers it was sent with; sent again, they are
     /// replaced.
-    pub async fn send<K, P, T>(
+    pub fn send<K, P, T>(
         &self,
         mut record: FutureRecord<'_, K, P>,
         queue_timeout: T,
-    ) -> OwnedDeliveryResult
+    ) -> impl Future<Output = OwnedDeliveryResult>
     where
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
         T: Into<Timeout>,
     {
-        let span = self.start(&mut record);
-        InSpan::new(span, self.inner.send(record, queue_timeout), Report).await
+        // An async fn would keep a place for the record beside that in the inner future, for as long as the send takes.
+        let sending = lazy(move |_| {
+            let span = self.start(&mut record);
+            InSpan::new(span, self.inner.send(record, queue_timeout), Report)
+        });
+        sending.flatten()
     }
 
     /// [`rdkafka::producer::FutureProducer::send_result`], with a span that starts now and ends when the future that is

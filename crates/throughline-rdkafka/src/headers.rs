@@ -54,7 +54,7 @@ pub fn inject(context: &Context, headers: Option<OwnedHeaders>) -> Option<OwnedH
 /// ```
 pub fn extract<H: Headers>(headers: &H) -> Context {
     let here = Context::current().without_span();
-    let read = || propagate::global().extract_onto(here.clone(), &Last(headers));
+    let read = || propagate::global().extract_onto(here.clone(), &Last::of(headers));
     catch_unwind(AssertUnwindSafe(read)).unwrap_or(here)
 }
 
@@ -109,13 +109,42 @@ fn without(headers: OwnedHeaders, goes: impl Fn(&str) -> bool) -> OwnedHeaders {
 }
 
 /// Headers of which the last one of a name counts.
-struct Last<'a, H>(&'a H);
+///
+/// Each format asks for names of its own, and librdkafka counts its way to a header: so the first few, which are all that
+/// most records have, are read once.
+struct Last<'a, H> {
+    headers: &'a H,
+    count: usize,
+    first: [Option<Header<'a, &'a [u8]>>; READ_ONCE],
+}
+
+impl<'a, H: Headers> Last<'a, H> {
+    fn of(headers: &'a H) -> Self {
+        let count = headers.count();
+        let mut first = [const { None }; READ_ONCE];
+        for (at, header) in first.iter_mut().enumerate().take(count) {
+            *header = headers.try_get(at);
+        }
+        Self {
+            headers,
+            count,
+            first,
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<Header<'_, &[u8]>> {
+        match self.first.get(at) {
+            Some(header) => header.clone(),
+            None => self.headers.try_get(at),
+        }
+    }
+}
 
 impl<H: Headers> Extract for Last<'_, H> {
     fn get_all(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
-        let last_first = (0..self.0.count()).rev();
+        let last_first = (0..self.count).rev();
         let value = last_first
-            .filter_map(|at| self.0.try_get(at))
+            .filter_map(|at| self.get(at))
             .find(|header| header.key.eq_ignore_ascii_case(name))
             .and_then(|header| header.value);
         if let Some(value) = value {
@@ -124,13 +153,15 @@ impl<H: Headers> Extract for Last<'_, H> {
     }
 
     fn names(&self, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
-        for header in (0..self.0.count()).filter_map(|at| self.0.try_get(at)) {
+        for header in (0..self.count).filter_map(|at| self.get(at)) {
             if visit(header.key.as_bytes()).is_break() {
                 return;
             }
         }
     }
 }
+
+const READ_ONCE: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -208,6 +239,16 @@ mod tests {
         assert_eq!(read.span_id(), context(2).span_context().span_id());
         let broken = with(&[("traceparent", Some(OURS)), ("traceparent", Some("junk"))]);
         assert!(!extract(&broken).span_context().is_valid());
+    }
+
+    #[test]
+    fn it_counts_also_among_many() {
+        for before in [READ_ONCE - 1, READ_ONCE, 3 * READ_ONCE] {
+            let mut many = vec![("traceparent", Some("old")); before];
+            many.extend([("traceparent", Some(OURS)), ("tenant", None)]);
+            let read = extract(&with(&many)).span_context();
+            assert_eq!(read.span_id(), context(2).span_context().span_id());
+        }
     }
 
     /// Like headers with a name that is not UTF-8, which only other clients can write.

@@ -298,7 +298,9 @@ impl<M: Message> Record<'_, M> {
                 span.attribute(&keys::TOMBSTONE, true);
             }
         });
-        if let Some(behind) = self.observer.behind(self.message) {
+        if span.is_recording()
+            && let Some(behind) = self.observer.behind(self.message)
+        {
             queue::behind(&mut span, behind);
         }
         span
@@ -379,7 +381,9 @@ impl<M: Message> Batch<'_, M> {
         if let Some(partition) = partition {
             span.attribute(&keys::PARTITION_ID, display(&partition));
         }
-        if let Some(behind) = self.behind() {
+        if span.is_recording()
+            && let Some(behind) = self.behind()
+        {
             queue::behind(&mut span, behind);
         }
         span
