@@ -88,7 +88,7 @@ pub use import::FinishedSpan;
 pub use kind::{Level, Outcome, SpanKind, Status};
 pub use labels::Labels;
 pub use limits::SpanLimits;
-pub use live::{KnownKey, LiveSpan};
+pub use live::LiveSpan;
 pub use measure::{Measurement, Measurements};
 pub use origin::ParentOrigins;
 pub use record::{Record, Scratch};

@@ -6,7 +6,6 @@
 mod attributes;
 mod course;
 mod ending;
-mod known_key;
 mod measured;
 mod statics;
 
@@ -29,9 +28,7 @@ use crate::span_context::SpanContext;
 use crate::value::{self, AttributeValue};
 
 use attributes::Attributes;
-pub(crate) use attributes::mark_of;
 use course::{Course, Dropped};
-pub use known_key::KnownKey;
 
 /// An open span, as it is edited through [`Span::edit`](crate::Span::edit), [`SharedSpan::edit`](crate::SharedSpan)
 /// and [`CurrentSpan`](crate::CurrentSpan).
@@ -72,16 +69,6 @@ impl LiveSpan {
     /// Adds an attribute whose key the span does not have yet; cheaper than [`set_attribute`](Self::set_attribute).
     #[inline(always)]
     pub fn attribute(&mut self, key: &impl AsKey, value: impl AttributeValue) {
-        self.put_attribute(key, value, || mark_of(key.name().as_bytes()));
-    }
-
-    #[inline(always)]
-    fn put_attribute(
-        &mut self,
-        key: &impl AsKey,
-        value: impl AttributeValue,
-        mark: impl FnOnce() -> u64,
-    ) {
         if self.attributes.count() >= self.limits.attribute_count || key.name().is_empty() {
             return self.drop_attribute();
         }
@@ -89,7 +76,7 @@ impl LiveSpan {
         let limits = self.limits.values();
         let field = AttributeField::Span;
         value.write(ValueWriter::attribute(&mut self.body, field, key, limits));
-        self.attributes.add(self.body.len() != before, mark());
+        self.attributes.add(self.body.len() != before, key.mark());
     }
 
     #[cold]

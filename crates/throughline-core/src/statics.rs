@@ -3,10 +3,9 @@
 //! They are encoded at compile time and join the span when it is exported. Where that is not enough, since a value is
 //! longer than the limit, or the program sets another one, the span takes them over as attributes of its own.
 
-use throughline_wire::{self as wire, Buffer, EncodedAttribute, attribute_at};
+use throughline_wire::{self as wire, Buffer, EncodedAttribute, Key, attribute_at};
 
 use crate::callsite::Callsite;
-use crate::live::mark_of;
 
 /// A digest of the encoded attributes of a callsite.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +46,7 @@ impl Summary {
         let mut count = 0;
         while let Some(attribute) = attribute_at(fields, at) {
             let key = bytes_between(fields, attribute.key.0, attribute.key.1);
-            summary.keys |= mark_of(key);
+            summary.keys |= Key::mark_of(key);
             if count < FIRST && attribute.end <= u16::MAX as usize {
                 summary.first[count] = Place::of(fields, at, &attribute);
                 summary.known += 1;
@@ -85,7 +84,7 @@ impl Place {
     const fn of(fields: &[u8], start: usize, attribute: &EncodedAttribute) -> Self {
         let key = bytes_between(fields, attribute.key.0, attribute.key.1);
         Self {
-            mark: mark_of(key).trailing_zeros() as u8,
+            mark: Key::mark_of(key).trailing_zeros() as u8,
             start: start as u16,
             key: attribute.key.0 as u16,
             key_end: attribute.key.1 as u16,
@@ -227,7 +226,7 @@ impl<'a> Attribute<'a> {
         let EncodedAttribute { key, end, .. } = attribute_at(fields, at)?;
         let key = fields.get(key.0..key.1)?;
         let bytes = fields.get(at..end)?;
-        let mark = mark_of(key);
+        let mark = Key::mark_of(key);
         Some((Self { mark, key, bytes }, end))
     }
 
@@ -265,7 +264,7 @@ pub(crate) fn attributes<'a>(
 /// Whether one of the attributes has that key.
 #[inline]
 pub(crate) fn has_key(fields: &[u8], summary: &Summary, key: &[u8]) -> bool {
-    let mark = mark_of(key);
+    let mark = Key::mark_of(key);
     summary.keys & mark != 0
         && attributes(fields, summary)
             .any(|attribute| attribute.mark == mark && attribute.key == key)
@@ -337,7 +336,7 @@ mod tests {
         let summary = Summary::of(FIELDS);
         assert_eq!((summary.attributes, summary.longest), (2, 6));
         for key in ["code.file.path", "method", "line"] {
-            assert_ne!(summary.keys & mark_of(key.as_bytes()), 0, "{key}");
+            assert_ne!(summary.keys & Key::mark_of(key.as_bytes()), 0, "{key}");
             assert!(has_key(FIELDS, &summary, key.as_bytes()));
         }
         assert!(!has_key(FIELDS, &summary, b"meth"));

@@ -270,7 +270,7 @@ impl Visit for Encoder<'_, '_, '_> {
         self.text(field);
         let key = match self.site.role(field) {
             Role::Ignored => return,
-            Role::Attribute(key) => key.key().name(),
+            Role::Attribute(key) => key.name(),
             Role::Message => MESSAGE,
             _ => ERROR,
         };

@@ -4,7 +4,6 @@
 //! `target` have no convention; they are called as `tracing-opentelemetry` calls them, so that dashboards keep
 //! working.
 
-use throughline_core::KnownKey;
 use throughline_wire::{Key, key};
 
 /// `code.file.path`: where the span or event is written in the source.
@@ -12,7 +11,7 @@ pub(crate) const FILE: Key = key!("code.file.path");
 /// `code.line.number`: the line in that file.
 pub(crate) const LINE: Key = key!("code.line.number");
 /// `exception.message`: the `Display` form of a recorded error.
-pub(crate) const EXCEPTION_MESSAGE: KnownKey = KnownKey::new(key!("exception.message"));
+pub(crate) const EXCEPTION_MESSAGE: Key = key!("exception.message");
 /// The level of an event, in upper case.
 pub(crate) const LEVEL: Key = key!("level");
 /// The target of an event.

@@ -15,7 +15,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::ptr;
 use std::sync::{PoisonError, RwLock};
 
-use throughline_core::{Callsite, CallsiteSpec, Key, KnownKey, Level, SpanKind};
+use throughline_core::{Callsite, CallsiteSpec, Key, Level, SpanKind};
 use throughline_wire::{AttributeField, Buffer, Limits, put_attribute};
 use tracing::Metadata;
 use tracing::field::Field;
@@ -39,7 +39,7 @@ pub(crate) struct Site {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// An attribute with this key.
-    Attribute(&'static KnownKey),
+    Attribute(&'static Key),
     /// The name of the span (`otel.name`).
     Name,
     /// The kind of the span (`otel.kind`).
@@ -170,7 +170,7 @@ fn event_role(name: &'static str) -> Role {
 }
 
 fn attribute_role(name: &'static str) -> Role {
-    Role::Attribute(Box::leak(Box::new(KnownKey::new(*Key::leak(name)))))
+    Role::Attribute(Key::leak(name))
 }
 
 /// The name without the mark of a raw identifier: the field `r#type` is called `type`.

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::fmt::Write as _;
 
-use throughline_core::{AttributeValue, KnownKey, LiveSpan, SharedSpan, SpanKind, Status};
+use throughline_core::{AttributeValue, Key, LiveSpan, SharedSpan, SpanKind, Status};
 use tracing::field::{Field, Visit};
 
 use crate::keys;
@@ -47,13 +47,13 @@ trait Target {
     fn edit(&mut self, edit: impl FnOnce(&mut LiveSpan));
 
     /// Records a value that runs no code of the user.
-    fn put(&mut self, key: &KnownKey, value: impl AttributeValue);
+    fn put(&mut self, key: &Key, value: impl AttributeValue);
 
     /// The same, by a key that is made as it is needed.
     fn put_as(&mut self, key: &str, value: impl AttributeValue);
 
     /// Records a value that does.
-    fn put_formatted(&mut self, key: &KnownKey, value: impl AttributeValue + fmt::Display);
+    fn put_formatted(&mut self, key: &Key, value: impl AttributeValue + fmt::Display);
 }
 
 impl Target for &mut LiveSpan {
@@ -63,9 +63,9 @@ impl Target for &mut LiveSpan {
     }
 
     #[inline]
-    fn put(&mut self, key: &KnownKey, value: impl AttributeValue) {
+    fn put(&mut self, key: &Key, value: impl AttributeValue) {
         // The macros of `tracing` give each field one value.
-        self.known_attribute(key, value);
+        self.attribute(key, value);
     }
 
     fn put_as(&mut self, key: &str, value: impl AttributeValue) {
@@ -73,8 +73,8 @@ impl Target for &mut LiveSpan {
     }
 
     #[inline]
-    fn put_formatted(&mut self, key: &KnownKey, value: impl AttributeValue + fmt::Display) {
-        self.known_attribute(key, value);
+    fn put_formatted(&mut self, key: &Key, value: impl AttributeValue + fmt::Display) {
+        self.attribute(key, value);
     }
 }
 
@@ -83,7 +83,7 @@ impl Target for &SharedSpan {
         SharedSpan::edit(self, edit);
     }
 
-    fn put(&mut self, key: &KnownKey, value: impl AttributeValue) {
+    fn put(&mut self, key: &Key, value: impl AttributeValue) {
         SharedSpan::edit(self, |span| span.set_attribute(key, value));
     }
 
@@ -91,7 +91,7 @@ impl Target for &SharedSpan {
         SharedSpan::edit(self, |span| span.set_attribute(key, value));
     }
 
-    fn put_formatted(&mut self, key: &KnownKey, value: impl AttributeValue + fmt::Display) {
+    fn put_formatted(&mut self, key: &Key, value: impl AttributeValue + fmt::Display) {
         with_text(value, |text| self.put(key, text));
     }
 }
@@ -148,10 +148,8 @@ impl<T: Target> Visit for SpanFields<T> {
         };
         let chain = chain(value);
         if !chain.is_empty() {
-            self.target.put_as(
-                &format!("{}{}", key.key().name(), keys::CHAIN_SUFFIX),
-                chain,
-            );
+            self.target
+                .put_as(&format!("{}{}", key.name(), keys::CHAIN_SUFFIX), chain);
         }
         // A span has one set of `exception.*` attributes: they describe the first error.
         if !std::mem::replace(&mut self.has_exception, true) {

@@ -16,6 +16,7 @@ use crate::varint::{ConstWriter, len_field_len, len_tag, put_len_field};
 pub struct Key {
     name: &'static str,
     encoded: &'static [u8],
+    mark: u64,
 }
 
 impl Key {
@@ -33,6 +34,43 @@ impl Key {
         self.encoded
     }
 
+    /// One of the [`MARKS`](Self::MARKS), by the key's text.
+    ///
+    /// Who keeps the marks of keys in a word knows of most others, without a look at a text, that they are not among them.
+    #[inline]
+    #[must_use]
+    pub const fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// The [mark](Self::mark) of a key of that text.
+    ///
+    /// ```
+    /// use throughline_wire::{Key, key};
+    ///
+    /// const ORDER_ID: Key = key!("order.id");
+    /// assert_eq!(Key::mark_of(b"order.id"), ORDER_ID.mark());
+    /// assert_eq!((ORDER_ID.mark() & Key::MARKS).count_ones(), 1);
+    /// assert_eq!((Key::mark_of(b"") & Key::MARKS).count_ones(), 1);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub const fn mark_of(name: &[u8]) -> u64 {
+        let number = match name.last() {
+            Some(last) => {
+                let middle = name[name.len() / 2] as usize;
+                name.len() * 5 + *last as usize + middle * 3
+            }
+            None => 0,
+        };
+        let first = Self::MARKS.trailing_zeros() as usize;
+        1 << (first + number % (u64::BITS as usize - first))
+    }
+
+    /// The bits of which a key has one as its [mark](Self::mark): all but the lowest sixteen, in which something else may
+    /// be kept beside.
+    pub const MARKS: u64 = !0xFFFF;
+
     /// A key that is known at run time only, encoded once for as long as the process runs: what it
     /// takes is never given back. For what is met as often as there are places in the program.
     ///
@@ -49,6 +87,7 @@ impl Key {
         Box::leak(Box::new(Self {
             name,
             encoded: encoded.into_vec().leak(),
+            mark: Self::mark_of(name.as_bytes()),
         }))
     }
 
@@ -57,7 +96,11 @@ impl Key {
     #[must_use]
     pub const fn __new(name: &'static str, encoded: &'static [u8]) -> Self {
         assert!(encoded.len() == encoded_key_len(name));
-        Self { name, encoded }
+        Self {
+            name,
+            encoded,
+            mark: Self::mark_of(name.as_bytes()),
+        }
     }
 }
 
@@ -82,6 +125,12 @@ pub trait AsKey {
     #[inline]
     fn name(&self) -> &str {
         self.as_key().name()
+    }
+
+    /// The key's [mark](Key::mark).
+    #[inline]
+    fn mark(&self) -> u64 {
+        self.as_key().mark()
     }
 
     /// The number of bytes that [`put_key`](Self::put_key) appends.
@@ -128,6 +177,14 @@ impl<'a> KeyRef<'a> {
         match self {
             Self::Encoded(key) => key.name,
             Self::Name(name) => name,
+        }
+    }
+
+    #[inline]
+    const fn mark(self) -> u64 {
+        match self {
+            Self::Encoded(key) => key.mark,
+            Self::Name(name) => Key::mark_of(name.as_bytes()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! How many attributes an open span has, and which keys they may have.
 
+use throughline_wire::Key;
+
 /// A count, and a mark for each key: a key whose mark is missing is not there.
 ///
 /// Both lie in one word, which each attribute writes once. A processor that reads a word of which a part was just written
@@ -46,21 +48,8 @@ impl Attributes {
     }
 }
 
-/// One bit for the bytes of a key, by its length and two of its bytes: constant where the key is.
-#[inline(always)]
-pub(crate) const fn mark_of(bytes: &[u8]) -> u64 {
-    let number = match bytes.last() {
-        Some(last) => {
-            let middle = bytes[bytes.len() / 2] as usize;
-            bytes.len() * 5 + *last as usize + middle * 3
-        }
-        None => 0,
-    };
-    1 << (COUNT_BITS + number % (64 - COUNT_BITS))
-}
-
-const COUNT_BITS: usize = 16;
-const COUNT: u64 = (1 << COUNT_BITS) - 1;
+/// The bits that no key's mark takes.
+const COUNT: u64 = !Key::MARKS;
 
 #[cfg(test)]
 mod tests {
@@ -69,7 +58,7 @@ mod tests {
     #[test]
     fn the_count_leaves_the_marks_alone() {
         let mut attributes = Attributes::default();
-        let [one, other] = ["order.id", "order.items"].map(|key| mark_of(key.as_bytes()));
+        let [one, other] = ["order.id", "order.items"].map(|key| Key::mark_of(key.as_bytes()));
         attributes.add(true, one);
         attributes.add(false, other);
         assert_eq!((attributes.count(), attributes.marks()), (1, one | other));
@@ -78,13 +67,5 @@ mod tests {
         assert_eq!(attributes.marks(), one | other);
         attributes.set_count(0);
         assert_eq!((attributes.count(), attributes.marks()), (0, one | other));
-    }
-
-    #[test]
-    fn a_mark_is_no_part_of_the_count() {
-        for key in ["", "a", "code.line.number", "messaging.destination.name"] {
-            let mark = mark_of(key.as_bytes());
-            assert!(mark.is_power_of_two() && mark > COUNT, "{key}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! An open span and its callsite: taking the callsite's attributes over, and becoming another callsite's.
 
-use throughline_wire as wire;
+use throughline_wire::{self as wire, Key};
 
 use super::{LiveSpan, NAME};
 use crate::callsite::Callsite;
@@ -113,7 +113,7 @@ impl LiveSpan {
     /// Removes the attribute of that key, if there is one, be it the callsite's.
     #[inline]
     pub(super) fn remove_attribute(&mut self, key: &str) {
-        let mark = super::mark_of(key.as_bytes());
+        let mark = Key::mark_of(key.as_bytes());
         let summary = self.callsite.summary();
         if summary.keys & mark != 0
             && !self.facts.marks.has(Marks::OWN_STATICS)
