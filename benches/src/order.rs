@@ -64,9 +64,23 @@ pub(crate) const ROOT: &str = "order.place";
 /// Name of every other span.
 pub(crate) const CHILD: &str = "order.line";
 
-pub(crate) const CHANNEL: &str = "storefront";
-pub(crate) const CURRENCY: &str = "EUR";
-pub(crate) const REGION: &str = "eu-central";
-pub(crate) const CARRIER: &str = "post";
+/// Calls the macro with the literals of the table before its arguments: for a path whose macro sees whether a value is
+/// written out, as it is in a program.
+macro_rules! with_literals {
+    ($then:ident!($($arguments:tt)*)) => {
+        $then! { ["storefront" "EUR" "eu-central" "post"] $($arguments)* }
+    };
+}
+pub(crate) use with_literals;
+
+macro_rules! constants {
+    ([$channel:literal $currency:literal $region:literal $carrier:literal]) => {
+        pub(crate) const CHANNEL: &str = $channel;
+        pub(crate) const CURRENCY: &str = $currency;
+        pub(crate) const REGION: &str = $region;
+        pub(crate) const CARRIER: &str = $carrier;
+    };
+}
+with_literals! { constants!() }
 
 const SEED: u64 = 0xd1c0_ffee_0123_4567;

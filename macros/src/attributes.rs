@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Error, Expr, ExprLit, ExprReference, Lit, LitStr, Result, Token};
+use syn::{Error, Expr, ExprLit, ExprReference, ExprUnary, Lit, LitStr, Result, Token, UnOp};
 
 use crate::mistakes::Mistakes;
 use crate::vocabulary::Format;
@@ -69,20 +69,20 @@ impl Attribute {
 
     /// The attribute as the callsite has it, if its value is written out: `"key" = ("value")`.
     pub(crate) fn constant(&self) -> Option<TokenStream> {
-        let Expr::Lit(ExprLit { lit, .. }) = &self.value else {
-            return None;
-        };
+        let (minus, lit) = literal(&self.value)?;
         let key = LitStr::new(&self.key, crate::tokens::generated_at(self.span));
         let at = crate::tokens::generated_at(lit.span());
         match (lit, self.format) {
-            (Lit::Str(text), None | Some(Format::Display)) => {
+            (Lit::Str(text), None | Some(Format::Display)) if minus.is_none() => {
                 Some(quote_spanned!(at=> #key = (#text),))
             }
             (Lit::Int(number), None) => {
                 let number = number.base10_parse::<i64>().ok()?;
-                Some(quote_spanned!(at=> #key = int (#number),))
+                Some(quote_spanned!(at=> #key = int (#minus #number),))
             }
-            (Lit::Bool(truth), None) => Some(quote_spanned!(at=> #key = bool (#truth),)),
+            (Lit::Bool(truth), None) if minus.is_none() => {
+                Some(quote_spanned!(at=> #key = bool (#truth),))
+            }
             _ => None,
         }
     }
@@ -122,6 +122,23 @@ impl Attribute {
         );
         // A path, since a trait of the user's may have a method of that name.
         quote_spanned!(at=> #private::LiveSpan::#attribute(#live, const { &#private::wire::key!(#key) }, #value);)
+    }
+}
+
+/// A value that is written out, and its sign: also where it came through a macro of the user's, which wraps it.
+fn literal(value: &Expr) -> Option<(Option<Token![-]>, &Lit)> {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => Some((None, lit)),
+        Expr::Group(group) => literal(&group.expr),
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(minus),
+            expr,
+            ..
+        }) => match literal(expr)? {
+            (None, lit) => Some((Some(*minus), lit)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

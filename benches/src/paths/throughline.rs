@@ -10,34 +10,38 @@ use throughline::export::{Compression, Protocol};
 use throughline::{FutureExt, Pipeline, Span};
 
 use super::{Path, otlp};
-use crate::order::{CARRIER, CHANNEL, CURRENCY, Order, REGION};
+use crate::order::{Order, with_literals};
 use crate::scenario::{Sampling, Transport};
 use crate::target::{Destination, RUN};
 
 /// One span with `$attributes` attributes. The functions around it are always inlined: in a program, the macro stands
-/// in the function that it measures. The macro wants its name as a literal.
+/// in the function that it measures. The macro wants its name as a literal, and encodes values that are literals at
+/// compile time.
 macro_rules! spans {
-    ($macro:ident, $attributes:expr, $name:literal, $order:expr) => {
+    (
+        [$channel:literal $currency:literal $region:literal $carrier:literal]
+        $macro:ident, $attributes:expr, $name:literal, $order:expr
+    ) => {
         match $attributes {
             0 => throughline::$macro!($name),
             3 => throughline::$macro!(
                 $name,
-                order.channel = CHANNEL,
+                order.channel = $channel,
                 order.items = $order.items,
                 order.id = %$order.id
             ),
             _ => throughline::$macro!(
                 $name,
-                order.channel = CHANNEL,
+                order.channel = $channel,
                 order.items = $order.items,
                 order.id = %$order.id,
-                order.currency = CURRENCY,
+                order.currency = $currency,
                 order.total = $order.total,
                 order.customer = %$order.customer,
-                order.region = REGION,
+                order.region = $region,
                 order.weight = $order.weight,
                 order.shipment = %$order.shipment,
-                order.carrier = CARRIER
+                order.carrier = $carrier
             ),
         }
     };
@@ -61,13 +65,13 @@ impl Path for Throughline {
 
     #[inline]
     fn root<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
-        let _guard = spans!(enter, A, "order.place", order);
+        let _guard = with_literals!(spans!(enter, A, "order.place", order));
         body();
     }
 
     #[inline]
     fn child<const A: usize>(&self, order: &Order, body: impl FnOnce()) {
-        let _guard = spans!(enter, A, "order.line", order);
+        let _guard = with_literals!(spans!(enter, A, "order.line", order));
         body();
     }
 
@@ -127,12 +131,12 @@ pub(super) fn pipeline(destination: &Destination, sampling: Sampling) -> Pipelin
 
 #[inline(always)]
 fn root_span<const A: usize>(order: &Order) -> Span {
-    spans!(span, A, "order.place", order)
+    with_literals!(spans!(span, A, "order.place", order))
 }
 
 #[inline(always)]
 fn child_span<const A: usize>(order: &Order) -> Span {
-    spans!(span, A, "order.line", order)
+    with_literals!(spans!(span, A, "order.line", order))
 }
 
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,7 +1,7 @@
 //! `span!`.
 
 use insta::assert_snapshot;
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::quote;
 
 fn span(input: TokenStream) -> String {
@@ -18,6 +18,15 @@ fn name_alone() {
 fn attributes() {
     assert_snapshot!(span(
         quote!(NAME, order.id = id, card = %card.brand(), items = ?items, "a key" = 1)
+    ));
+}
+
+#[test]
+fn what_is_written_out_is_encoded_with_the_callsite() {
+    // What `$value:literal` or `$value:expr` of the user's macro makes of a literal.
+    let wrapped = Group::new(Delimiter::None, quote!("storefront"));
+    assert_snapshot!(span(
+        quote!("charge", channel = "web", shop = %#wrapped, zone = -1, last = i64::MIN, paid = true, debug = ?"web")
     ));
 }
 
