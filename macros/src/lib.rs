@@ -100,7 +100,9 @@ use proc_macro::TokenStream;
 /// | `spawns = leave` | leaves the spawn calls of the body as they are, see [below](#spawn-calls) | `carry` |
 /// | `crate = path` | where to find `throughline` | `::throughline` |
 ///
-/// Expressions see the function's arguments, and are evaluated before the body.
+/// Expressions see the function's arguments, and are evaluated before the body. A text, an integer or a truth value that is
+/// written out, as in `attrs(channel = "web")`, is no expression to evaluate: it is encoded at compile time, with the name,
+/// and costs the recording thread nothing.
 ///
 /// # Which functions are async
 ///
@@ -535,14 +537,15 @@ pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a span for a block: an expression of type `Span`, started and not entered.
 ///
 /// Options come first and are written `key: value`; then the name, a constant expression; then the attributes as
-/// `key = value`, `key = %value` or `key = ?value`, as in [`#[traced(attrs(…))]`](macro@traced).
+/// `key = value`, `key = %value` or `key = ?value`, as in [`#[traced(attrs(…))]`](macro@traced). Values that are written out
+/// cost the recording thread nothing, there as here.
 ///
 /// ```
 /// use throughline::span;
 ///
 /// let (card, amount) = ("visa", 12);
 /// {
-///     let _guard = span!("charge card", card.brand = card, amount = amount).enter();
+///     let _guard = span!("charge card", channel = "web", card.brand = card, amount = amount).enter();
 ///     // …
 /// }
 /// span!(kind: client, level: debug, target: "shop", "look up").in_scope(|| { /* … */ });
@@ -555,7 +558,8 @@ pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
 /// P::start(
 ///     {
 ///         static __CALLSITE: P::Callsite = P::callsite! {
-///             name: "charge card", kind: Internal, level: Info, target: P::module_path!()
+///             name: "charge card", kind: Internal, level: Info, target: P::module_path!(),
+///             attributes: { "channel" = ("web"), }
 ///         };
 ///         &__CALLSITE
 ///     },
