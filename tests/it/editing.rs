@@ -33,7 +33,7 @@ fn every_type_of_value() {
         dotted.key = 1,
         "quoted-key" = 2,
     );
-    insta::assert_snapshot!(capture.tree(), @r#"values {bool=true, text="text", dotted.key=1, quoted-key=2, integer=-1, fits=9223372036854775807, too_large="18446744073709551615", huge="-170141183460469231731687303715884105728", double=1.5, owned="owned", letter="ß", some=1, array=[1, 2], strings=["a", "b"], seconds=1.5, display="1", debug="Some(\"x\")"}"#);
+    insta::assert_snapshot!(capture.tree(), @r#"values {bool=true, integer=-1, text="text", dotted.key=1, quoted-key=2, fits=9223372036854775807, too_large="18446744073709551615", huge="-170141183460469231731687303715884105728", double=1.5, owned="owned", letter="ß", some=1, array=[1, 2], strings=["a", "b"], seconds=1.5, display="1", debug="Some(\"x\")"}"#);
 }
 
 #[test]

@@ -144,13 +144,14 @@ impl TcpProxy {
         self.counts.connections.load(Ordering::Relaxed)
     }
 
-    /// How many bytes it has read from clients, whatever became of them.
+    /// How many bytes it has read from clients, whatever became of them. What a [stall](Fault::Stall) holds back is not
+    /// counted yet, and what is counted goes the way that was set before.
     #[must_use]
     pub fn bytes_from_client(&self) -> u64 {
         self.counts.bytes_from_client.load(Ordering::Relaxed)
     }
 
-    /// How many bytes it has read from servers, whatever became of them.
+    /// The same from servers.
     #[must_use]
     pub fn bytes_from_server(&self) -> u64 {
         self.counts.bytes_from_server.load(Ordering::Relaxed)
@@ -169,8 +170,12 @@ async fn forward(
     conditions: watch::Receiver<Conditions>,
     counts: Arc<Counts>,
 ) {
-    let target = conditions.borrow().target;
-    let Ok(mut server) = TcpStream::connect(target).await else {
+    let now = *conditions.borrow();
+    if now.fault == Fault::Reset {
+        // The target hears nothing of it: its port may be somebody else's by now.
+        return reset(&client);
+    }
+    let Ok(mut server) = TcpStream::connect(now.target).await else {
         // The client sees what it would without a proxy, only later.
         return reset(&client);
     };
@@ -252,9 +257,10 @@ impl Pump<'_> {
                 Ok(read) => read,
                 Err(_) => return End::Reset,
             };
-            self.count.fetch_add(read as u64, Ordering::Relaxed);
-            // The bytes may have come after the conditions changed.
+            // The bytes may have come after the conditions changed. They count once it is settled what becomes of them, so that
+            // whoever sees the count may change the conditions for what comes then.
             let now = self.conditions_to_move().await;
+            self.count.fetch_add(read as u64, Ordering::Relaxed);
             match now.fault {
                 Fault::Drop => continue,
                 Fault::Reset => return End::Reset,
