@@ -1,5 +1,5 @@
 //! The texts of actors' ids. A thread that handles one message of an actor will handle more of them, and remembers how
-//! the id is written: to format it takes a tenth of what the whole span does.
+//! the id is written: to format it takes a seventh of what the whole span does.
 
 use std::cell::Cell;
 use std::fmt::{self, Write};

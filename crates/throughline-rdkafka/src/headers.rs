@@ -161,6 +161,7 @@ impl<H: Headers> Extract for Last<'_, H> {
     }
 }
 
+/// Headers that are read ahead; those after them are read whenever somebody asks.
 const READ_ONCE: usize = 8;
 
 #[cfg(test)]
