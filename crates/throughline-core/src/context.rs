@@ -181,6 +181,7 @@ impl Context {
     /// A tracestate belongs to a trace: a context without a [valid](SpanContext::is_valid) span keeps none.
     #[must_use]
     pub fn with_tracestate(self, tracestate: TraceState) -> Self {
+        // As most traces have it: told without a look at texts.
         let has_none = self.extras.is_none() && tracestate.is_empty();
         if has_none || !self.span_context().is_valid() || *self.tracestate() == tracestate {
             return self;
