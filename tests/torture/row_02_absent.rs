@@ -1,11 +1,10 @@
 //! Nobody listens for a long time, and then somebody does.
 
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use throughline::testing::{Oracle, OtlpReceiver};
+use throughline::testing::{Absent, Oracle};
 use throughline::{Pipeline, span};
 use throughline_tests::support::{inv, load, process};
 
@@ -32,15 +31,13 @@ fn row_02_an_absent_collector_costs_what_is_bounded() {
         slowest_percent_of_ends(&pipeline)
     };
 
-    let addr = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port");
+    let absent = Absent::start().expect("a free port");
     // Room for the ids, so that they do not count as growth.
     let mut ids =
         vec![throughline::core::SpanId::from_bytes([1; 8]); (outage.as_secs() * rate * 2) as usize];
     ids.clear();
     let before = process::rss_bytes();
-    let pipeline = to(&format!("http://{addr}"))
+    let pipeline = to(&absent.endpoint())
         .schedule_delay(Duration::from_millis(50))
         .max_memory_bytes(BOUND)
         .start()
@@ -82,7 +79,8 @@ fn row_02_an_absent_collector_costs_what_is_bounded() {
         );
     }
 
-    let receiver = OtlpReceiver::start_at(addr).expect("the port is free");
+    let subject = absent.addr().to_string();
+    let receiver = absent.arrive().expect("a receiver starts");
     receiver.keep_ids_only();
     let start = Instant::now();
     assert!(receiver.wait_for_spans(1, LONG), "it is found again");
@@ -91,7 +89,6 @@ fn row_02_an_absent_collector_costs_what_is_bounded() {
     assert!(!pipeline.flush(LONG).timed_out);
     let stats = inv::settle(&pipeline, LONG).expect("the pipeline comes to rest");
     let verdict = inv::hold(&oracle, &receiver, &stats);
-    let subject = addr.to_string();
     wait_until("both lines are said", LONG, || {
         lines_about(&subject).len() >= 2
     });

@@ -9,7 +9,7 @@
 //! * [`OtlpReceiver`] is a collector in the process, over real HTTP: for tests of exporting, and of whole programs.
 //!   A script makes it fail as collectors do.
 //!
-//! [`TcpProxy`] breaks the network between the two, and [`Oracle`] holds the ids that were issued against those that
+//! [`Absent`] is a collector that comes later, [`TcpProxy`] breaks the network between, and [`Oracle`] holds the ids that were issued against those that
 //! arrived.
 //!
 //! # Example
@@ -46,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+mod absent;
 mod capture;
 mod decode;
 #[cfg(test)]
@@ -60,6 +61,7 @@ mod trace;
 mod tree;
 mod value;
 
+pub use self::absent::Absent;
 pub use self::capture::Capture;
 pub use self::options::TreeOptions;
 pub use self::oracle::{Oracle, SpanCounts, Verdict};

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -27,16 +27,15 @@ impl Listening {
     /// How long dropping it waits for its thread.
     pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(2);
 
-    /// Listens at `addr` on a thread of that name, and lets `connection` serve each connection in a task of its own.
+    /// Accepts on a thread of that name, and lets `connection` serve each connection in a task of its own.
     pub(crate) fn start<F>(
-        addr: impl ToSocketAddrs,
+        listener: TcpListener,
         thread: &str,
         connection: impl FnMut(TcpStream) -> F + Send + 'static,
     ) -> io::Result<Self>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -6,7 +6,7 @@
 //! 2. The counts are written by the proxy's thread and read by any.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -85,6 +85,7 @@ impl TcpProxy {
     ///
     /// If no socket, thread or runtime can be made.
     pub fn start(target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let (conditions, seen) = watch::channel(Conditions {
             target,
             fault: Fault::None,
@@ -97,7 +98,7 @@ impl TcpProxy {
             forward(client, seen.clone(), Arc::clone(&counted))
         };
         Ok(Self {
-            listening: Listening::start(("127.0.0.1", 0), "tcp-proxy", connection)?,
+            listening: Listening::start(listener, "tcp-proxy", connection)?,
             conditions,
             counts,
         })

@@ -1,10 +1,9 @@
 //! A collector that is not there, and comes back.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use throughline_export::Pipeline;
-use throughline_testing::{OtlpReceiver, Response};
+use throughline_testing::{Absent, OtlpReceiver, Response};
 
 use crate::support::{
     LONG, assert_settled, lines_about, listen, received_ids, receiver, record_in, to,
@@ -14,17 +13,15 @@ use crate::support::{
 #[test]
 fn an_absent_collector_is_one_line_and_its_return_another() {
     listen();
-    let address = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    let absent = Absent::start().unwrap();
     let pipeline = Pipeline::builder()
-        .endpoint(&format!("http://{address}"))
+        .endpoint(&absent.endpoint())
         .schedule_delay(Duration::from_millis(1))
         .export_timeout(LONG)
         .start()
         .unwrap();
     record_in(&pipeline, 0..10);
+    let address = absent.addr();
     let subject = address.to_string();
     let line = wait_for_line(&subject, "failed");
     let expected = format!(
@@ -38,7 +35,7 @@ fn an_absent_collector_is_one_line_and_its_return_another() {
     }
     assert_eq!(lines_about(&subject).len(), 1);
 
-    let receiver = OtlpReceiver::start_at(address).expect("the port is free again");
+    let receiver = absent.arrive().unwrap();
     assert!(receiver.wait_for_spans(10, LONG));
     let line = wait_for_line(&subject, "works again");
     assert!(line.ends_with("; no span was lost meanwhile"), "{line}");
@@ -52,12 +49,9 @@ fn an_absent_collector_is_one_line_and_its_return_another() {
 #[test]
 fn a_collector_that_stays_away_costs_its_batches_only() {
     listen();
-    let address = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    let absent = Absent::start().unwrap();
     let pipeline = Pipeline::builder()
-        .endpoint(&format!("http://{address}"))
+        .endpoint(&absent.endpoint())
         .export_timeout(Duration::from_millis(50))
         .start()
         .unwrap();

@@ -1,12 +1,11 @@
 //! A spool in a pipeline.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use throughline_core::Span;
 use throughline_export::{Batch, ExportError, Pipeline, Receipt, SpoolExporter};
-use throughline_testing::OtlpReceiver;
+use throughline_testing::Absent;
 
 use crate::support::{LONG, Told, WORK, empty, export, unavailable};
 
@@ -97,12 +96,10 @@ fn the_counts_of_both_tell_where_every_span_is() {
 #[test]
 fn a_collector_that_comes_back_gets_what_happened_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
-    let address = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    let absent = Absent::start().unwrap();
+    let endpoint = absent.endpoint();
     let start = || {
-        let builder = Pipeline::builder().endpoint(&format!("http://{address}"));
+        let builder = Pipeline::builder().endpoint(&endpoint);
         builder.spool(directory.path()).start()
     };
     let pipeline = start().unwrap();
@@ -122,7 +119,7 @@ fn a_collector_that_comes_back_gets_what_happened_meanwhile() {
     drop(pipeline);
 
     // The collector is back, and the program starts again.
-    let receiver = OtlpReceiver::start_at(address).expect("the port is free again");
+    let receiver = absent.arrive().unwrap();
     let pipeline = start().unwrap();
     record(&pipeline, 10);
     assert!(pipeline.flush(LONG).is_complete());

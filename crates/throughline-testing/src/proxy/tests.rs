@@ -1,13 +1,12 @@
 //! What each fault of the proxy does to a connection.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
-use socket2::{Domain, Socket, Type};
-
 use super::*;
+use crate::absent::Absent;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -108,12 +107,8 @@ fn slices_limit_the_rate() {
 
 #[test]
 fn a_target_that_is_not_there_resets_and_another_may_be() {
-    // Bound and not listening: so nobody is there, and nobody else gets the port, the proxy itself least of all.
-    let closed = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    closed.bind(&any_port.into()).expect("a free port");
-    let target = closed.local_addr().expect("an address").as_socket();
-    let proxy = TcpProxy::start(target.expect("of IP")).expect("a proxy");
+    let absent = Absent::start().expect("a free port");
+    let proxy = TcpProxy::start(absent.addr()).expect("a proxy");
     assert_eq!(refused(&proxy), ErrorKind::ConnectionReset);
 
     let server = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -15,7 +15,7 @@ mod server;
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -102,11 +102,20 @@ impl OtlpReceiver {
     ///
     /// If the address is taken or invalid, or if no thread or runtime can be made.
     pub fn start_at(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::start_on(TcpListener::bind(addr)?)
+    }
+
+    /// Starts on a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// If no thread or runtime can be made.
+    pub fn start_on(listener: TcpListener) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let served = Arc::clone(&shared);
         let connection = move |socket| server::connection(socket, Arc::clone(&served));
         Ok(Self {
-            listening: Listening::start(addr, "otlp-receiver", connection)?,
+            listening: Listening::start(listener, "otlp-receiver", connection)?,
             shared,
         })
     }
