@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use throughline_core::clock::Anchor;
 use throughline_core::{Record, Scratch};
+use throughline_ring::expect_writes;
 use throughline_wire::{Scope, put_scope, request_head_room, wrap_request};
 
 use crate::exporter::Batch;
@@ -104,6 +105,22 @@ impl ScopeSpans {
     }
 }
 
+/// Asks for the memory of a span to come, which will be as long as this one: others
+/// read the buffer since it was last written.
+#[inline]
+fn expect_another(buffer: &mut Vec<u8>, written: usize) {
+    let room = buffer.spare_capacity_mut();
+    let until = BYTES_AHEAD + written.min(MAX_EXPECTED_BYTES);
+    if let Some(place) = room.get_mut(BYTES_AHEAD..until) {
+        expect_writes(place);
+    }
+}
+
+/// How far behind the last span the memory lies that is asked for, and how much it is
+/// at most.
+const BYTES_AHEAD: usize = 512;
+const MAX_EXPECTED_BYTES: usize = 512;
+
 /// How many callsites are found by their address at a time.
 const CACHE_SLOTS: usize = 256;
 
@@ -150,7 +167,9 @@ impl Batcher {
         let buffer = self.scopes[index].buffer(&mut self.spare);
         let before = buffer.len();
         record.encode(&self.anchor, &mut self.scratch, buffer);
-        self.bytes += buffer.len() - before;
+        let written = buffer.len() - before;
+        expect_another(buffer, written);
+        self.bytes += written;
         self.spans += 1;
         self.since.get_or_insert(now);
         sealed.map_or(Pushed::Kept, Pushed::Sealed)

@@ -21,6 +21,7 @@
 use std::alloc::Layout;
 use std::ptr::{self, NonNull};
 
+use crate::prefetch::{CACHE_LINE, expect_write};
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Shadow, alloc, dealloc};
 
 /// Bytes of a chunk that are not record space, as counted in the byte bound.
@@ -206,24 +207,11 @@ impl Chunk {
     /// would wait until they are gone from there.
     #[inline(always)]
     pub(crate) fn expect_writes(self, at: usize) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
-            use core::arch::asm;
-            // Wrapping, since the lines may lie beyond the chunk.
-            let data = self.0.as_ptr().cast::<i8>().wrapping_add(DATA_OFFSET + at);
-            for line in 0..LINES_AHEAD {
-                let line = data.wrapping_add(BYTES_AHEAD + line * CACHE_LINE);
-                // The intrinsic asks for a line to read, unless the program is
-                // compiled for newer processors. Older ones do nothing here.
-                // SAFETY: a prefetch is a hint, for any address; it changes
-                // nothing that the program could see.
-                unsafe {
-                    asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
-                }
-            }
+        // Wrapping, since the lines may lie beyond the chunk.
+        let data = self.0.as_ptr().cast::<u8>().wrapping_add(DATA_OFFSET + at);
+        for line in 0..LINES_AHEAD {
+            expect_write(data.wrapping_add(BYTES_AHEAD + line * CACHE_LINE));
         }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = at;
     }
 
     /// How many bytes are readable.
@@ -375,12 +363,8 @@ fn layout(capacity: usize) -> Option<Layout> {
 
 /// How far behind the last record the lines lie that are asked for, and how
 /// many they are: about a record and a half of usual size, twice.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
 const BYTES_AHEAD: usize = 256;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
 const LINES_AHEAD: usize = 3;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-const CACHE_LINE: usize = 64;
 /// Frames start at multiples of this.
 const ALIGN: usize = 4;
 const LENGTH_BYTES: usize = 4;
