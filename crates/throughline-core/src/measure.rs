@@ -65,16 +65,18 @@ impl Measurements {
         drained.records as u64
     }
 
-    /// Sets what wakes the consumer when a thread fills a piece of its buffer while the consumer sleeps.
+    /// Sets what wakes the consumer when there is much to do while it [sleeps](Self::sleep).
     pub fn set_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
         self.recorder.measurements.set_waker(Box::new(waker));
     }
 
-    /// Says that the consumer is about to sleep, so that the waker is called once when there is much to do. Returns
-    /// `false` if there is much to do already: the consumer drains again instead.
+    /// Says that the consumer is about to sleep, so that the waker is called once when there is much to do: a sixteenth of
+    /// [`measurement_bytes`](crate::RecorderConfig::measurement_bytes) was taken since it drained. Returns `false` if there
+    /// is much to do already: the consumer drains again instead.
     #[must_use]
     pub fn sleep(&self) -> bool {
-        self.recorder.measurements.sleep()
+        let much = self.recorder.config.measurement_bytes / 16;
+        self.recorder.measurements.sleep(much)
     }
 }
 

@@ -160,16 +160,17 @@ impl Recorder {
         drained.records as u64
     }
 
-    /// Sets what wakes the consumer when a thread fills a piece of its buffer while the consumer sleeps.
+    /// Sets what wakes the consumer when there is much to do while it [sleeps](Self::sleep).
     pub fn set_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
         self.0.0.hub.set_waker(Box::new(waker));
     }
 
-    /// Says that the consumer is about to sleep, so that the waker is called once when there is much to do. Returns
-    /// `false` if there is much to do already: the consumer drains again instead.
+    /// Says that the consumer is about to sleep, so that the waker is called once when there is much to do: so many bytes
+    /// of buffers were begun since it drained, or there are no more. Returns `false` if there is much to do already: the
+    /// consumer drains again instead.
     #[must_use]
-    pub fn sleep(&self) -> bool {
-        self.0.0.hub.sleep()
+    pub fn sleep(&self, bytes: usize) -> bool {
+        self.0.0.hub.sleep(bytes)
     }
 
     /// What became of the spans so far. Exact whenever no thread is recording.

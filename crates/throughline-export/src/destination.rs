@@ -28,7 +28,7 @@ const OVERDUE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Destination {
     name: String,
-    /// Wakes the drain when there is room.
+    /// Wakes the drain when a batch is settled, if it asked for that.
     bell: Arc<Bell>,
     state: Mutex<State>,
     /// Tells what became of the spans that the exporter took over without delivering them.
@@ -45,6 +45,8 @@ struct State {
     queue: Queue,
     counts: Counts,
     call: Call,
+    /// Whether the drain waits for a batch to be settled.
+    is_awaited: bool,
     /// The flush that was popped last, if nothing was popped since.
     flush: Option<u64>,
 }
@@ -109,6 +111,7 @@ impl Destination {
                 queue: Queue::new(capacity),
                 counts: Counts::default(),
                 call: Call::None,
+                is_awaited: false,
                 flush: None,
             }),
             spooled,
@@ -153,9 +156,18 @@ impl Destination {
         self.state().queue.room()
     }
 
-    /// Whether no batch waits or is in flight.
+    /// Has the bell rung when the next batch is settled.
+    pub(crate) fn await_settled(&self) {
+        self.state().is_awaited = true;
+    }
+
+    /// Whether no batch waits or is in flight. If one does, the bell is rung when the next
+    /// one is settled.
     pub(crate) fn is_idle(&self) -> bool {
-        self.state().queue.is_idle()
+        let mut state = self.state();
+        let is_idle = state.queue.is_idle();
+        state.is_awaited |= !is_idle;
+        is_idle
     }
 
     /// Takes a batch, or counts it as dropped if there is no room.
@@ -318,8 +330,14 @@ impl Destination {
 
     /// Says that the batch that was popped last is done with.
     pub(crate) fn settle(&self) {
-        self.state().queue.settle();
-        self.bell.ring();
+        let mut state = self.state();
+        state.queue.settle();
+        let is_awaited = std::mem::take(&mut state.is_awaited);
+        drop(state);
+        // A drain that has nothing to do with it sleeps on.
+        if is_awaited {
+            self.bell.ring();
+        }
     }
 
     pub(crate) fn flush_failed(&self) {

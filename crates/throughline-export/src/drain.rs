@@ -75,7 +75,7 @@ impl Drain {
             } else {
                 self.pass(shared, flushing || wishes.closing)
             };
-            let cut_short = !pass.complete && self.has_room(shared);
+            let cut_short = !pass.complete && !self.lacks_room(shared);
 
             if pass.complete && (flushing || wishes.closing) {
                 self.seal(shared);
@@ -144,6 +144,18 @@ impl Drain {
         pass
     }
 
+    /// Whether no destination has room; the bell is rung when one may have.
+    fn lacks_room(&self, shared: &Shared) -> bool {
+        if self.has_room(shared) {
+            return false;
+        }
+        for destination in &shared.lifecycle.destinations {
+            destination.await_settled();
+        }
+        // Asked again, since a batch may have been settled meanwhile.
+        !self.has_room(shared)
+    }
+
     fn has_room(&self, shared: &Shared) -> bool {
         self.fits(most_room(shared))
     }
@@ -160,13 +172,9 @@ impl Drain {
         let Some(since) = self.batcher.since() else {
             return false;
         };
-        self.batcher.is_full()
-            || shared
-                .lifecycle
-                .destinations
-                .iter()
-                .any(|one| one.is_idle())
-                && (since.elapsed() >= self.schedule_delay || !self.has_room(shared))
+        let is_wanted = || since.elapsed() >= self.schedule_delay || !self.has_room(shared);
+        let destinations = &shared.lifecycle.destinations;
+        self.batcher.is_full() || is_wanted() && destinations.iter().any(|one| one.is_idle())
     }
 
     fn seal(&mut self, shared: &Shared) {
@@ -179,15 +187,10 @@ impl Drain {
     /// Waits until another pass is worth it.
     fn rest(&mut self, shared: &Shared, bytes: usize) {
         let wait = self.pace.after_pass(Instant::now(), bytes);
-        let is_awaited = wait < self.pace.armed_from || shared.recorder.sleep();
-        if is_awaited && !shared.lifecycle.bell.wait(wait) {
-            return;
-        }
-        // A thread filled a piece of its buffer, so that there is little yet but more
-        // to come, unless somebody waits for a flush.
-        let wishes = shared.lifecycle.wishes();
-        if !(wishes.closing || wishes.flush > self.flush || self.pace.gathering.is_zero()) {
-            shared.lifecycle.bell.wait(self.pace.gathering);
+        let may_sleep =
+            wait < self.pace.armed_from || shared.recorder.sleep(self.pace.target_bytes);
+        if may_sleep {
+            shared.lifecycle.bell.wait(wait);
         }
     }
 
@@ -253,18 +256,13 @@ struct Pace {
     /// What a pass should find.
     target_bytes: usize,
     longest: Duration,
-    /// From which wait on the recording threads are asked to wake the drain. Below
-    /// it the drain is back before they can fill their buffers, and being woken
-    /// would cost them a system call.
+    /// From which wait on the recording threads are asked to wake the drain when there
+    /// is as much as a pass should find. Below it the drain is back before they can fill
+    /// their buffers, and to wake it would cost them a system call.
     armed_from: Duration,
-    /// How long a burst that woke the drain is left to grow before it is taken; zero
-    /// if the buffers might be full by then.
-    gathering: Duration,
 }
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-/// A timer may be two milliseconds late.
-const GATHERING: Duration = Duration::from_millis(2);
 const TARGET_BYTES: usize = 512 << 10;
 const MAX_ARMED_FROM: Duration = Duration::from_millis(50);
 
@@ -279,10 +277,6 @@ impl Pace {
             target_bytes: TARGET_BYTES.min(buffer_bytes / 8),
             longest,
             armed_from: until_full.min(MAX_ARMED_FROM),
-            gathering: match until_full > 4 * GATHERING {
-                true => GATHERING,
-                false => Duration::ZERO,
-            },
         }
     }
 
@@ -317,10 +311,10 @@ mod tests {
         // Nothing, or next to nothing.
         assert_eq!(wait_after(10, 0), 250);
         assert_eq!(wait_after(250, 1), 250);
-        // The first piece of a burst, the second one, and what follows.
-        assert_eq!(wait_after(250, 32), 250);
-        assert_eq!(wait_after(1, 32), 16);
-        assert_eq!(wait_after(16, 3200), 2);
+        // What woke the drain, what came until it looked again, and what follows.
+        assert_eq!(wait_after(250, 512), 250);
+        assert_eq!(wait_after(16, 512), 16);
+        assert_eq!(wait_after(16, 4096), 2);
         assert_eq!(wait_after(2, 512), 2);
         // The burst is over.
         assert_eq!(wait_after(1, 1), 250);

@@ -96,15 +96,16 @@ impl Hub {
         self.inner().wake.set_waker(waker);
     }
 
-    /// Declares that the consumer is about to sleep, which asks the next writer
-    /// that takes a new chunk, or gets none, to call the waker once. The next
-    /// [`drain`](Self::drain) takes the declaration back.
+    /// Declares that the consumer is about to sleep until the writers have taken
+    /// so much memory since the last drain began, or get none: whoever brings
+    /// that about calls the waker, once. Memory is taken by the chunk; with `0`
+    /// the next chunk that is taken wakes. The next [`drain`](Self::drain) takes
+    /// the declaration back.
     ///
-    /// Returns `false`, and declares nothing, if a writer did so since the last
-    /// drain began: drain again instead. Who sleeps with a timeout may ignore
-    /// that.
-    pub fn sleep(&self) -> bool {
-        self.inner().wake.sleep()
+    /// Returns `false`, and declares nothing, if they have taken as much already:
+    /// drain again instead. Who sleeps with a timeout may ignore that.
+    pub fn sleep(&self, bytes: usize) -> bool {
+        self.inner().wake.sleep(bytes)
     }
 
     /// Bytes allocated for records at this moment, idle chunks included. Never

@@ -2,27 +2,30 @@
 //! reason to. Knows nothing of what is consumed.
 //!
 //! Rules:
-//! 1. A writer that took a chunk (or got none) publishes what it has to say,
+//! 1. A writer that took memory (or got none) publishes what it has to say,
 //!    then calls `announce`.
 //! 2. The consumer calls `begin` before it reads, and `sleep` when it found
 //!    nothing more to do; it may sleep only if that returned `true`.
-//! 3. So either `sleep` sees the announcement, or the announcer sees the
+//! 3. So either `sleep` sees what was announced, or the announcer sees the
 //!    sleeper: both make their mark, then a sequentially consistent fence, then
-//!    look at the other's mark.
-//! 4. `asleep` is changed by exchanges only, never by plain stores, so that the
+//!    look at the other's mark. Of several announcers, the one that makes the
+//!    sum large enough sees that it does.
+//! 4. `wanted` is changed by exchanges only, never by plain stores, so that the
 //!    changes of both sides stand in one chain, each aware of the one before.
 
 use std::ptr;
 
-use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
 
 /// What the consumer leaves behind to be called.
 pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// The state of the agreement.
 pub(crate) struct Wake {
-    asleep: AtomicBool,
-    /// How often writers announced; wraps.
+    /// How many bytes since the last `begin` wake the consumer; zero while it is
+    /// awake.
+    wanted: AtomicUsize,
+    /// How many bytes writers announced; wraps.
     announced: AtomicUsize,
     /// The value of `announced` at the last `begin`.
     begun: AtomicUsize,
@@ -39,7 +42,7 @@ struct Node {
 impl Wake {
     pub(crate) fn new() -> Self {
         Self {
-            asleep: AtomicBool::new(false),
+            wanted: AtomicUsize::new(0),
             announced: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
             waker: AtomicPtr::new(ptr::null_mut()),
@@ -69,16 +72,26 @@ impl Wake {
         }
     }
 
-    /// A writer has something to say. Calls the waker if the consumer sleeps
-    /// and nobody else has called it since it went to sleep.
-    pub(crate) fn announce(&self) {
+    /// A writer took so much memory, or got [`NONE_LEFT`]. Calls the waker if the
+    /// consumer sleeps until then, and nobody else has called it since it went to
+    /// sleep.
+    pub(crate) fn announce(&self, bytes: usize) {
         // Release pairs with the acquire in `begin`: a consumer that counts
         // this announcement also sees what was published before it.
-        self.announced.fetch_add(1, Ordering::Release);
+        let before = self.announced.fetch_add(bytes, Ordering::Release);
         // Pairs with the fence in `sleep`, rule 3.
         fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fences. The exchange picks one caller.
-        if !self.asleep.load(Ordering::Relaxed) || !self.asleep.swap(false, Ordering::Relaxed) {
+        // Relaxed: ordered by the fences.
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        if wanted == 0 {
+            return;
+        }
+        // Relaxed: an older value, or one from after our announcement, makes the
+        // difference larger, and to wake the consumer too early is harmless.
+        let begun = self.begun.load(Ordering::Relaxed);
+        let since = before.wrapping_add(bytes).wrapping_sub(begun);
+        // Relaxed: the exchange picks one caller.
+        if since < wanted || self.wanted.swap(0, Ordering::Relaxed) == 0 {
             return;
         }
         // Acquire pairs with the release in `set_waker`.
@@ -93,29 +106,35 @@ impl Wake {
     pub(crate) fn begin(&self) {
         // Relaxed: a writer that still sees the old value calls the waker of a
         // consumer that is awake, which is harmless.
-        self.asleep.swap(false, Ordering::Relaxed);
+        self.wanted.swap(0, Ordering::Relaxed);
         // Acquire pairs with the release in `announce`.
         let announced = self.announced.load(Ordering::Acquire);
-        // Relaxed: read by the consumer itself.
+        // Relaxed: see `announce`.
         self.begun.store(announced, Ordering::Relaxed);
     }
 
-    /// The consumer wants to sleep. `false`: it must not, something was
-    /// announced since `begin`.
-    pub(crate) fn sleep(&self) -> bool {
+    /// The consumer wants to sleep until writers have taken so much memory since
+    /// `begin`, or get none. `false`: it must not, that is so already.
+    pub(crate) fn sleep(&self, bytes: usize) -> bool {
+        let wanted = bytes.clamp(1, NONE_LEFT / 2);
         // Relaxed: ordered by the fence.
-        self.asleep.swap(true, Ordering::Relaxed);
+        self.wanted.swap(wanted, Ordering::Relaxed);
         // Pairs with the fence in `announce`, rule 3.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence, and `begun` is the consumer's own.
-        if self.announced.load(Ordering::Relaxed) == self.begun.load(Ordering::Relaxed) {
+        let announced = self.announced.load(Ordering::Relaxed);
+        if announced.wrapping_sub(self.begun.load(Ordering::Relaxed)) < wanted {
             return true;
         }
         // Relaxed: as in `begin`.
-        self.asleep.swap(false, Ordering::Relaxed);
+        self.wanted.swap(0, Ordering::Relaxed);
         false
     }
 }
+
+/// More than anybody can take: announced any number of times, it wakes whoever
+/// sleeps.
+pub(crate) const NONE_LEFT: usize = usize::MAX / 4;
 
 impl Drop for Wake {
     fn drop(&mut self) {

@@ -21,6 +21,7 @@ use crate::hub::Hub;
 use crate::inner::{Inner, LaneRef};
 use crate::lane::Lane;
 use crate::sync::Arc;
+use crate::wake::NONE_LEFT;
 
 /// Appends records to a [`Hub`], in order. One thread at a time; it may be
 /// moved to another, but not shared:
@@ -130,18 +131,20 @@ impl Writer {
         if self.is_stale() {
             self.reattach();
         }
-        let pushed = self.push_extending(header, body).ok_or(Full);
+        let pushed = self.push_extending(header, body);
         // Once it is published, so that whoever is woken finds it; and when
         // there was no room, since the consumer can make some.
-        self.inner().wake.announce();
-        pushed
+        self.inner().wake.announce(pushed.unwrap_or(NONE_LEFT));
+        pushed.map(drop).ok_or(Full)
     }
 
-    fn push_extending(&self, header: &[u8], body: &[u8]) -> Option<()> {
+    /// Returns how much memory it took.
+    fn push_extending(&self, header: &[u8], body: &[u8]) -> Option<usize> {
         let pool = &self.inner().pool;
         let plain = frame_len(header.len() + body.len());
         let oversize = plain > pool.capacity();
         let needed = if oversize { OVERSIZE_FRAME } else { plain };
+        let mut taken = 0;
         let chunk = match self.chunk.get() {
             Some(chunk) if needed <= self.end.get() - self.at.get() => chunk,
             last => {
@@ -152,12 +155,14 @@ impl Writer {
                 self.chunk.set(Some(new));
                 self.at.set(0);
                 self.end.set(pool.capacity());
+                taken += pool.capacity();
                 new
             }
         };
         let at = self.at.get();
         if oversize {
             let record = pool.take_oversize(header, body)?;
+            taken += record.len();
             // SAFETY: the chunk is ours to write and has the room.
             unsafe { chunk.write_oversize(at, record) };
         } else {
@@ -167,7 +172,7 @@ impl Writer {
         self.at.set(at + needed);
         // SAFETY: the frame is whole, and so are all below it.
         unsafe { chunk.publish(at + needed) };
-        Some(())
+        Some(taken)
     }
 
     /// Forgets the parent process's lane and takes one in this process's state.

@@ -329,13 +329,41 @@ fn a_sleeping_consumer_is_woken_for_a_chunk() {
         let mut values = Vec::new();
         while values.len() < 2 {
             drain_into(&hub, &mut values);
-            if values.len() < 2 && hub.sleep() {
+            if values.len() < 2 && hub.sleep(0) {
                 woken.wait();
             }
         }
         assert_eq!(values, [1, 2]);
         let _writer = producer.join();
         assert!(woken.calls() <= 2, "one call per sleep");
+    });
+}
+
+#[test]
+fn a_sleeping_consumer_is_woken_by_whoever_makes_it_enough() {
+    model_bounded(3, || {
+        let hub = hub(2);
+        let woken = Arc::new(WakeUp::default());
+        {
+            let woken = woken.clone();
+            hub.set_waker(Box::new(move || woken.notify()));
+        }
+        let writers = [hub.writer(), hub.writer()];
+        let mut values = Vec::new();
+        drain_into(&hub, &mut values);
+        let producers = writers.map(|mut writer| {
+            thread::spawn(move || {
+                assert!(push_whole(&mut writer, 1));
+                writer
+            })
+        });
+        // Only both together are enough, and nobody else drains.
+        if hub.sleep(CHUNK) {
+            woken.wait();
+        }
+        drain_into(&hub, &mut values);
+        assert_eq!(values, [1, 1]);
+        let _writers = producers.map(thread::JoinHandle::join);
     });
 }
 

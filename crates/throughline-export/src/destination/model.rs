@@ -88,6 +88,39 @@ fn a_flush_is_answered_when_all_before_it_is_counted() {
 }
 
 #[test]
+fn a_drain_that_waits_for_room_hears_of_it() {
+    model(|destination| {
+        offer(destination, 100);
+        destination.push(Item::Close);
+        let thread = export(destination);
+        let has_room = || destination.room().spans > 0;
+        while !has_room() {
+            destination.await_settled();
+            if !has_room() {
+                destination.bell.wait(LONG);
+            }
+        }
+        thread.join().expect("it ends");
+        assert_settled(destination, 100);
+    });
+}
+
+#[test]
+fn a_drain_that_waits_for_the_last_batch_hears_of_it() {
+    model(|destination| {
+        offer(destination, 10);
+        offer(destination, 20);
+        destination.push(Item::Close);
+        let thread = export(destination);
+        while !destination.is_idle() {
+            destination.bell.wait(LONG);
+        }
+        thread.join().expect("it ends");
+        assert_settled(destination, 30);
+    });
+}
+
+#[test]
 fn a_shutdown_whose_time_is_over_counts_every_span_once() {
     model(|destination| {
         let thread = export(destination);

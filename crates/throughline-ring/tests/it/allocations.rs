@@ -39,7 +39,7 @@ fn writing_and_draining_allocate_nothing_after_warm_up() {
         }
         let drained = hub.drain(|_| ControlFlow::Continue(()));
         assert_eq!(drained.records, 40);
-        hub.sleep();
+        hub.sleep(0);
         hub.tallies();
     };
     // Until as many chunks are in circulation as one round needs at most.

@@ -80,7 +80,7 @@ fn each_kind_of_first_use_in_a_child_finds_an_empty_hub() {
         drain_texts(&hub) == ["a new writer"]
     }));
     assert!(in_child(
-        || hub.sleep() && hub.drain(|_| ControlFlow::Continue(())).records == 0
+        || hub.sleep(0) && hub.drain(|_| ControlFlow::Continue(())).records == 0
     ));
 }
 
