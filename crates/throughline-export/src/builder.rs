@@ -149,7 +149,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// The size at which a batch is sent. Default: 512 KiB, some 6 000 spans. A span
+    /// The size at which a batch is sent. Default: 960 KiB, some 4 000 spans. A span
     /// that is larger travels alone.
     pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
         self.explicit.max_batch_bytes = Some(bytes);

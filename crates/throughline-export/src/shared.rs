@@ -17,7 +17,7 @@ use crate::sync::Bell;
 
 /// The largest buffer that is kept although nothing is in it: buffers grow by
 /// doubling, and one of the usual size must be among those kept.
-const MAX_SPARE_BYTES: usize = 5 << 18;
+const MAX_SPARE_BYTES: usize = 5 << 19;
 
 /// How many such buffers are kept: one to fill, and some on their way to a destination.
 /// With fewer, each burst would get its memory from the operating system anew.

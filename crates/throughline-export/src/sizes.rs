@@ -85,7 +85,7 @@ mod tests {
     fn a_batch_fits_the_queue() {
         let sizes = |settings| Sizes::of(&settings, 1).unwrap();
         let usual = sizes(Settings::default());
-        assert_eq!(usual.batch.bytes, 512 << 10);
+        assert_eq!(usual.batch.bytes, 960 << 10);
         assert_eq!(usual.chunk_bytes, 32 << 10);
         assert_eq!(usual.buffer_bytes + usual.queue.bytes, 64 << 20);
         let small = sizes(Settings {
