@@ -152,8 +152,8 @@ impl Recorder {
         let mut known = std::mem::take(&mut *state.known());
         let drained = state
             .hub
-            .drain(|bytes| match Record::read(bytes, &mut known) {
-                Some(record) => consume(&record),
+            .drain(|bytes| match &Record::read(bytes, &mut known) {
+                Some(record) => consume(record),
                 None => ControlFlow::Continue(()),
             });
         *state.known() = known;
