@@ -30,9 +30,8 @@ pub(crate) const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one request may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
-/// The size at which a batch is sent. Beside its bytes a request costs as much as the
-/// export of some thousand spans; a server takes 4 MiB of gRPC unless told otherwise, and the
-/// strictest limits of services begin at a million bytes.
+/// The size at which a batch is sent. Beside its bytes a request costs about as much as the
+/// export of a thousand spans; servers of gRPC take 4 MiB unless told otherwise.
 pub(crate) const MAX_BATCH_BYTES: usize = 960 * 1024;
 /// What recorded spans may occupy in all, in thread buffers and in batches.
 pub(crate) const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
