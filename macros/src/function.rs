@@ -303,10 +303,15 @@ impl Traced<'_> {
             return quote_spanned!(generated()=> let _ = #out;);
         }
         let private = self.private();
+        let handler = self.options.handler.as_ref();
+        let failed = match handler.is_some_and(|handler| handler.joins) {
+            true => quote_spanned!(generated()=> handler_failed),
+            false => quote_spanned!(generated()=> operation_failed),
+        };
         quote_spanned! {generated()=>
             {
                 use #private::{ToldDebug as _, ToldDisplay as _, ToldFailure as _, ToldNothing as _};
-                (&&&&#private::Told(#out)).tell();
+                (&&&&#private::Told(#out, #private::#failed)).tell();
             }
         }
     }

@@ -342,7 +342,7 @@ pub fn traced(args: TokenStream, item: TokenStream) -> TokenStream {
 ///             async move { … },
 ///             |__out| {
 ///                 use P::{ToldDebug as _, ToldDisplay as _, ToldFailure as _, ToldNothing as _};
-///                 (&&&&P::Told(__out)).tell();
+///                 (&&&&P::Told(__out, P::handler_failed)).tell();
 ///             },
 ///         ),
 ///     )
@@ -385,11 +385,12 @@ pub fn consumer(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Runs a function that sends a record in a span `send {destination}` of kind producer.
 ///
 /// The span is a child of the current one, and current while the function runs, so that the headers which the function
-/// writes are those of the send.
+/// writes are those of the send. Where metrics are on, it counts as one message sent, sampled or not, and its time and
+/// its error are those of the operation.
 ///
 /// It is for clients that make no spans. A producer that does, as those of `throughline-rdkafka` do, tells more, makes one
 /// per record however many a function sends, and needs no attribute: with one there are two spans, the inner of them
-/// the one that travels.
+/// the one that travels, and two messages in the metrics.
 ///
 /// ```
 /// use throughline::{Context, producer, propagate};

@@ -35,7 +35,8 @@ pub(crate) struct Options {
 /// What the span of a handler has that others do not.
 #[derive(Clone)]
 pub(crate) struct Handler {
-    /// Whether the span of a layer further out that observes the same message serves for this one.
+    /// Whether the span of a layer further out that observes the same message serves for this one. If not, it is no
+    /// handler's, but an operation's, such as sending a message.
     pub(crate) joins: bool,
     /// What follows the name of the span, where it is known at run time only.
     pub(crate) subject: Option<(Option<Format>, Expr)>,

@@ -35,8 +35,23 @@ pub(crate) struct Start<'a> {
 impl Start<'_> {
     /// An expression of type `Span`.
     pub(crate) fn expression(&self) -> TokenStream {
-        let private = self.private;
         let callsite = self.callsite();
+        if !self.operates() {
+            return self.start_at(&callsite);
+        }
+        let (private, made) = (self.private, local("__callsite"));
+        let start = self.start_at(&made.to_token_stream());
+        quote_spanned! {generated()=>
+            {
+                let #made = #callsite;
+                #private::operation(#start, #made)
+            }
+        }
+    }
+
+    /// The same at a callsite, which is named once.
+    fn start_at(&self, callsite: &TokenStream) -> TokenStream {
+        let private = self.private;
         let parent = self.parent();
         let at = generated();
         if self.joins() {
@@ -86,7 +101,7 @@ impl Start<'_> {
     pub(crate) fn entered(&self) -> TokenStream {
         let private = self.private;
         let at = generated();
-        if self.joins() || self.must_stay() {
+        if self.joins() || self.operates() || self.must_stay() {
             let span = self.expression();
             return quote_spanned!(at=> #private::Span::enter(#span));
         }
@@ -140,6 +155,11 @@ impl Start<'_> {
     /// Whether the span of a layer further out may serve for this one.
     fn joins(&self) -> bool {
         self.parent.is_none() && self.handler.is_some_and(|handler| handler.joins)
+    }
+
+    /// Whether it is the span of an operation on messages, which is measured.
+    fn operates(&self) -> bool {
+        self.handler.is_some_and(|handler| !handler.joins)
     }
 
     /// Whether attributes and links have to be evaluated in the function itself, not in a closure.

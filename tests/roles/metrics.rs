@@ -10,7 +10,7 @@ use throughline::channel::{
 };
 use throughline::core::{Measurement, Measurements, RecorderConfig, Sampler};
 use throughline::testing::Capture;
-use throughline::{Context, actor};
+use throughline::{Context, actor, producer};
 
 use crate::in_request;
 
@@ -214,6 +214,58 @@ async fn what_is_measured_does_not_depend_on_sampling() {
     ");
     assert_eq!(all[0], all[1]);
     assert_eq!(all[0], all[2]);
+}
+
+#[producer(system = "mybroker", destination = "replies")]
+async fn reply(letter: Letter) -> Result<(), Refused> {
+    read(letter).await
+}
+
+#[producer(system = "mybroker", destination = %destination)]
+fn forward(letter: &Letter, destination: &str) -> Result<(), Refused> {
+    match letter {
+        Letter::Refused => Err(Refused),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn a_producer_is_measured_and_what_it_fails_with_is_its_own() {
+    for sampler in [Sampler::always_on(), Sampler::always_off()] {
+        let capture = capture(sampler);
+        let measurements = capture.recorder().measure();
+        let (tx, mut rx) = mpsc::named("replied to", 4);
+        for letter in LETTERS {
+            in_request(&capture, tx.send(letter)).await.expect("open");
+            let delivery = rx.recv().await.expect("sent");
+            // Whoever handles the letter does not mind.
+            delivery.handle(|letter| run(reply(letter))).await;
+        }
+        in_request(&capture, tx.send(Letter::Refused))
+            .await
+            .expect("open");
+        let delivery = rx.recv().await.expect("sent");
+        let forwards = |letter| async move {
+            forward(&letter, "elsewhere").expect_err("it is not for us");
+            reply(Letter::Answered).await
+        };
+        delivery.try_handle(forwards).await.expect("it is answered");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(drained(&measurements).join("\n"), @r"
+            send replies: completed
+            process replied to: completed, waited
+            send replies: error, error.type=roles::metrics::Refused
+            process replied to: completed, waited
+            send replies: panicked, error.type=panic
+            process replied to: completed, waited
+            send replies: cancelled, error.type=cancelled
+            process replied to: completed, waited
+            send: error, error.type=roles::metrics::Refused
+            send replies: completed
+            process replied to: completed, waited
+            ");
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::kind::Status;
 use crate::live::LiveSpan;
 use crate::span::{Span, SpanGuard};
 use crate::span_context::SpanContext;
-use crate::{handler, thread, turns, unwound, value};
+use crate::{thread, turns, unwound, value};
 
 pub use crate::received::{
     Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Each, Looking, Message, MessageInOne,
@@ -288,10 +288,20 @@ pub async fn told<F: Future>(future: F, tell: impl FnOnce(&F::Output)) -> F::Out
     output
 }
 
-/// What a handler returned, whatever it is: in `(&&&&Told(output)).tell()` the compiler finds the first of the traits
+pub use crate::handler::{failed as handler_failed, operation_failed};
+
+/// The span of an operation on messages that is no handler's, such as sending one: its end is measured. `callsite` is where
+/// it was made.
+pub fn operation(mut span: Span, callsite: &'static Callsite) -> Span {
+    span.operates(callsite);
+    span
+}
+
+/// What a handler or an operation returned, whatever it is, and what an error is told to whose trace is not sampled: in
+/// `(&&&&Told(output, handler_failed)).tell()` the compiler finds the first of the traits
 /// below that the output fits.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a, T>(pub &'a T);
+pub struct Told<'a, T>(pub &'a T, pub fn(&'static str));
 
 /// Records an error by its `Display` form on the span that is current.
 pub trait ToldDisplay {
@@ -321,7 +331,7 @@ impl<R, E: fmt::Display> ToldDisplay for &&&Told<'_, Result<R, E>> {
     fn tell(&self) {
         if let Err(error) = self.0 {
             let kind = std::any::type_name::<E>();
-            handler::failed(kind);
+            (self.1)(kind);
             current().edit(|span| record_err(kind, &error.to_string(), span));
         }
     }
@@ -331,7 +341,7 @@ impl<R, E: fmt::Debug> ToldDebug for &&Told<'_, Result<R, E>> {
     fn tell(&self) {
         if let Err(error) = self.0 {
             let kind = std::any::type_name::<E>();
-            handler::failed(kind);
+            (self.1)(kind);
             current().edit(|span| record_err(kind, &format!("{error:?}"), span));
         }
     }
@@ -341,7 +351,7 @@ impl<R, E> ToldFailure for &Told<'_, Result<R, E>> {
     fn tell(&self) {
         if self.0.is_err() {
             let kind = std::any::type_name::<E>();
-            handler::failed(kind);
+            (self.1)(kind);
             current().edit(|span| record_err(kind, "", span));
         }
     }

@@ -171,6 +171,15 @@ pub fn failed(error_type: &'static str) {
     }
 }
 
+/// Says of the operation whose span is current what it failed with, if its trace is not sampled: of others the span has
+/// it.
+#[inline]
+pub fn operation_failed(error_type: &'static str) {
+    if measure::is_on() {
+        local::with(|local| local.note_operation_failure(error_type));
+    }
+}
+
 /// Takes the current span over, if it was offered and nobody did before: it becomes one of that callsite, and so does
 /// what is measured of a handler without a span.
 #[inline]

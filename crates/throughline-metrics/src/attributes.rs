@@ -91,7 +91,7 @@ impl Kind {
 }
 
 /// The callsite is the innermost layer's, so that it knows best; then come the labels. Who says nothing at all is an
-/// actor, or, by the kind of the span, the handler of a queue.
+/// actor, or, by the kind of the span, the handler of a queue or who sends to one.
 fn role_of(callsite: &'static Callsite, labels: Labels) -> Role {
     let family = labels.family();
     let roles = [
@@ -106,6 +106,7 @@ fn role_of(callsite: &'static Callsite, labels: Labels) -> Role {
         (Some((Role::Queue, _)), SpanKind::Client) => Role::Client,
         (Some((role, _)), _) => *role,
         (None, SpanKind::Consumer) => Role::Queue,
+        (None, SpanKind::Producer) => Role::Send,
         (None, _) => Role::Actor,
     }
 }

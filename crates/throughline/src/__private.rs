@@ -9,10 +9,10 @@ pub use throughline_core::__wire as wire;
 pub use throughline_core::expansion::{
     ArrivedFromNobody, ArrivedFromSender, MessageInOne, MessageInTwo, MessageItself, Received,
     Told, ToldDebug, ToldDisplay, ToldFailure, ToldNothing, add_links, call, call_in_turns, carry,
-    carry_call, each, enter, enter_with, in_earlier_span, in_earlier_span_inspect, in_span,
-    in_span_inspect, in_turns, inspect_err_debug, inspect_err_display, inspect_ret_debug,
-    inspect_ret_display, looking, name_after, name_after_debug, start, start_with, told,
-    turns_are_over,
+    carry_call, each, enter, enter_with, handler_failed, in_earlier_span, in_earlier_span_inspect,
+    in_span, in_span_inspect, in_turns, inspect_err_debug, inspect_err_display, inspect_ret_debug,
+    inspect_ret_display, looking, name_after, name_after_debug, operation, operation_failed, start,
+    start_with, told, turns_are_over,
 };
 pub use throughline_core::{
     Callsite, Context, Level, LiveSpan, Parent, Span, SpanContext, SpanGuard, SpanKind, debug,

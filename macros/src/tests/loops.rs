@@ -99,7 +99,11 @@ async fn run(mut orders: Receiver<Order>) -> Result<(), Full> {
                         ToldDebug as _, ToldDisplay as _, ToldFailure as _,
                         ToldNothing as _,
                     };
-                    (&&&&P::Told(__out)).tell();
+                    (&&&&P::Told(
+                        __out,
+                        P::handler_failed,
+                    ))
+                        .tell();
                 }
             },
         )
@@ -212,7 +216,11 @@ fn loops_with_other_receives() {
                             ToldDebug as _, ToldDisplay as _, ToldFailure as _,
                             ToldNothing as _,
                         };
-                        (&&&&P::Told(__out)).tell();
+                        (&&&&P::Told(
+                            __out,
+                            P::handler_failed,
+                        ))
+                            .tell();
                     }
                 },
             )
@@ -436,7 +444,11 @@ fn a_block_with_a_loop_and_a_handler() {
                                 ToldDebug as _, ToldDisplay as _, ToldFailure as _,
                                 ToldNothing as _,
                             };
-                            (&&&&P::Told(__out)).tell();
+                            (&&&&P::Told(
+                                __out,
+                                P::handler_failed,
+                            ))
+                                .tell();
                         }
                     },
                 )
@@ -471,7 +483,11 @@ fn a_block_with_a_loop_and_a_handler() {
                 use P::{
                     ToldDebug as _, ToldDisplay as _, ToldFailure as _, ToldNothing as _,
                 };
-                (&&&&P::Told(&__result)).tell();
+                (&&&&P::Told(
+                    &__result,
+                    P::handler_failed,
+                ))
+                    .tell();
             }
             P::Span::end(
                 P::SpanGuard::exit(__guard),

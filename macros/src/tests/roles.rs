@@ -48,6 +48,17 @@ fn a_function_named_after_what_it_gets() {
 }
 
 #[test]
+fn an_operation_is_measured_where_it_was_made() {
+    assert_snapshot!(pretty(expand(
+        Role::Producer,
+        quote!(system = "kafka", destination = "orders"),
+        quote! {
+            fn publish(order: &str) -> Result<(), Full> { send(order) }
+        }
+    )));
+}
+
+#[test]
 fn what_does_not_fit_is_told() {
     let handler = || {
         quote!(

@@ -170,6 +170,17 @@ impl Local {
         }
     }
 
+    /// Keeps what the operation failed with whose span is current, if its trace is not sampled.
+    #[cold]
+    pub(crate) fn note_operation_failure(&mut self, error_type: &'static str) {
+        let current = self.frames[..self.depth].last_mut();
+        if let Some(live) = current.and_then(|frame| frame.span.as_deref_mut())
+            && live.handling().is_operation
+        {
+            live.note_failure(error_type);
+        }
+    }
+
     /// Takes what was kept of the handler in that frame.
     pub(crate) fn take_failure(&mut self, token: Token) -> Option<&'static str> {
         let at = self.failures.iter().position(|(of, _)| *of == token)?;
