@@ -346,6 +346,8 @@ fn a_caller_who_stops_waiting_before_he_hears_that_it_was_written_keeps_his_batc
     wait(async {
         let mut attempt = exporter.export(batch(1));
         let once = std::future::poll_fn(|cx| {
+            // The worker cannot write meanwhile.
+            let _held = disk.disk();
             assert!(attempt.as_mut().poll(cx).is_pending());
             std::task::Poll::Ready(())
         });
