@@ -13,6 +13,7 @@ use crate::span::{Span, SpanGuard};
 use crate::span_context::SpanContext;
 use crate::{thread, turns, unwound, value};
 
+pub use crate::handler::{failed as handler_failed, operation_failed};
 pub use crate::received::{
     Arrived, ArrivedFromNobody, ArrivedFromSender, Carries, Each, Looking, Message, MessageInOne,
     MessageInTwo, MessageItself, Received, each, looking,
@@ -288,8 +289,6 @@ pub async fn told<F: Future>(future: F, tell: impl FnOnce(&F::Output)) -> F::Out
     output
 }
 
-pub use crate::handler::{failed as handler_failed, operation_failed};
-
 /// The span of an operation on messages that is no handler's, such as sending one: its end is measured. `callsite` is where
 /// it was made.
 pub fn operation(mut span: Span, callsite: &'static Callsite) -> Span {
@@ -298,8 +297,7 @@ pub fn operation(mut span: Span, callsite: &'static Callsite) -> Span {
 }
 
 /// What a handler or an operation returned, whatever it is, and what an error is told to whose trace is not sampled: in
-/// `(&&&&Told(output, handler_failed)).tell()` the compiler finds the first of the traits
-/// below that the output fits.
+/// `(&&&&Told(output, handler_failed)).tell()` the compiler finds the first of the traits below that the output fits.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a, T>(pub &'a T, pub fn(&'static str));
 

@@ -186,6 +186,26 @@ async fn queues_count_every_record_of_a_batch_and_every_operation() {
     }
 }
 
+#[test]
+fn who_sends_and_says_nothing_of_itself_has_sent_a_message() {
+    static SEND: Callsite = callsite!("send", Producer);
+    let kept = Kept::new();
+    let capture = capture(Sampler::always_off());
+    let metrics = Metrics::start(capture.recorder(), &kept.meter()).expect("a thread");
+    let _here = capture.attach();
+    let mut span = Span::start(&SEND);
+    span.operates(&SEND);
+    span.end();
+    metrics.shutdown();
+    let series = kept.collect();
+    let says_nothing = |series: &&Series| series.attributes.is_empty() && series.count > 0;
+    let all: Vec<_> = series.iter().filter(says_nothing).collect();
+    insta::assert_snapshot!(picture(&all), @r"
+    messaging.client.operation.duration {} 1
+    messaging.client.sent.messages {} 1
+    ");
+}
+
 #[tokio::test]
 async fn mailboxes_are_read_when_somebody_collects() {
     let kept = Kept::new();
