@@ -12,9 +12,6 @@ use crate::text::{Bytes, Line};
 /// The least time between two lines of one subject.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How much of a server's words is repeated, in characters.
-const QUOTED_CHARS: usize = 200;
-
 /// What is kept in memory for the time being.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Memory {
@@ -27,7 +24,7 @@ pub(crate) struct Notices {
     destination: String,
     outage: Option<Outage>,
     failure: Throttle,
-    partial: Throttle,
+    partial: Partial,
 }
 
 /// A time without a success.
@@ -45,7 +42,7 @@ impl Notices {
             destination,
             outage: None,
             failure: Throttle::default(),
-            partial: Throttle::default(),
+            partial: Partial::default(),
         }
     }
 
@@ -61,7 +58,7 @@ impl Notices {
                 "export to {} failed ({}). Spans are kept in memory ({} of {}) and sent again; \
                  next notice in {} s at the earliest",
                 self.destination,
-                Line::new(&error.to_string(), QUOTED_CHARS),
+                Line::quoted(&error.to_string()),
                 Bytes(memory.used_bytes),
                 Bytes(memory.max_bytes),
                 INTERVAL.as_secs(),
@@ -84,7 +81,7 @@ impl Notices {
             format!(
                 "export to {} failed ({}). {} lost; next notice in {} s at the earliest",
                 self.destination,
-                Line::new(&error.to_string(), QUOTED_CHARS),
+                Line::quoted(&error.to_string()),
                 spans_were(lost),
                 INTERVAL.as_secs(),
             )
@@ -108,20 +105,7 @@ impl Notices {
 
     /// A batch was accepted in part, or with a warning.
     pub(crate) fn partly_accepted(&mut self, now: Instant, receipt: &Receipt) -> Option<String> {
-        if receipt.rejected() == 0 && receipt.message().is_none() {
-            return None;
-        }
-        self.partial.allows(now).then(|| {
-            let said = Line::new(receipt.message().unwrap_or("no reason given"), QUOTED_CHARS);
-            match receipt.rejected() {
-                0 => format!("{} warns: {said}", self.destination),
-                rejected => format!(
-                    "{} rejected {rejected} {}: {said}",
-                    self.destination,
-                    plural(rejected, "span", "spans")
-                ),
-            }
-        })
+        self.partial.look(now, &self.destination, receipt, "")
     }
 
     /// Notes a failure and says whether to speak of it.
@@ -137,6 +121,34 @@ impl Notices {
         let speak = self.failure.allows(now);
         outage.announced |= speak;
         speak
+    }
+}
+
+/// Tells of batches that were accepted in part, or with a warning.
+#[derive(Debug, Default)]
+pub(crate) struct Partial(Throttle);
+
+impl Partial {
+    /// Looks at an answer of that destination; `whose` ends what is said of the spans.
+    pub(crate) fn look(
+        &mut self,
+        now: Instant,
+        destination: &str,
+        receipt: &Receipt,
+        whose: &str,
+    ) -> Option<String> {
+        let rejected = receipt.rejected();
+        if (rejected == 0 && receipt.message().is_none()) || !self.0.allows(now) {
+            return None;
+        }
+        let said = Line::quoted(receipt.message().unwrap_or("no reason given"));
+        Some(match rejected {
+            0 => format!("{destination} warns: {said}"),
+            _ => {
+                let spans = plural(rejected, "span", "spans");
+                format!("{destination} rejected {rejected} {spans}{whose}: {said}")
+            }
+        })
     }
 }
 
@@ -186,12 +198,12 @@ impl DropNotices {
 
 /// Lets one line through per [`INTERVAL`].
 #[derive(Debug, Default)]
-struct Throttle {
+pub(crate) struct Throttle {
     last: Option<Instant>,
 }
 
 impl Throttle {
-    fn allows(&mut self, now: Instant) -> bool {
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
         let allowed = self
             .last
             .is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL);
@@ -206,7 +218,7 @@ fn plural(count: u64, one: &'static str, many: &'static str) -> &'static str {
     if count == 1 { one } else { many }
 }
 
-fn spans_were(count: u64) -> String {
+pub(crate) fn spans_were(count: u64) -> String {
     match count {
         0 => "no span was".to_owned(),
         1 => "1 span was".to_owned(),
@@ -304,6 +316,11 @@ mod tests {
                 .partly_accepted(now + INTERVAL, &Receipt::partial(0, "slow down"))
                 .unwrap(),
             "http://localhost:4318/v1/traces warns: slow down"
+        );
+        let late = Partial::default().look(now, "rotel", &Receipt::partial(1, ""), " of the spool");
+        assert_eq!(
+            late.unwrap(),
+            "rotel rejected 1 span of the spool: no reason given"
         );
     }
 

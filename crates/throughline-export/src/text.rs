@@ -17,6 +17,11 @@ impl<'a> Line<'a> {
     pub(crate) fn new(text: &'a str, max_chars: usize) -> Self {
         Self { text, max_chars }
     }
+
+    /// What somebody else said, in a line of ours.
+    pub(crate) fn quoted(text: &'a str) -> Self {
+        Self::new(text, QUOTED_CHARS)
+    }
 }
 
 impl fmt::Display for Line<'_> {
@@ -34,6 +39,9 @@ impl fmt::Display for Line<'_> {
         Ok(())
     }
 }
+
+/// How much of the words of others a line repeats, in characters.
+const QUOTED_CHARS: usize = 200;
 
 /// Control characters, and those that change the direction of the text around them.
 fn is_hostile(character: char) -> bool {

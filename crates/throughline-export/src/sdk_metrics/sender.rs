@@ -19,9 +19,6 @@ use crate::shared::Shared;
 use crate::text::Line;
 use crate::thread;
 
-/// How much of an error a line repeats, in characters.
-const QUOTED_CHARS: usize = 200;
-
 pub(crate) struct Sender {
     pub(crate) metrics: SdkMetrics,
     pub(crate) client: OtlpClient,
@@ -79,7 +76,7 @@ impl Sender {
                 "metrics of the pipeline were not sent to {} ({}); they are sent again at the next \
                  interval, and this is not repeated until that works",
                 self.client.endpoint(),
-                Line::new(&error.to_string(), QUOTED_CHARS),
+                Line::quoted(&error.to_string()),
             ));
         }
     }

@@ -6,12 +6,9 @@ use std::time::Instant;
 
 use super::stats::SpoolHandle;
 use crate::exporter::{ExportError, Receipt};
-use crate::notice::INTERVAL;
+use crate::notice::{INTERVAL, Partial, Throttle, spans_were};
 use crate::say;
 use crate::text::{Bytes, Line};
-
-/// How much of the words of others is repeated, in characters.
-const QUOTED_CHARS: usize = 200;
 
 #[derive(Debug)]
 pub(super) struct Notices {
@@ -23,6 +20,7 @@ pub(super) struct Notices {
     storage: Throttle,
     losses: Throttle,
     refusals: Throttle,
+    partial: Partial,
     /// Whether somebody was told that spans are kept.
     told_keeping: bool,
     /// The losses that somebody was told of.
@@ -45,6 +43,7 @@ impl Notices {
             storage: Throttle::default(),
             losses: Throttle::default(),
             refusals: Throttle::default(),
+            partial: Partial::default(),
             told_keeping: false,
             told_lost: 0,
         }
@@ -52,13 +51,13 @@ impl Notices {
 
     /// The destination does not work, and the spool does.
     pub(super) fn keeping(&mut self, error: &ExportError) {
-        if self.keeping.allows() {
+        if self.keeping.allows(Instant::now()) {
             self.told_keeping = true;
             say::warn(format_args!(
                 "export to {} failed ({}). Spans are kept in {} ({} of {}) and sent again; next \
                  notice in {} s at the earliest",
                 self.destination,
-                Line::new(&error.to_string(), QUOTED_CHARS),
+                Line::quoted(&error.to_string()),
                 self.directory.display(),
                 self.file_bytes(),
                 bytes(self.max_bytes),
@@ -82,12 +81,12 @@ impl Notices {
 
     /// The spool does not work. What it does not take stays in memory.
     pub(super) fn storage_failed(&mut self, error: &io::Error) {
-        if self.storage.allows() {
+        if self.storage.allows(Instant::now()) {
             say::warn(format_args!(
                 "the spool in {} failed ({}). Spans stay in memory; next notice in {} s at the \
                  earliest",
                 self.directory.display(),
-                Line::new(&error.to_string(), QUOTED_CHARS),
+                Line::quoted(&error.to_string()),
                 INTERVAL.as_secs(),
             ));
         }
@@ -95,12 +94,12 @@ impl Notices {
 
     /// The destination refused a batch for good.
     pub(super) fn refused(&mut self, error: &ExportError) {
-        if self.refusals.allows() {
+        if self.refusals.allows(Instant::now()) {
             say::warn(format_args!(
                 "export to {} failed ({}). Spans of the spool were lost; next notice in {} s at \
                  the earliest",
                 self.destination,
-                Line::new(&error.to_string(), QUOTED_CHARS),
+                Line::quoted(&error.to_string()),
                 INTERVAL.as_secs(),
             ));
         }
@@ -108,23 +107,23 @@ impl Notices {
 
     /// A batch of the spool was accepted, perhaps in part or with a warning.
     pub(super) fn partly_accepted(&mut self, receipt: &Receipt) {
-        if (receipt.rejected() > 0 || receipt.message().is_some()) && self.refusals.allows() {
-            say::warn(format_args!(
-                "{} rejected {} spans of the spool: {}",
-                self.destination,
-                receipt.rejected(),
-                Line::new(receipt.message().unwrap_or("no reason given"), QUOTED_CHARS),
-            ));
+        let now = Instant::now();
+        let destination = &self.destination;
+        if let Some(line) = self
+            .partial
+            .look(now, destination, receipt, " of the spool")
+        {
+            say::warn(line);
         }
     }
 
     /// Looks whether spans were lost.
     fn lost(&mut self) {
         let lost = self.counts.lock().lost();
-        if lost > self.told_lost && self.losses.allows() {
+        if lost > self.told_lost && self.losses.allows(Instant::now()) {
             say::warn(format_args!(
-                "{} spans were lost in the spool in {}, which holds {} at most",
-                lost - self.told_lost,
+                "{} lost in the spool in {}, which holds {} at most",
+                spans_were(lost - self.told_lost),
                 self.directory.display(),
                 bytes(self.max_bytes),
             ));
@@ -139,19 +138,4 @@ impl Notices {
 
 fn bytes(number: u64) -> Bytes {
     Bytes(usize::try_from(number).unwrap_or(usize::MAX))
-}
-
-/// Lets one line through per [`INTERVAL`].
-#[derive(Debug, Default)]
-struct Throttle(Option<Instant>);
-
-impl Throttle {
-    fn allows(&mut self) -> bool {
-        let now = Instant::now();
-        let allowed = self.0.is_none_or(|last| now - last >= INTERVAL);
-        if allowed {
-            self.0 = Some(now);
-        }
-        allowed
-    }
 }
