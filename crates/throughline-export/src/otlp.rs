@@ -21,6 +21,7 @@ pub(crate) mod compress;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod options;
+mod prepare;
 mod response;
 
 use client::OtlpClient;

@@ -14,10 +14,10 @@ use crate::exporter::ExportError;
 
 use super::Compression;
 
-/// The first level that looks for repetitions in earnest, and repetition is most of
-/// what there is.
+/// What repeats is near, as a rule: the next level makes a tenth less of it, and takes
+/// half as long again.
 #[cfg(feature = "gzip")]
-const GZIP_LEVEL: u32 = 2;
+const GZIP_LEVEL: u32 = 1;
 
 #[cfg(feature = "zstd")]
 const ZSTD_LEVEL: i32 = 1;
@@ -71,7 +71,7 @@ fn finished(compressed: io::Result<Vec<u8>>) -> Result<Bytes, ExportError> {
 fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
     use io::Write as _;
     // What repeats is most of it.
-    let compressed = Vec::with_capacity(body.len() / 4);
+    let compressed = Vec::with_capacity(body.len() / 8);
     let mut encoder =
         flate2::write::GzEncoder::new(compressed, flate2::Compression::new(GZIP_LEVEL));
     encoder.write_all(body)?;
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_decompressed_body_stops_at_the_limit() {
         let bomb = gzip(&vec![0; 1 << 20]).unwrap();
-        assert!(bomb.len() < 10_000);
+        assert!(bomb.len() < (1 << 20) / 50);
         for (limit, fits) in [(1 << 20, true), ((1 << 20) - 1, false), (0, false)] {
             match gunzip(&bomb, limit) {
                 Decompressed::Body(body) => assert!(fits && body.len() == 1 << 20),
