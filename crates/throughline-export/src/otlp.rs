@@ -41,7 +41,8 @@ pub enum Protocol {
     HttpJson,
 }
 
-/// How request bodies are compressed. It is done on the export thread.
+/// How request bodies are compressed. It is done on the export thread, at level 1 of
+/// either: time counts for more than the last byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
