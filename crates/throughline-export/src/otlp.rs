@@ -2,8 +2,8 @@
 //!
 //! Owns the public exporter, its builder and the words for protocols, compressions
 //! and signals. The options and their variables are [`options`]; [`client`] sends
-//! what is already encoded, over [`http`] or [`grpc`]. Retrying, timeouts and
-//! counting are the pipeline's.
+//! what is already encoded, over [`http`] or [`grpc`], as [`prepare`] makes it. Retrying,
+//! timeouts and counting are the pipeline's.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::error::StartError;
+use crate::exporter::ExportError;
+
 use super::client::check_size;
 use super::options::OtlpOptions;
 use super::{Compression, Protocol, Signal};
-use crate::error::StartError;
-use crate::exporter::ExportError;
 
 /// Makes the bodies of requests.
 pub(super) struct Preparation {
