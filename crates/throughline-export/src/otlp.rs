@@ -2,8 +2,8 @@
 //!
 //! Owns the public exporter, its builder and the words for protocols, compressions
 //! and signals. The options and their variables are [`options`]; [`client`] sends
-//! what is already encoded, over [`http`] or [`grpc`], as [`prepare`] makes it. Retrying,
-//! timeouts and counting are the pipeline's.
+//! what is already encoded, over [`http`] or [`grpc`]. Retrying, timeouts and
+//! counting are the pipeline's.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +21,6 @@ pub(crate) mod compress;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod options;
-mod prepare;
 mod response;
 
 use client::OtlpClient;
@@ -41,8 +40,7 @@ pub enum Protocol {
     HttpJson,
 }
 
-/// How request bodies are compressed. It is done on the export thread, at level 1 of
-/// either: time counts for more than the last byte.
+/// How request bodies are compressed. It is done on the export thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {

@@ -12,7 +12,6 @@ use crate::say;
 
 use super::http::HttpTransport;
 use super::options::OtlpOptions;
-use super::prepare::Preparation;
 use super::{Protocol, Signal};
 
 /// The largest request that is sent, before compression, from the OTLP specification.
@@ -30,7 +29,6 @@ pub(super) const PRODUCT: http::HeaderValue = http::HeaderValue::from_static(con
 pub(crate) struct OtlpClient {
     protocol: Protocol,
     endpoint: Endpoint,
-    preparation: Preparation,
     transport: Transport,
 }
 
@@ -49,7 +47,7 @@ impl OtlpClient {
     ) -> Result<Self, StartError> {
         let protocol = options.protocol.unwrap_or_default();
         let endpoint = endpoint(protocol, signal, options)?;
-        let preparation = Preparation::new(signal, options)?;
+        options.compression.unwrap_or_default().check()?;
         let transport = match protocol {
             #[cfg(feature = "grpc")]
             Protocol::Grpc => {
@@ -57,12 +55,11 @@ impl OtlpClient {
             }
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc => return Err(missing("grpc", "grpc")),
-            _ => HttpTransport::new(&endpoint, options, proxies).map(Transport::Http)?,
+            _ => HttpTransport::new(&endpoint, signal, options, proxies).map(Transport::Http)?,
         };
         Ok(Self {
             protocol,
             endpoint,
-            preparation,
             transport,
         })
     }
@@ -78,16 +75,12 @@ impl OtlpClient {
     /// Sends one encoded request. It must run inside a tokio runtime with time and
     /// I/O; whoever drops the future closes the connection.
     pub(crate) async fn send(&mut self, request: &Bytes) -> Result<Receipt, ExportError> {
-        let body = self.preparation.body(request)?;
-        let result = match &mut self.transport {
-            Transport::Http(http) => http.send(body).await,
+        check_size(request)?;
+        match &mut self.transport {
+            Transport::Http(http) => http.send(request).await,
             #[cfg(feature = "grpc")]
-            Transport::Grpc(grpc) => grpc.send(body).await,
-        };
-        if !result.as_ref().is_err_and(ExportError::is_transient) {
-            self.preparation.forget();
+            Transport::Grpc(grpc) => grpc.send(request).await,
         }
-        result
     }
 }
 

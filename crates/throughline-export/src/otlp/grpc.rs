@@ -1,20 +1,19 @@
 //! OTLP over gRPC.
 //!
 //! Owns the requests and the reading of responses: which outcome a status means. A
-//! request is a message already, which only has to be [framed](frame): tonic's codec
-//! would copy it, and compress it at a level that takes two to three times as long. The
-//! response is read here and not by tonic's client, which reports a response that is
-//! too large by codes that would have the batch sent again or split, and panics over
-//! details that are not base64.
+//! request is a message already, so tonic's codec only frames it. The response is
+//! read here and not by tonic's client, which reports a response that is too large
+//! by codes that would have the batch sent again or split, and panics over details
+//! that are not base64.
 
-mod frame; // a message among others
-
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
-use tonic::Code;
+use tonic::codec::{CompressionEncoding, EncodeBody, EncodeBuf, Encoder};
+use tonic::codegen::tokio_stream;
 use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
 
 use crate::connect::body::{Read, ReadError};
 use crate::connect::client::HttpClient;
@@ -25,11 +24,10 @@ use crate::endpoint::Endpoint;
 use crate::error::StartError;
 use crate::exporter::{ExportError, Receipt};
 
+use super::Compression;
 use super::client::PRODUCT;
 use super::options::OtlpOptions;
 use super::response::{MAX_RESPONSE_BYTES, receipt, retry_info, too_large};
-pub(crate) use frame::message;
-use frame::{FRAME_HEADER_BYTES, Framed};
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -37,11 +35,15 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_STATUS_DETAILS: &str = "grpc-status-details-bin";
 
+/// A flag that tells whether the message is compressed, and its length.
+const FRAME_HEADER_BYTES: usize = 5;
+
 /// Calls one method. The connection is kept open.
 pub(super) struct GrpcTransport {
     uri: Uri,
     headers: HeaderMap,
-    client: HttpClient<Framed>,
+    compression: Option<CompressionEncoding>,
+    client: HttpClient<tonic::body::Body>,
 }
 
 impl GrpcTransport {
@@ -51,6 +53,7 @@ impl GrpcTransport {
         proxies: &ProxySettings,
     ) -> Result<Self, StartError> {
         let connector = Connector::new(endpoint, connect::Version::Http2, &options.tls, proxies)?;
+        let compression = options.compression.unwrap_or_default();
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, PRODUCT);
         headers.extend(options.headers.as_map().clone());
@@ -65,20 +68,29 @@ impl GrpcTransport {
         }
         headers.insert(CONTENT_TYPE, GRPC);
         headers.insert(TE, HeaderValue::from_static("trailers"));
-        if let Some(encoding) = options.compression.unwrap_or_default().encoding() {
+        if let Some(encoding) = compression.encoding() {
             headers.insert(GRPC_ENCODING, encoding);
         }
         Ok(Self {
             uri: endpoint.uri().clone(),
             headers,
+            compression: match compression {
+                Compression::None => None,
+                #[cfg(feature = "gzip")]
+                Compression::Gzip => Some(CompressionEncoding::Gzip),
+                #[cfg(feature = "zstd")]
+                Compression::Zstd => Some(CompressionEncoding::Zstd),
+                #[cfg(not(all(feature = "gzip", feature = "zstd")))]
+                _ => None,
+            },
             client: HttpClient::new(connector),
         })
     }
 
-    /// Sends what was prepared of a request.
-    pub(super) async fn send(&mut self, body: Bytes) -> Result<Receipt, ExportError> {
-        let is_compressed = self.headers.contains_key(GRPC_ENCODING);
-        let mut request = Request::new(Framed::new(body, is_compressed)?);
+    pub(super) async fn send(&mut self, request: &Bytes) -> Result<Receipt, ExportError> {
+        let message = tokio_stream::once(Ok(request.clone()));
+        let body = EncodeBody::new_client(Encoded, message, self.compression, None);
+        let mut request = Request::new(tonic::body::Body::new(body));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
@@ -87,6 +99,19 @@ impl GrpcTransport {
         let response = self.client.exchange(request, limit).await;
         let (head, body) = response.map_err(no_response)?;
         outcome(&head, body)
+    }
+}
+
+/// Passes on a message that is encoded already.
+struct Encoded;
+
+impl Encoder for Encoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, frame: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        frame.put(message);
+        Ok(())
     }
 }
 
@@ -114,6 +139,20 @@ fn outcome(head: &Parts, body: Result<Read, ReadError>) -> Result<Receipt, Expor
             Code::Ok => Ok(receipt(message(&body))),
             code => Err(refusal(code, words(headers), &details(headers))),
         },
+    }
+}
+
+/// The message in a frame that is not compressed, since nobody asked for that.
+pub(crate) fn message(body: &[u8]) -> &[u8] {
+    match body {
+        [0, a, b, c, d, rest @ ..] => {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]);
+            usize::try_from(length)
+                .ok()
+                .and_then(|length| rest.get(..length))
+                .unwrap_or_default()
+        }
+        _ => &[],
     }
 }
 

@@ -20,13 +20,13 @@ use crate::endpoint::Endpoint;
 use crate::error::StartError;
 use crate::exporter::{ExportError, Receipt};
 
-use super::Protocol;
-use super::client::PRODUCT;
+use super::client::{PRODUCT, check_size};
 use super::compress::{Decompressed, gunzip};
 use super::options::OtlpOptions;
 use super::response::{
     MAX_RESPONSE_BYTES, json_receipt, json_status_message, receipt, status_message, too_large,
 };
+use super::{Compression, Protocol, Signal};
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -35,26 +35,34 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) struct HttpTransport {
     uri: Uri,
     headers: HeaderMap,
+    /// Makes JSON of protobuf.
+    translate: Option<Translate>,
+    compression: Compression,
     client: HttpClient<Full<Bytes>>,
+    /// The last request that failed and the body that was made of it: to send it
+    /// again is to send the same bytes.
+    prepared: Option<(Bytes, Bytes)>,
 }
 
 impl HttpTransport {
     pub(super) fn new(
         endpoint: &Endpoint,
+        signal: Signal,
         options: &OtlpOptions,
         proxies: &ProxySettings,
     ) -> Result<Self, StartError> {
         let connector = Connector::new(endpoint, Version::Http1, &options.tls, proxies)?;
-        let content_type = match options.protocol {
-            Some(Protocol::HttpJson) => JSON,
-            _ => PROTOBUF,
+        let compression = options.compression.unwrap_or_default();
+        let translate = match options.protocol {
+            Some(Protocol::HttpJson) => Some(translation(signal)?),
+            _ => None,
         };
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, PRODUCT);
         headers.extend(options.headers.as_map().clone());
         // What the body is, is not for users to say.
-        headers.insert(CONTENT_TYPE, content_type);
-        match options.compression.unwrap_or_default().encoding() {
+        headers.insert(CONTENT_TYPE, translate.map_or(PROTOBUF, |_| JSON));
+        match compression.encoding() {
             Some(encoding) => headers.insert(CONTENT_ENCODING, encoding),
             None => headers.remove(CONTENT_ENCODING),
         };
@@ -68,12 +76,23 @@ impl HttpTransport {
         Ok(Self {
             uri: endpoint.uri().clone(),
             headers,
+            translate,
+            compression,
             client: HttpClient::new(connector),
+            prepared: None,
         })
     }
 
-    /// Sends what was prepared of a request.
-    pub(super) async fn send(&mut self, body: Bytes) -> Result<Receipt, ExportError> {
+    pub(super) async fn send(&mut self, request: &Bytes) -> Result<Receipt, ExportError> {
+        let body = self.body(request)?;
+        let result = self.exchange(body).await;
+        if !result.as_ref().is_err_and(ExportError::is_transient) {
+            self.prepared = None;
+        }
+        result
+    }
+
+    async fn exchange(&mut self, body: Bytes) -> Result<Receipt, ExportError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
@@ -82,6 +101,47 @@ impl HttpTransport {
         let (head, body) = response.map_err(no_response)?;
         outcome(&head, body)
     }
+
+    /// What is sent for a request.
+    fn body(&mut self, request: &Bytes) -> Result<Bytes, ExportError> {
+        if self.translate.is_none() && self.compression == Compression::None {
+            return Ok(request.clone());
+        }
+        match &self.prepared {
+            // The clone keeps the place from being used again.
+            Some((same, body)) if same.as_ptr() == request.as_ptr() && same == request => {
+                Ok(body.clone())
+            }
+            _ => {
+                let body = match self.translate {
+                    Some(translate) => translate(request)?,
+                    None => request.clone(),
+                };
+                check_size(&body)?;
+                let body = self.compression.compress(body)?;
+                self.prepared = Some((request.clone(), body.clone()));
+                Ok(body)
+            }
+        }
+    }
+}
+
+type Translate = fn(&[u8]) -> Result<Bytes, ExportError>;
+
+#[cfg(feature = "json")]
+fn translation(signal: Signal) -> Result<Translate, StartError> {
+    match signal {
+        Signal::Traces => Ok(crate::json::trace_request),
+        Signal::Metrics => Ok(crate::json::metrics_request),
+        Signal::Logs => Err(StartError::unsupported(
+            "protocol http/json is there for traces and metrics only",
+        )),
+    }
+}
+
+#[cfg(not(feature = "json"))]
+fn translation(_: Signal) -> Result<Translate, StartError> {
+    Err(super::client::missing("http/json", "json"))
 }
 
 /// Reads the response, whose status alone decides between success and failure.

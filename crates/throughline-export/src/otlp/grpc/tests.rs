@@ -127,7 +127,7 @@ impl Answer {
             Full::new(self.body).boxed_unsync()
         } else {
             let frames = [Frame::data(self.body), Frame::trailers(trailers)];
-            StreamBody::new(tonic::codegen::tokio_stream::iter(frames.map(Ok))).boxed_unsync()
+            StreamBody::new(tokio_stream::iter(frames.map(Ok))).boxed_unsync()
         };
         let mut response = Response::new(body);
         if let Some(status) = self.status {
@@ -359,7 +359,7 @@ async fn a_compressed_request_is_the_same_when_it_is_sent_again() {
     use std::io::Read as _;
     let server = server(vec![trailers(14, &[]), trailers(0, &[])]).await;
     let mut exporter = configured(&server.url)
-        .compression(crate::Compression::Gzip)
+        .compression(Compression::Gzip)
         .build()
         .unwrap();
     let request = Bytes::from(b"a span, ".repeat(10_000));

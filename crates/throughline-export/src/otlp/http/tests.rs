@@ -252,8 +252,8 @@ async fn a_compressed_request_is_the_same_when_it_is_sent_again() {
     };
     let unzstd: Decode = |body| zstd::decode_all(body).unwrap();
     for (compression, name, decode) in [
-        (crate::Compression::Gzip, "gzip", gunzip),
-        (crate::Compression::Zstd, "zstd", unzstd),
+        (Compression::Gzip, "gzip", gunzip),
+        (Compression::Zstd, "zstd", unzstd),
     ] {
         let answers = vec![answer("503 Busy", b""), answer("200 OK", b"")];
         let (url, server) = server(answers).await;
@@ -278,7 +278,7 @@ async fn a_compressed_request_is_the_same_when_it_is_sent_again() {
 #[cfg(feature = "gzip")]
 #[tokio::test]
 async fn a_compressed_response_is_read_up_to_the_limit() {
-    let zipped = |body: Vec<u8>| crate::Compression::Gzip.compress(body.into()).unwrap();
+    let zipped = |body: Vec<u8>| Compression::Gzip.compress(body.into()).unwrap();
     let head = "200 OK\r\ncontent-encoding: gzip";
     let body = zipped(partial_success(2, "too old"));
     let receipt = export(answer(head, &body)).await.unwrap();
